@@ -1,0 +1,372 @@
+"""Land the catalogue: CSV -> immutable Parquet snapshot and one line in the manifest.
+
+Reads:   the source (NETFLIX_CSV), data/raw/manifest.jsonl
+Writes:  data/raw/snapshots/<batch>.parquet (and <batch>.rejects.parquet where records did not fit),
+         data/raw/manifest.jsonl, data/raw/netflix_titles_raw.parquet (the latest snapshot)
+Fails when: the file is not a whole CSV with a known header, more records than allowed do not fit
+         it, or the two record counts differ (exit 20). Nothing is changed then.
+
+The manifest line is the moment of truth: files without one are leftovers, swept by the next run.
+"""
+
+import os
+import shutil
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from config import Settings
+from contract import load_contract
+from delivery import Delivery, fetch, opened
+from errors import Refused
+from files import replacing, sha256, sync
+from manifest import Batch, append, read
+from scan import Part, Scan, normalised, scan, scan_carefully
+from steps import Step, run_step, utc_now
+
+LINEAGE = ("ingestion_ts", "source_file", "source_line", "batch_id")
+SPARE_RECORD_BYTES = 2 << 20  # DuckDB's own limit on a record; longer ones get what they need
+
+
+def run(step: Step) -> None:
+    settings = step.settings
+    batches = read(settings.manifest)
+    newest = batches[-1] if batches else None
+    folder = settings.raw_dir / ".landing"
+    sweep(settings, batches, folder)
+    try:
+        folder.mkdir(parents=True)
+        known = newest if newest and newest.source == public(settings.source) else None
+        delivery = fetch(
+            settings, folder, known and known.etag, known and known.last_modified
+        )
+        if delivery.path is None or already_landed(delivery, batches, settings):
+            step.batch_id, step.rows_in, step.rows_out = newest.batch_id, 0, newest.raw_rows
+            step.message = f"unchanged since {newest.snapshot_at:%Y-%m-%d %H:%M:%S} UTC"
+        else:
+            batch = land(step, delivery, batches, folder)
+            step.batch_id, step.rows_in, step.rows_out = batch.batch_id, batch.records, batch.raw_rows
+            step.message = (
+                f"{batch.records:,} records in {delivery.name} = {batch.raw_rows:,} raw "
+                f"+ {batch.rejected:,} rejected"
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    show_latest(settings)
+
+
+def already_landed(delivery: Delivery, batches: list[Batch], settings: Settings) -> bool:
+    """Whether these very bytes are the newest snapshot (or, with SNAPSHOT_AT, the one of then)."""
+    at = settings.snapshot_at
+    same = [batch for batch in batches if batch.snapshot_at == at] if at else batches[-1:]
+    if not same or same[0].source_bytes != delivery.path.stat().st_size:
+        return False
+    return sha256(delivery.path) == same[0].source_sha256
+
+
+def land(step: Step, delivery: Delivery, batches: list[Batch], folder: Path) -> Batch:
+    settings = step.settings
+    names = load_contract(settings.contract_path).known_names
+    compressed = delivery.name.lower().endswith((".gz", ".zip"))
+    with opened(delivery, settings.max_file_size) as stream:
+        found = scan(stream, folder, names)
+    digest = sha256(delivery.path) if compressed else found.sha256
+    accepted = bool(settings.accept) and digest.startswith(settings.accept)
+    check_digest(delivery, digest)
+    check_end(step, found, batches, accepted, digest)
+    columns = raw_columns(found.header)
+    taken_at = snapshot_time(step, batches)
+    batch_id = f"{taken_at:%Y%m%dT%H%M%SZ}-{digest[:12]}"
+    parquet = settings.snapshots / f"{batch_id}.parquet"
+    lineage = [utc_now(), public(settings.source), batch_id]
+    settings.snapshots.mkdir(parents=True, exist_ok=True)
+    with replacing(parquet) as temporary:
+        kept = parse(found, columns, temporary, lineage, settings) if found.plain else None
+        if kept != found.records:  # the two parsers disagree: take it apart record by record
+            step.event("careful", parsed=kept, counted=found.records)
+            with opened(delivery, settings.max_file_size) as stream:
+                found = scan_carefully(stream, folder, names)
+            if not compressed and found.sha256 != digest:
+                raise Refused(f"{delivery.name} changed while it was read; run the step again")
+            check_rejects(found, accepted, digest, settings, folder)
+            kept = parse(found, columns, temporary, lineage, settings)
+        if found.records != (kept or 0) + found.rejected:
+            raise Refused(
+                f"{delivery.name}: {found.records:,} records, but {kept} raw + {found.rejected} "
+                "rejected; the books do not balance, nothing was changed"
+            )
+        if not kept:
+            raise Refused(f"{delivery.name} has a header and no record; nothing was changed")
+    rejects = store_rejects(found, parquet, lineage, settings) if found.rejected else None
+    report(step, found)
+    import duckdb
+
+    batch = Batch(
+        batch_id=batch_id,
+        snapshot_at=taken_at,
+        landed_at=utc_now(),
+        source=public(settings.source),
+        source_sha256=digest,
+        source_bytes=delivery.path.stat().st_size,
+        ends_with_newline=found.ends_with_newline,
+        etag=delivery.etag,
+        last_modified=delivery.last_modified,
+        parquet=parquet.name,
+        parquet_sha256=sha256(parquet),
+        rejects=rejects.name if rejects else None,
+        rejects_sha256=sha256(rejects) if rejects else None,
+        records=found.records,
+        raw_rows=kept,
+        rejected=found.rejected,
+        encoding=found.encoding,
+        repaired_lines=found.repaired_lines,
+        header=found.header,
+        columns=columns,
+        versions={"python": sys.version.split()[0], "duckdb": duckdb.__version__},
+    )
+    append(settings.manifest, batch)
+    return batch
+
+
+def parse(
+    found: Scan, columns: list[str], target: Path, lineage: list, settings: Settings
+) -> int | None:
+    """The parts -> Parquet by DuckDB's strict CSV parser; the rows written, None if it objects.
+
+    Shape: the file's columns as text, then ingestion_ts, source_file, source_line, batch_id.
+    """
+    import duckdb
+
+    from warehouse import connect, identifier
+
+    con = connect(":memory:", settings, [settings.raw_dir])
+    con.execute("SET preserve_insertion_order = false")  # source_line carries the order
+    branches = " UNION ALL ".join(branch(part, found, len(columns)) for part in found.parts)
+    named = ", ".join(f"c{at} AS {identifier(name)}" for at, name in enumerate(columns))
+    try:
+        written = con.execute(
+            f"COPY (SELECT {named}, ?::TIMESTAMP AS ingestion_ts, ? AS source_file, "
+            f"source_line, ? AS batch_id FROM ({branches})) "
+            f"TO {quoted(target)} (FORMAT parquet, COMPRESSION zstd)",
+            lineage,
+        ).fetchone()[0]
+    except duckdb.InvalidInputException:
+        return None
+    finally:
+        con.close()
+    return written
+
+
+def branch(part: Part, found: Scan, width: int) -> str:
+    """One part as a query: c0, c1, ... and source_line."""
+    names = [f"c{at}" for at in range(width)]
+    limit = max(SPARE_RECORD_BYTES, 2 * found.longest_record)
+    fields = ["source_line", *names] if part.numbered else names
+    types = ", ".join(f"'{name}': 'VARCHAR'" for name in fields)
+    source = (
+        f"read_csv({quoted(part.path)}, auto_detect = false, header = false, skip = 1, "
+        f"columns = {{{types}}}, "
+        f"delim = {quoted(',' if part.numbered else found.delimiter)}, quote = '\"', "
+        f"escape = '\"', strict_mode = true, parallel = false, max_line_size = {limit})"
+    )
+    if part.numbered:
+        return f"SELECT {', '.join(names)}, CAST(source_line AS BIGINT) AS source_line FROM {source}"
+    inside = "0"
+    if part.line_feeds_inside:  # a record with line feeds inside moves all records behind it
+        text = f"concat_ws('', {', '.join(names)})"
+        inside = (
+            f"CASE WHEN contains({text}, chr(10)) "
+            f"THEN strlen({text}) - strlen(replace({text}, chr(10), '')) ELSE 0 END"
+        )
+    before = "OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"  # streams, row by row
+    return (
+        f"SELECT {', '.join(names)}, CAST({part.first_line - 1} + row_number() OVER () "
+        f"+ sum(line_feeds) {before} - line_feeds AS BIGINT) AS source_line "
+        f"FROM (SELECT *, {inside} AS line_feeds FROM {source})"
+    )
+
+
+def raw_columns(header: list[str]) -> list[str]:
+    """Names for the Parquet: as in the file; unnamed ones get their position, as `unnamed_13`.
+
+    Raises Refused where two columns have the same name.
+    """
+    seen: dict[str, str] = {}
+    columns = []
+    for position, name in enumerate(header, 1):
+        key = normalised(name)
+        if not key:
+            name = f"unnamed_{position}"
+        elif key in LINEAGE:
+            name = f"{name}__in_file"
+        if normalised(name) in seen:
+            raise Refused(
+                f"the header names {name!r} twice (columns {seen[normalised(name)]} and "
+                f"{position}); nothing was changed"
+            )
+        seen[normalised(name)] = str(position)
+        columns.append(name)
+    return columns
+
+
+def snapshot_time(step: Step, batches: list[Batch]) -> datetime:
+    """SNAPSHOT_AT, or now; without SNAPSHOT_AT always later than the newest snapshot."""
+    if at := step.settings.snapshot_at:
+        at = at.replace(microsecond=0)
+        if any(batch.snapshot_at == at for batch in batches):
+            raise Refused(
+                f"there is another snapshot of {at:%Y-%m-%d %H:%M:%S} UTC already; nothing was "
+                "changed. Give this file a SNAPSHOT_AT of its own."
+            )
+        return at
+    now = utc_now().replace(microsecond=0)
+    if not batches or now > batches[-1].snapshot_at:
+        return now
+    newest = batches[-1].snapshot_at
+    if newest - now > timedelta(minutes=1):
+        step.warn(
+            f"the clock says {now:%Y-%m-%d %H:%M:%S} UTC, but the newest snapshot is of "
+            f"{newest:%Y-%m-%d %H:%M:%S} UTC; this one is filed one second after it"
+        )
+    return newest + timedelta(seconds=1)
+
+
+def check_digest(delivery: Delivery, digest: str) -> None:
+    if delivery.sha256 and delivery.sha256 != digest:
+        raise Refused(
+            f"{delivery.name} has SHA-256 {digest[:12]}..., its .sha256 file promises "
+            f"{delivery.sha256[:12]}...; nothing was changed. It was damaged or cut on the way."
+        )
+
+
+def check_end(
+    step: Step, found: Scan, batches: list[Batch], accepted: bool, digest: str
+) -> None:
+    """A file cut in the middle mostly shows at its end; one cut behind the header has no records."""
+    if not found.records:
+        raise Refused("the file has a header and no record; nothing was changed")
+    if found.ends_with_newline:
+        return
+    if batches and batches[-1].ends_with_newline and not accepted:
+        raise Refused(
+            "the file looks cut: its last line has no line end, the previous snapshot's had one; "
+            f"nothing was changed. If it is right: make run-all ACCEPT={digest[:12]}"
+        )
+    step.warn("the last line of the file has no line end; it may have been cut")
+
+
+def check_rejects(
+    found: Scan, accepted: bool, digest: str, settings: Settings, folder: Path
+) -> None:
+    """Stop where more records than allowed, by count and by share, do not fit the header."""
+    share = 100 * found.rejected / max(found.records, 1)
+    over = found.rejected > settings.max_rejected_rows and share > settings.max_rejected_pct
+    if (over or found.rejected == found.records) and not accepted:
+        import csv
+
+        with open(found.rejects, encoding="utf-8", newline="") as file:
+            examples = [row for row, _ in zip(csv.reader(file), range(4), strict=False)][1:]
+        lines = "".join(f"\n  line {line}: {reason}" for line, reason, _ in examples)
+        way_out = (
+            "Mend the file."
+            if found.rejected == found.records
+            else f"If it is right: make run-all ACCEPT={digest[:12]}"
+        )
+        raise Refused(
+            f"{found.rejected:,} of {found.records:,} records ({share:.1f} %) do not fit the "
+            f"header, allowed are {settings.max_rejected_rows} and {settings.max_rejected_pct} %; "
+            f"nothing was changed. {way_out}{lines}"
+        )
+
+
+def store_rejects(found: Scan, parquet: Path, lineage: list, settings: Settings) -> Path:
+    """The misfits, beside the snapshot: source_line, reason, raw_text, ingestion_ts, ..."""
+    from warehouse import connect
+
+    target = parquet.with_suffix(".rejects.parquet")
+    con = connect(":memory:", settings, [settings.raw_dir])
+    limit = max(SPARE_RECORD_BYTES, 3 * found.longest_record)
+    with replacing(target) as temporary:
+        con.execute(
+            "COPY (SELECT CAST(source_line AS BIGINT) AS source_line, reason, raw_text, "
+            "?::TIMESTAMP AS ingestion_ts, ? AS source_file, ? AS batch_id "
+            f"FROM read_csv({quoted(found.rejects)}, auto_detect = false, header = false, "
+            "skip = 1, columns = {'source_line': 'VARCHAR', 'reason': 'VARCHAR', "
+            "'raw_text': 'VARCHAR'}, delim = ',', quote = '\"', escape = '\"', "
+            f"parallel = false, max_line_size = {limit})) "
+            f"TO {quoted(temporary)} (FORMAT parquet, COMPRESSION zstd)",
+            lineage,
+        )
+    con.close()
+    return target
+
+
+def report(step: Step, found: Scan) -> None:
+    """What was repaired and set aside, in the log and for the person."""
+    ends = {"CRLF": found.lines_crlf, "LF": found.lines_lf, "CR": found.lines_cr}
+    step.event(
+        "read",
+        encoding=found.encoding,
+        delimiter=repr(found.delimiter),
+        records=found.records,
+        rejected=found.rejected,
+        repaired_lines=found.repaired_lines,
+        blank_lines=found.blank_lines,
+        line_ends=",".join(f"{name}:{count}" for name, count in ends.items() if count),
+        sha256=found.sha256,
+    )
+    if found.repaired_lines:
+        shown = ", ".join(str(line) for line in found.repaired_line_numbers[:5])
+        more = ", ..." if found.repaired_lines > 5 else ""
+        step.note(
+            f"{found.repaired_lines:,} line(s) had bytes in Windows-1252, read as such: {shown}{more}"
+        )
+    if found.rejected:
+        step.warn(f"{found.rejected:,} record(s) do not fit the header; kept in the rejects file")
+
+
+def sweep(settings: Settings, batches: list[Batch], folder: Path) -> None:
+    """Remove what a run that died left behind: temporary files, snapshots without a line."""
+    shutil.rmtree(folder, ignore_errors=True)
+    listed = {name for batch in batches for name in (batch.parquet, batch.rejects)}
+    for place in (settings.raw_dir, settings.snapshots):
+        for leftover in place.glob(".*.tmp"):
+            leftover.unlink()
+    for path in settings.snapshots.glob("*.parquet"):
+        if path.name not in listed:
+            path.unlink()
+
+
+def show_latest(settings: Settings) -> None:
+    """Let netflix_titles_raw.parquet be the newest snapshot: the same file, or a copy."""
+    newest = settings.snapshots / read(settings.manifest)[-1].parquet
+    if settings.latest.exists() and settings.latest.samefile(newest):
+        return
+    temporary = settings.latest.with_name(f".{settings.latest.name}.{os.getpid()}.tmp")
+    try:
+        os.link(newest, temporary)
+    except OSError:  # a file system without hard links
+        with replacing(settings.latest) as copy:
+            shutil.copyfile(newest, copy)
+        return
+    os.replace(temporary, settings.latest)
+    sync(settings.raw_dir)
+
+
+def public(source: str) -> str:
+    """The source as it may be recorded: without user, password and query."""
+    if "://" not in source:
+        return Path(source).name
+    from remote import without_secrets
+
+    return without_secrets(source)
+
+
+def quoted(text: str | Path) -> str:
+    from warehouse import literal
+
+    return literal(text)
+
+
+if __name__ == "__main__":
+    sys.exit(run_step("raw", run, warehouse=False))

@@ -1,0 +1,182 @@
+"""Settings: from the environment, else from .env, else the default; each one checked at start.
+
+Every setting is one line of SETTINGS; .env.example lists the same names (a test holds them to
+each other). Relative paths are relative to the project folder, never to the working directory.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from errors import SettingsError
+
+PROJECT = Path(__file__).resolve().parent.parent
+SQL = PROJECT / "sql"
+UNIT_BYTES = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+UNIT_BYTES |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+
+def project_path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError
+    return PROJECT / Path(text).expanduser()
+
+
+def source(text: str) -> str:
+    """A URL stays as it is; a path is made absolute."""
+    return text if "://" in text else str(project_path(text))
+
+
+def size(text: str) -> int:
+    number, unit = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip()).groups()
+    value = int(float(number) * UNIT_BYTES[unit.upper()])
+    if value <= 0:
+        raise ValueError
+    return value
+
+
+def memory(text: str) -> str:
+    """DuckDB's own notation; it needs some room to work at all."""
+    if size(text) < 50_000_000:
+        raise ValueError
+    return text.strip()
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not low <= int(text) <= high:
+            raise ValueError
+        return int(text)
+
+    return parse
+
+
+def percent(text: str) -> float:
+    if not 0 <= float(text) <= 100:
+        raise ValueError
+    return float(text)
+
+
+def instant(text: str) -> datetime:
+    """An ISO date or time; without an offset it is UTC. Returned in UTC, without tzinfo."""
+    moment = datetime.fromisoformat(text.strip())
+    if moment.tzinfo:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return moment
+
+
+def digest_start(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{12,64}", text):
+        raise ValueError
+    return text.lower()
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError
+        return text
+
+    return parse
+
+
+@dataclass(frozen=True)
+class Setting:
+    name: str
+    default: str  # "" means unset: the setting is None
+    parse: Callable[[str], Any]
+    allowed: str
+
+
+ROWS = whole(0, 10**12)
+SETTINGS = (
+    Setting("NETFLIX_CSV", "", source, "a path or a URL (http, https, s3, gs)"),
+    Setting("DATA_DIR", "data", project_path, "a folder"),
+    Setting("WAREHOUSE_PATH", "netflix_dw.db", project_path, "a file name"),
+    Setting("LOG_DIR", "logs", project_path, "a folder"),
+    Setting("CONTRACT_PATH", "sql/contract.toml", project_path, "a file name"),
+    Setting("SNAPSHOT_AT", "", instant, "an ISO date or time, like 2020-01-18 or 2020-01-18T03:00Z"),
+    Setting("ACCEPT", "", digest_start, "the first 12 or more hex digits of the file's SHA-256"),
+    Setting("CDC_KEY", "show_id", one_of("show_id", "title"), "show_id or title"),
+    Setting("DUCKDB_MEMORY_LIMIT", "2GB", memory, "a size of 50MB or more, like 512MB or 2GB"),
+    Setting("DUCKDB_THREADS", "", whole(1, 1024), "a whole number from 1 to 1024"),
+    Setting("MAX_FILE_SIZE", "20GB", size, "a size, like 500MB or 20GB"),
+    Setting("HTTP_TIMEOUT_S", "30", whole(1, 3600), "whole seconds from 1 to 3600"),
+    Setting("HTTP_RETRIES", "3", whole(0, 20), "a whole number from 0 to 20"),
+    Setting("MAX_REJECTED_ROWS", "20", ROWS, "a whole number, 0 or more"),
+    Setting("MAX_REJECTED_PCT", "1", percent, "a number from 0 to 100"),
+    Setting("MAX_QUARANTINED_ROWS", "20", ROWS, "a whole number, 0 or more"),
+    Setting("MAX_QUARANTINED_PCT", "1", percent, "a number from 0 to 100"),
+    Setting("MAX_LOST_IN_CAST_ROWS", "20", ROWS, "a whole number, 0 or more"),
+    Setting("MAX_LOST_IN_CAST_PCT", "1", percent, "a number from 0 to 100"),
+    Setting("MAX_INSERTED_ROWS", "1000", ROWS, "a whole number, 0 or more"),
+    Setting("MAX_INSERTED_PCT", "50", percent, "a number from 0 to 100"),
+    Setting("MAX_UPDATED_ROWS", "100", ROWS, "a whole number, 0 or more"),
+    Setting("MAX_UPDATED_PCT", "50", percent, "a number from 0 to 100"),
+    Setting("MAX_DELETED_ROWS", "20", ROWS, "a whole number, 0 or more"),
+    Setting("MAX_DELETED_PCT", "10", percent, "a number from 0 to 100"),
+    Setting("FRESHNESS_DAYS", "7", whole(1, 36500), "whole days, 1 or more"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The checked values, one attribute for each setting, in lower case."""
+
+    values: Mapping[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name.upper()]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def raw_dir(self) -> Path:
+        return self.data_dir / "raw"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.raw_dir / "snapshots"
+
+    @property
+    def manifest(self) -> Path:
+        return self.raw_dir / "manifest.jsonl"
+
+    @property
+    def latest(self) -> Path:
+        return self.raw_dir / "netflix_titles_raw.parquet"
+
+    @property
+    def default_csv(self) -> Path:
+        return self.raw_dir / "netflix_titles.csv"
+
+    @property
+    def source(self) -> str:
+        """Where the catalogue file comes from: a path or a URL."""
+        return self.netflix_csv or str(self.default_csv)
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check every setting. Raises SettingsError naming variable, value and what fits."""
+    given = dict(os.environ if environ is None else environ)
+    dotenv = PROJECT / ".env"
+    if dotenv.is_file():
+        from dotenv import dotenv_values  # only where there is a file to read: 15 ms
+
+        given = {key: text for key, text in dotenv_values(dotenv).items() if text} | given
+    values = {}
+    for setting in SETTINGS:
+        text = given.get(setting.name) or setting.default
+        try:
+            values[setting.name] = setting.parse(text) if text else None
+        except (ValueError, AttributeError, KeyError, OverflowError, RuntimeError):
+            raise SettingsError(
+                f"{setting.name} is {text!r}; allowed is {setting.allowed}. "
+                f"Set it in the environment, in .env or as `make ... {setting.name}=...`."
+            ) from None
+    return Settings(values)

@@ -1,0 +1,99 @@
+"""sql/contract.toml: the columns that the catalogue must have, and how a file's are bound to them."""
+
+import hashlib
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from errors import SettingsError
+from scan import normalised
+
+TYPES = ("text", "list", "date", "year", "duration")
+KINDS = ("added", "removed", "renamed", "reordered", "retyped")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One canonical column; sql/contract.toml says what each property means."""
+
+    name: str
+    type: str
+    required: bool = False
+    key: bool = False
+    nullable: bool = True
+    tracked: bool = True
+    allowed: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """All names it may come under, its own first, as `normalised` gives them."""
+        return [normalised(name) for name in (self.name, *self.aliases)]
+
+
+@dataclass(frozen=True)
+class Contract:
+    columns: tuple[Column, ...]
+    policy: dict[str, str]
+    sha256: str
+
+    @property
+    def known_names(self) -> set[str]:
+        return {name for column in self.columns for name in column.names}
+
+    @property
+    def key(self) -> list[str]:
+        return [column.name for column in self.columns if column.key]
+
+    @property
+    def tracked(self) -> list[str]:
+        return [column.name for column in self.columns if column.tracked]
+
+
+def load_contract(path: Path) -> Contract:
+    """Read and check the contract. Raises SettingsError naming the entry that is wrong."""
+    try:
+        text = path.read_bytes()
+        content = tomllib.loads(text.decode())
+        columns = tuple(
+            Column(
+                name,
+                **{key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()},
+            )
+            for name, entry in content["columns"].items()
+        )
+        policy = {kind: content["policy"][kind] for kind in KINDS}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"the contract {path} cannot be read: {error}") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SettingsError(f"the contract {path} has an unknown or missing entry: {error}") from None
+    for column in columns:
+        if column.type not in TYPES:
+            raise SettingsError(
+                f"the contract {path}: type of {column.name} is {column.type!r}; "
+                f"allowed is {', '.join(TYPES)}"
+            )
+    wrong = [kind for kind, value in policy.items() if value not in ("warn", "stop")]
+    if wrong:
+        raise SettingsError(f"the contract {path}: policy {wrong[0]} must be warn or stop")
+    names = [name for column in columns for name in column.names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SettingsError(f"the contract {path}: {twice[0]!r} names two columns")
+    contract = Contract(columns, policy, hashlib.sha256(text).hexdigest())
+    if not contract.key:
+        raise SettingsError(f"the contract {path}: no column is the key")
+    return contract
+
+
+def bind(contract: Contract, columns: Sequence[str]) -> dict[str, str | None]:
+    """Canonical name -> the file's column that carries it, or None where there is none.
+
+    A column's own name goes before its aliases, and those in the order of the contract.
+    """
+    found = {normalised(column): column for column in reversed(columns)}
+    return {
+        column.name: next((found[name] for name in column.names if name in found), None)
+        for column in contract.columns
+    }

@@ -1,0 +1,176 @@
+"""Where the catalogue file comes from: a path, http(s), s3 or gs; plain, gzip or zip.
+
+Whatever the source, the rest of the pipeline sees a local file that came whole, or an error.
+"""
+
+import gzip
+import io
+import os
+import re
+import time
+import zipfile
+from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from config import Settings
+from errors import Refused
+from files import BLOCK_BYTES
+
+# What the first bytes say, whatever the name says.
+MAGIC = (
+    (b"PK\x03\x04", "zip", "a ZIP archive or an Excel workbook"),
+    (b"\x1f\x8b", "gz", "gzip-compressed"),
+    (b"PAR1", "parquet", "a Parquet file"),
+    (b"%PDF", "pdf", "a PDF"),
+    (b"\xd0\xcf\x11\xe0", "xls", "an old Excel workbook"),
+    (b"BZh", "bz2", "bzip2-compressed"),
+    (b"\x28\xb5\x2f\xfd", "zst", "zstd-compressed"),
+    (b"7z\xbc\xaf", "7z", "a 7-Zip archive"),
+)
+MARKUP = re.compile(rb"\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
+YOUNG_S, SETTLE_S = 2.0, 0.5  # a file changed in the last 2 s is looked at again after 0.5 s
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A file at hand. `path` is None where the remote side said that nothing changed."""
+
+    path: Path | None
+    name: str
+    etag: str | None = None
+    last_modified: str | None = None
+    sha256: str | None = None  # as promised by a .sha256 file beside it
+
+
+def fetch(settings: Settings, folder: Path, etag: str | None, modified: str | None) -> Delivery:
+    """Get the source; a remote one is downloaded into `folder`.
+
+    `etag` and `modified` are those of the newest snapshot, if it came from the same source.
+    Raises Refused where there is no such file, or where it did not come whole.
+    """
+    source = settings.source
+    scheme = urlsplit(source).scheme if "://" in source else "file"
+    if scheme == "file":
+        return local(Path(unquote(urlsplit(source).path) if "://" in source else source))
+    if scheme in ("http", "https"):
+        from remote import fetch_http
+
+        return fetch_http(source, settings, folder, etag, modified)
+    if scheme in ("s3", "gs"):
+        from remote import fetch_object
+
+        return fetch_object(source, settings, folder, etag)
+    raise Refused(f"NETFLIX_CSV is {source!r}: {scheme}:// is not supported; see .env.example")
+
+
+def local(path: Path) -> Delivery:
+    if path.is_dir():
+        raise Refused(f"{path} is a folder, expected a file; nothing was changed")
+    try:
+        found = path.stat()
+        if 0 <= time.time() - found.st_mtime < YOUNG_S:
+            time.sleep(SETTLE_S)
+            still_the_same(path, found)
+    except FileNotFoundError:
+        raise Refused(
+            f"no input file at {path}; nothing was changed. Put the catalogue there, set "
+            "NETFLIX_CSV to where it is, or run `make sample` for made-up data."
+        ) from None
+    except PermissionError as error:
+        raise Refused(f"{path} cannot be read ({error.strerror}); nothing was changed") from None
+    promise = path.with_name(path.name + ".sha256")
+    text = promise.read_text(errors="replace") if promise.is_file() else None
+    return Delivery(path, path.name, sha256=promised(text, promise.name))
+
+
+def promised(text: str | None, name: str) -> str | None:
+    """The digest in a .sha256 file, in the form that sha256sum writes; None without a file."""
+    if text is None:
+        return None
+    match = re.match(r"\s*\\?([0-9a-fA-F]{64})\b", text)
+    if not match:
+        raise Refused(f"{name} holds no SHA-256; nothing was changed. Mend or remove it.")
+    return match[1].lower()
+
+
+def still_the_same(path: Path, before: os.stat_result) -> None:
+    """Raise Refused where the file changed since `before` was taken."""
+    after = path.stat()
+    if (after.st_size, after.st_mtime_ns, after.st_ino) != (
+        before.st_size,
+        before.st_mtime_ns,
+        before.st_ino,
+    ):
+        raise Refused(
+            f"{path} is still being written ({before.st_size:,} -> {after.st_size:,} bytes); "
+            "nothing was changed. Run the step again when the delivery is complete."
+        )
+
+
+@contextmanager
+def opened(delivery: Delivery, max_bytes: int) -> Iterator[BinaryIO]:
+    """The text's bytes, decompressed. Raises Refused where they are not what the name says."""
+    path, name = delivery.path, delivery.name.lower()
+    with open(path, "rb", buffering=0) as file:
+        before = os.fstat(file.fileno())
+        start = file.read(4096)
+        file.seek(0)
+        kind = next(((short, words) for magic, short, words in MAGIC if start.startswith(magic)), None)
+        named = "gz" if name.endswith(".gz") else "zip" if name.endswith(".zip") else "csv"
+        if kind and kind[0] != named:
+            hint = f" Rename it to end in .{kind[0]}." if kind[0] in ("gz", "zip") else ""
+            raise Refused(f"{delivery.name} is {kind[1]}, expected {EXPECTED[named]}.{hint}")
+        if not kind and named != "csv":
+            raise Refused(f"{delivery.name} is not {EXPECTED[named]}, whatever its name says")
+        if MARKUP.match(start):
+            title = re.search(rb"<title>([^<]{1,80})", start, re.IGNORECASE)
+            about = f" ({title[1].decode('utf-8', 'replace').strip()!r})" if title else ""
+            raise Refused(f"{delivery.name} is an HTML or XML page{about}, not a CSV file")
+        try:
+            if named == "gz":
+                yield Limited(gzip.GzipFile(fileobj=io.BufferedReader(file)), max_bytes)
+            elif named == "zip":
+                with zipfile.ZipFile(file) as archive, archive.open(only_csv(archive)) as member:
+                    yield Limited(member, max_bytes)
+            else:
+                yield Limited(file, max_bytes)
+        except (EOFError, zipfile.BadZipFile, gzip.BadGzipFile, *ZLIB_ERRORS) as error:
+            raise Refused(f"{delivery.name} is damaged or was cut: {error}") from None
+        still_the_same(path, before)
+
+
+EXPECTED = {"csv": "CSV text", "gz": "a gzip file", "zip": "a ZIP archive with one CSV file"}
+ZLIB_ERRORS = (gzip.zlib.error, NotImplementedError, RuntimeError)  # also: encrypted, odd methods
+
+
+def only_csv(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """The one CSV file of a ZIP archive; it is read as a stream, its path is never used."""
+    members = [
+        member
+        for member in archive.infolist()
+        if member.filename.lower().endswith(".csv") and not member.filename.startswith("__MACOSX/")
+    ]
+    if len(members) != 1:
+        raise Refused(f"the ZIP archive holds {len(members)} CSV files, expected one")
+    return members[0]
+
+
+class Limited:
+    """A stream that ends in Refused when it gives more than it may: no bomb fills the disk."""
+
+    def __init__(self, stream: BinaryIO, max_bytes: int):
+        self.stream, self.max_bytes, self.left = stream, max_bytes, max_bytes
+
+    def read(self, count: int = BLOCK_BYTES) -> bytes:
+        block = self.stream.read(count)
+        self.left -= len(block)
+        if self.left < 0:
+            raise Refused(
+                f"the file is larger than MAX_FILE_SIZE ({self.max_bytes:,} bytes); nothing was "
+                "changed. Raise the setting if such a file is right."
+            )
+        return block

@@ -1,0 +1,383 @@
+"""One pass over the delivered bytes: digest, encoding repair, line ends, and an own record count.
+
+The pass writes the text as clean UTF-8 into part files that a CSV parser reads in parallel, each
+one starting at a record and knowing its line. `scan` trusts the file's structure and counts its
+records by the parity of quote characters, at memory speed: a second opinion that a parser's own
+count must equal. `scan_carefully` is for files where it does not: it takes the file apart record
+by record, keeps what fits the header and sets the rest aside with line, reason and text.
+"""
+
+import codecs
+import csv
+import hashlib
+import io
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from errors import Refused
+from files import BLOCK_BYTES
+
+PART_BYTES = 64 << 20  # large enough to parse at full speed, small enough to share among threads
+MAX_LINE_BYTES = 64 << 20  # no catalogue has such a line; a file that has is not text
+MAX_REPORTED_LINES = 100
+DELIMITERS = ",;\t|"
+NOT_STRUCTURE = bytes(set(range(256)) - set(b'"\r\n'))
+UTF8_BOM, UTF16_BOMS = codecs.BOM_UTF8, (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass
+class Part:
+    """A file of whole records in clean UTF-8; `numbered` ones carry their line as first field."""
+
+    path: Path
+    first_line: int
+    line_feeds_inside: int = 0
+    numbered: bool = False
+
+
+@dataclass
+class Scan:
+    """What one pass found. Lines count from 1, as an editor and `grep -n` count them."""
+
+    header: list[str] = field(default_factory=list)
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    sha256: str = ""
+    size: int = 0
+    records: int = 0
+    rejected: int = 0
+    blank_lines: int = 0
+    repaired_lines: int = 0
+    repaired_line_numbers: list[int] = field(default_factory=list)  # the first 100
+    lines_crlf: int = 0
+    lines_lf: int = 0
+    lines_cr: int = 0
+    nul_bytes: int = 0
+    quote_open_at_end: bool = False
+    ends_with_newline: bool = True
+    longest_record: int = 0
+    parts: list[Part] = field(default_factory=list)
+    rejects: Path | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether a strict CSV parser should read the parts as they are."""
+        return not (self.lines_cr or self.nul_bytes or self.quote_open_at_end)
+
+
+class Digest:
+    """Reads a stream and digests it on the way, in a thread where the file is long."""
+
+    def __init__(self, stream: BinaryIO):
+        self.stream, self.sha, self.size = stream, hashlib.sha256(), 0
+        self.pool = self.pending = None
+
+    def read(self, count: int) -> bytes:
+        block = self.stream.read(count)
+        self.size += len(block)
+        if self.pending:
+            self.pending.result()
+        elif self.size > 8 * BLOCK_BYTES and not self.pool:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self.pool = ThreadPoolExecutor(1)
+        if self.pool:
+            self.pending = self.pool.submit(self.sha.update, block)
+        else:
+            self.sha.update(block)
+        return block
+
+    def hexdigest(self) -> str:
+        if self.pool:
+            self.pool.shutdown(wait=True)
+        return self.sha.hexdigest()
+
+
+def scan(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
+    """Digest, repair and split a stream into `folder`; count its records by quote parity.
+
+    `names` are the column names (as `normalised` gives them) by which a header is recognised.
+    Raises Refused where the bytes are not a delimited text with such a header.
+    """
+    found, digest = Scan(), Digest(stream)
+    part = out = None
+    line, odd, last = 1, False, b""
+    try:
+        for block in text_blocks(digest, found):
+            if not found.header:
+                header_bytes = read_header(block, found, names)
+                line += block.count(b"\n", 0, header_bytes)
+                block = block[header_bytes:]
+            if not odd and (out is None or out.tell() > PART_BYTES):
+                if out:
+                    out.close()
+                part = Part(folder / f"part{len(found.parts):04}.csv", line)
+                found.parts.append(part)
+                out = open(part.path, "wb")  # noqa: SIM115 - closed below
+                out.write(head(found, block))
+            out.write(block)
+            line_feeds = block.count(b"\n")
+            crlf = block.count(b"\r\n")
+            found.lines_cr += block.count(b"\r") - crlf
+            found.nul_bytes += block.count(b"\0")
+            # What is left of the block without text and whole quoted fields: line ends outside
+            # quotes, and fields with a line end inside.
+            marks = (b'"' if odd else b"") + block.translate(None, NOT_STRUCTURE)
+            odd = marks.count(b'"') % 2 == 1
+            marks = re.sub(rb'"[^"]*("|$)', b"", marks.replace(b'""', b""))
+            ended = marks.count(b"\n")
+            found.lines_crlf += marks.count(b"\r\n")
+            found.lines_lf += ended - marks.count(b"\r\n")
+            found.records += ended
+            part.line_feeds_inside += line_feeds - ended
+            line += line_feeds
+            last = block[-1:] or last
+    finally:
+        if out:
+            out.close()
+        found.sha256, found.size = digest.hexdigest(), digest.size
+    if not found.header:
+        raise Refused("the file is empty")
+    found.quote_open_at_end = odd
+    found.ends_with_newline = last in (b"\n", b"\r", b"")
+    found.records += not found.ends_with_newline
+    return found
+
+
+def head(found: Scan, block: bytes) -> bytes:
+    """A first line for a part, to be skipped: the parser learns the kind of line end from it."""
+    line_end = b"\r\n" if b"\r\n" in block[: block.find(b"\n") + 1] else b"\n"
+    return found.delimiter.join(["head"] * len(found.header)).encode() + line_end
+
+
+def scan_carefully(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
+    """Like `scan`, but record by record: misfits go to a rejects file, the rest into the parts.
+
+    The rejects file is a CSV with source_line, reason, raw_text. Slower by far; for damaged files.
+    """
+    found, digest = Scan(), Digest(stream)
+    csv.field_size_limit(2 * MAX_LINE_BYTES)
+    rejects = folder / "rejects.csv"
+    part = Part(folder / "careful.csv", 1, numbered=True)
+    lines = text_lines(text_blocks(digest, found), found, names)
+    with (
+        open(part.path, "w", encoding="utf-8", newline="") as kept_file,
+        open(rejects, "w", encoding="utf-8", newline="") as rejects_file,
+    ):
+        kept, aside = csv.writer(kept_file), csv.writer(rejects_file)
+        kept_file.write("head\r\n")
+        aside.writerow(["source_line", "reason", "raw_text"])
+        for number, fields, reason, raw in split_records(lines, found):
+            found.records += 1
+            found.longest_record = max(found.longest_record, len(raw.encode()))
+            if reason:
+                found.rejected += 1
+                aside.writerow([number, reason, raw.rstrip("\r\n")])
+            else:
+                kept.writerow([number, *fields])
+    found.sha256, found.size = digest.hexdigest(), digest.size
+    if not found.header:
+        raise Refused("the file is empty")
+    found.parts, found.rejects = [part], rejects if found.rejected else None
+    return found
+
+
+def text_blocks(stream: Digest, found: Scan) -> Iterator[bytes]:
+    """The stream as clean UTF-8 without BOM, in blocks that end with a line.
+
+    Bytes that are no UTF-8 are read as Windows-1252, only they and nothing around them; the five
+    bytes that Windows-1252 leaves undefined are read as Latin-1.
+    """
+    repaired: list[int] = []  # offsets of foreign bytes in the block at hand
+
+    def foreign(error: UnicodeDecodeError) -> tuple[str, int]:
+        repaired.append(error.start)
+        run = error.object[error.start : error.end]
+        return "".join(WINDOWS_1252[byte] for byte in run), error.end
+
+    codecs.register_error("foreign-bytes", foreign)
+    line = 1
+    for block in line_blocks(decoded(stream, found)):
+        try:
+            block.decode()
+        except UnicodeDecodeError:
+            repaired.clear()
+            text = block.decode(errors="foreign-bytes")
+            hit = sorted({line + block.count(b"\n", 0, offset) for offset in repaired})
+            found.repaired_lines += len(hit)
+            found.repaired_line_numbers += hit
+            del found.repaired_line_numbers[MAX_REPORTED_LINES:]
+            line += block.count(b"\n")
+            block = text.encode()
+            found.encoding = "utf-8 with windows-1252"
+        else:
+            line += block.count(b"\n")
+        yield block
+
+
+WINDOWS_1252 = [
+    bytes([byte]).decode("cp1252", "ignore") or bytes([byte]).decode("latin-1")
+    for byte in range(256)
+]
+
+
+def decoded(stream: Digest, found: Scan) -> Iterator[bytes]:
+    """The stream's blocks as UTF-8 (or nearly), whatever its byte order mark says."""
+    block = stream.read(BLOCK_BYTES)
+    if block.startswith(UTF8_BOM):
+        found.encoding = "utf-8 with BOM"
+        block = block[len(UTF8_BOM) :]
+    elif block.startswith(UTF16_BOMS) and not block.startswith(codecs.BOM_UTF32_LE):
+        found.encoding = "utf-16"
+        decoder = codecs.getincrementaldecoder("utf-16")()
+        while block:
+            try:
+                yield decoder.decode(block).encode()
+            except UnicodeError as error:
+                raise Refused(f"the file starts as UTF-16 but is not: {error}") from None
+            block = stream.read(BLOCK_BYTES)
+        if decoder.getstate()[0]:
+            raise Refused("the file is UTF-16 and ends in the middle of a character: it was cut")
+        return
+    elif block.count(b"\0") * 10 > len(block):
+        raise Refused("the file is not text, or UTF-16 without byte order mark: it is full of NULs")
+    while block:
+        yield block
+        block = stream.read(BLOCK_BYTES)
+
+
+def line_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Regroup blocks so that each ends with a line end (the last one may not)."""
+    rest = b""
+    for block in blocks:
+        block = rest + block
+        cut = block.rfind(b"\n") + 1 or block.rfind(b"\r", 0, -1) + 1
+        if not cut and len(block) > MAX_LINE_BYTES:
+            raise Refused(f"the file has a line of over {MAX_LINE_BYTES >> 20} MiB: it is no CSV")
+        if cut:
+            yield block[:cut]
+        rest = block[cut:]
+    if rest:
+        yield rest
+
+
+def normalised(name: str) -> str:
+    """A column name as names are compared: case, blanks and underscores make no difference."""
+    return re.sub(r"[\s_]+", "_", name.strip().casefold())
+
+
+def read_header(block: bytes, found: Scan, names: set[str]) -> int:
+    """Set found.header and found.delimiter from the first block; return the header's length.
+
+    The delimiter is the one under which most columns have a known name.
+    """
+    lines = list(io.StringIO(block.decode(), newline=""))
+    blank = 0
+    while blank < len(lines) and not lines[blank].strip():
+        blank += 1
+    if blank == len(lines):
+        raise Refused("the file is empty: it has only blank lines")
+    best = (0, [], ",", 0)
+    for delimiter in DELIMITERS:
+        reader = csv.reader(lines[blank:], delimiter=delimiter, strict=True)
+        try:
+            header = next(reader)
+        except csv.Error:
+            continue
+        known = sum(normalised(name) in names for name in header)
+        if known > best[0]:
+            best = (known, header, delimiter, blank + reader.line_num)
+    known, header, delimiter, taken = best
+    if known < 2:
+        start = lines[blank].strip()[:80]
+        raise Refused(
+            f"no recognisable header: the file starts with {start!r}, expected column names like "
+            f"{', '.join(sorted(names)[:5])}"
+        )
+    found.header, found.delimiter = [name.strip() for name in header], delimiter
+    return len("".join(lines[:taken]).encode())
+
+
+def text_lines(
+    blocks: Iterable[bytes], found: Scan, names: set[str]
+) -> Iterator[tuple[int, str]]:
+    """(line number, line with its end) behind the header."""
+    number = 1
+    for block in blocks:
+        if not found.header:
+            header_bytes = read_header(block, found, names)
+            number += block.count(b"\n", 0, header_bytes)
+            block = block[header_bytes:]
+        for line in io.StringIO(block.decode(), newline=""):
+            found.ends_with_newline = line[-1] in "\r\n"
+            found.lines_crlf += line.endswith("\r\n")
+            found.lines_lf += line.endswith("\n") and not line.endswith("\r\n")
+            found.lines_cr += line.endswith("\r")
+            yield number, line
+            number += line.endswith("\n")
+
+
+def split_records(
+    lines: Iterator[tuple[int, str]], found: Scan
+) -> Iterator[tuple[int, list[str] | None, str, str]]:
+    """Yield (line, fields, "", raw) for a good record and (line, None, reason, raw) for a misfit.
+
+    A record over several lines must be perfectly quoted; where it is not, only its first line is
+    a misfit and reading goes on at the next line, so that one open quote costs one line.
+    """
+    ahead: deque[tuple[int, str]] = deque()
+    while True:
+        item = ahead.popleft() if ahead else next(lines, None)
+        if item is None:
+            return
+        number, line = item
+        if not line.strip():
+            found.blank_lines += 1
+            continue
+        fields, reason = parse([line], found)
+        taken, size, quotes = [item], len(line), line.count('"')
+        while reason is OPEN_QUOTE and quotes % 2 and size < MAX_LINE_BYTES:
+            more = ahead.popleft() if ahead else next(lines, None)
+            if more is None:
+                break
+            taken.append(more)
+            size += len(more[1])
+            quotes += more[1].count('"')
+        raw = line
+        if len(taken) > 1:
+            raw = "".join(text for _, text in taken)
+            fields, reason = parse([text for _, text in taken], found)
+            if reason or not strictly_quoted(raw, found.delimiter):
+                ahead.extendleft(reversed(taken[1:]))
+                fields, reason, raw = None, OPEN_QUOTE, line
+        yield number, fields, reason, raw
+
+
+OPEN_QUOTE = "a quote is opened and never properly closed"
+
+
+def parse(lines: list[str], found: Scan) -> tuple[list[str] | None, str]:
+    """The fields of one record, or the reason why it is a misfit."""
+    if any("\0" in line for line in lines):
+        return None, "a NUL byte"
+    try:
+        records = list(csv.reader(lines, delimiter=found.delimiter, strict=True))
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            return None, OPEN_QUOTE
+        return None, f"broken quotes: {error}"
+    if len(records) != 1:
+        return None, OPEN_QUOTE
+    if len(records[0]) != len(found.header):
+        return None, f"{len(records[0])} fields, the header has {len(found.header)}"
+    return records[0], ""
+
+
+def strictly_quoted(raw: str, delimiter: str) -> bool:
+    """Whether quotes stand only around whole fields (RFC 4180)."""
+    one = rf'(?:"(?:[^"]++|"")*+"|[^"{re.escape(delimiter)}\r\n]*+)'
+    return bool(re.fullmatch(rf"{one}(?:{re.escape(delimiter)}{one})*+(?:\r\n|\n|\r)?", raw))

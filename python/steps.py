@@ -1,0 +1,234 @@
+"""run_step(): what every numbered script shares around its own work.
+
+Lock, settings, log lines, timing, one transaction, a row in ops_runs, a summary line, exit code.
+"""
+
+import fcntl
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from config import Settings, load_settings
+from errors import CRASH, DONE, LockedError, StepError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+LOG_BYTES, LOG_FILES = 5_000_000, 5
+
+
+def utc_now() -> datetime:
+    """The time now, UTC without tzinfo, as the warehouse stores times."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def printable(text: str) -> str:
+    """The text with control characters escaped: file content never drives the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@dataclass
+class Step:
+    """One run of one step: what it works with, and what it reports at its end."""
+
+    name: str
+    settings: Settings
+    run_id: str
+    log: logging.Logger
+    con: "DuckDBPyConnection | None" = None
+    batch_id: str | None = None
+    rows_in: int | None = None
+    rows_out: int | None = None
+    message: str = ""
+    started_at: datetime = field(default_factory=utc_now)
+    clock: float = field(default_factory=time.perf_counter)
+
+    def event(self, event: str, level: int = logging.INFO, **fields: Any) -> None:
+        """One line in logs/pipeline.log: the event and key=value pairs."""
+        pairs = "".join(f" {key}={value_text(value)}" for key, value in fields.items())
+        self.log.log(level, "%s%s", event, pairs)
+
+    def note(self, text: str) -> None:
+        """Something worth knowing: a line in the log and one on the terminal."""
+        self.event("note", text=text)
+        say(f"{self.name:<9} note: {text}", "36")
+
+    def warn(self, text: str) -> None:
+        """A line in the log and one on the terminal."""
+        self.event("warning", logging.WARNING, text=text)
+        say(f"{self.name:<9} warning: {text}", "33", sys.stderr)
+
+
+def value_text(value: Any) -> str:
+    text = printable(str(value))
+    return f'"{text}"' if " " in text else text
+
+
+def say(text: str, colour: str, stream: Any = None) -> None:
+    """A line for the person, escaped, coloured on a terminal only and never under NO_COLOR."""
+    stream = stream or sys.stdout
+    text = "\n".join(printable(line) for line in text.split("\n"))
+    if stream.isatty() and not os.environ.get("NO_COLOR"):
+        text = f"\033[{colour}m{text}\033[0m"
+    stream.write(text.encode(stream.encoding or "utf-8", "replace").decode(stream.encoding) + "\n")
+
+
+def run_step(name: str, run: Callable[[Step], None], warehouse: bool = True) -> int:
+    """Run one step and return its exit code; see errors.py for the table.
+
+    With `warehouse`, step.con is the open warehouse and the step is one transaction together
+    with its row in ops_runs. Without, the step sets no table; its record is written after it.
+    """
+    try:
+        settings = load_settings()
+        log = open_log(settings, name, run_id := os.environ.get("RUN_ID") or new_run_id())
+    except (StepError, OSError) as error:
+        say(f"{name:<9} failed: {error}", "31", sys.stderr)
+        return error.exit_code if isinstance(error, StepError) else CRASH
+    step = Step(name, settings, run_id, log)
+    step.event("started", pid=os.getpid())
+    code = DONE
+    try:
+        with lock(settings):
+            try:
+                work(step, run, warehouse)
+            except (Exception, KeyboardInterrupt) as error:
+                record_failure(step, error)
+                raise
+    except StepError as error:
+        code = error.exit_code
+        say(f"{name:<9} stopped: {error}", "31", sys.stderr)
+        step.event("failed", logging.ERROR, code=code, text=error)
+    except (Exception, KeyboardInterrupt) as error:
+        code = CRASH
+        step.event("crashed", logging.ERROR, text="".join(traceback.format_exception(error)))
+        say(
+            f"{name:<9} crashed: {type(error).__name__}: {str(error).splitlines()[:1]}\n"
+            f"{'':<9} Nothing half-done was kept. Traceback: {settings.log_dir / 'pipeline.log'} "
+            f"(run {run_id}). Mend the cause and run it again.",
+            "31",
+            sys.stderr,
+        )
+    else:
+        seconds = time.perf_counter() - step.clock
+        step.event(
+            "done",
+            batch=step.batch_id,
+            rows_in=step.rows_in,
+            rows_out=step.rows_out,
+            seconds=f"{seconds:.3f}",
+            text=step.message,
+        )
+        count = "" if step.rows_out is None else f"{step.rows_out:,}"
+        say(f"{name:<9} {count:>11} rows  {seconds:6.2f} s  {step.message}", "0")
+    return code
+
+
+def work(step: Step, run: Callable[[Step], None], warehouse: bool) -> None:
+    if not warehouse:
+        run(step)
+        with recording(step) as con:
+            record(con, step, "done", step.message)
+        return
+    from warehouse import transaction
+
+    with recording(step) as con:
+        step.con = con
+        with transaction(con):
+            run(step)
+            record(con, step, "done", step.message)
+
+
+@contextmanager
+def recording(step: Step) -> "Iterator[DuckDBPyConnection]":
+    """The warehouse with its ops tables, closed with a checkpoint at the end."""
+    from warehouse import connect, run_sql
+
+    con = connect(step.settings.warehouse_path, step.settings, [step.settings.data_dir])
+    try:
+        run_sql(con, "ops.sql")
+        yield con
+        con.execute("CHECKPOINT")
+    finally:
+        con.close()
+
+
+def record(con: "DuckDBPyConnection", step: Step, status: str, message: str) -> None:
+    con.execute(
+        "INSERT INTO ops_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            step.run_id,
+            step.batch_id,
+            step.name,
+            status,
+            step.started_at,
+            utc_now(),
+            step.rows_in,
+            step.rows_out,
+            message,
+        ],
+    )
+
+
+def record_failure(step: Step, error: BaseException) -> None:
+    """The failed run's row in ops_runs; where even that fails, the log says so and why."""
+    if isinstance(error, LockedError):
+        return  # somebody else is working there
+    try:
+        with recording(step) as con:
+            record(con, step, "failed", f"{type(error).__name__}: {error}")
+    except Exception as second:
+        step.event("not_recorded", logging.ERROR, text=second)
+
+
+@contextmanager
+def lock(settings: Settings) -> Iterator[None]:
+    """One step at a time on one warehouse; the lock dies with the process."""
+    path = Path(f"{settings.warehouse_path}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            raise LockedError(
+                f"another run is working on {settings.warehouse_path} ({handle.read().strip()}); "
+                "nothing was changed. Wait for it to end and run the step again."
+            ) from None
+        handle.truncate(0)
+        handle.write(f"pid {os.getpid()} since {utc_now():%Y-%m-%d %H:%M:%S} UTC\n")
+        handle.flush()
+        yield
+
+
+def new_run_id() -> str:
+    return f"{utc_now():%Y%m%dT%H%M%S}-{os.getpid()}"
+
+
+def open_log(settings: Settings, name: str, run_id: str) -> logging.Logger:
+    """logs/pipeline.log: UTC time, level, step, run id, event, key=value."""
+    settings.log_dir.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(
+        settings.log_dir / "pipeline.log",
+        maxBytes=LOG_BYTES,
+        backupCount=LOG_FILES,
+        encoding="utf-8",
+    )
+    line = logging.Formatter(
+        f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {name} run={printable(run_id)} %(message)s",
+        "%Y-%m-%dT%H:%M:%S",
+    )
+    line.converter = time.gmtime
+    handler.setFormatter(line)
+    log = logging.Logger("pipeline", logging.INFO)  # its own logger: nothing else writes to it
+    log.addHandler(handler)
+    return log

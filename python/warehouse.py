@@ -1,0 +1,94 @@
+"""The one place that knows the warehouse: connect, quote an identifier, run a SQL file."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from config import SQL, Settings
+from errors import LockedError
+
+# The storage format that every DuckDB 1.x, and so the BI tools of today, can open.
+STORAGE_VERSION = "v1.0.0"
+
+
+def identifier(name: str) -> str:
+    """Quote a name as a SQL identifier; the only way a name from a file gets into a statement."""
+    if not name or "\0" in name:
+        raise ValueError(f"not usable as a column name: {name!r}")
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str | Path) -> str:
+    """Quote a text as a SQL string, for the few statements (COPY, views) that take no parameter."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def connect(
+    path: Path | str, settings: Settings, reads: Iterable[Path] = (), read_only: bool = False
+) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB file (or ":memory:") that may touch no other file than those below `reads`.
+
+    Extensions are never installed or loaded from outside, temporary files stay beside the
+    warehouse. Raises LockedError while another process has the file open.
+    """
+    config: dict[str, Any] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "memory_limit": settings.duckdb_memory_limit,
+        "temp_directory": f"{settings.warehouse_path}.tmp",
+    }
+    if not read_only:
+        config["storage_compatibility_version"] = STORAGE_VERSION
+    if settings.duckdb_threads:
+        config["threads"] = settings.duckdb_threads
+    if path != ":memory:" and not read_only:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        con = duckdb.connect(str(path), read_only=read_only, config=config)
+    except duckdb.IOException as error:
+        if "lock" not in str(error):
+            raise
+        holder = str(error).split("Conflicting lock is held in ")[-1].split(". See")[0]
+        raise LockedError(
+            f"{path} is open in another program ({holder}); nothing was changed. "
+            "Close it there, or read the published copy instead, and run the step again."
+        ) from None
+    folders = ", ".join(literal(folder) for folder in reads)
+    con.execute(f"SET allowed_directories = [{folders}]")
+    con.execute("SET enable_external_access = false")
+    return con
+
+
+def run_sql(
+    con: duckdb.DuckDBPyConnection, name: str, variables: Mapping[str, Any] | None = None
+) -> None:
+    """Run sql/<name>, whole or not at all; its statements read `variables` with getvariable().
+
+    A file opens no transaction itself: it is a part of the caller's, which run_step opens.
+    """
+    for key, value in (variables or {}).items():
+        con.execute(f"SET VARIABLE {identifier(key)} = ?", [value])
+    con.execute((SQL / name).read_text(encoding="utf-8"))
+
+
+@contextmanager
+def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """BEGIN ... COMMIT; ROLLBACK when the block, or the COMMIT itself, raises."""
+    con.execute("BEGIN TRANSACTION")
+    try:
+        yield
+        con.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.TransactionException):  # a failed COMMIT has rolled back already
+            con.execute("ROLLBACK")
+        raise
+
+
+def rows(con: duckdb.DuckDBPyConnection, query: str, values: list[Any] | None = None) -> list[dict]:
+    """All rows of a query as dictionaries; for results that a person could read."""
+    cursor = con.execute(query, values or [])
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
