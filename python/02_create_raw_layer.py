@@ -37,15 +37,17 @@ def run(step: Step) -> None:
     try:
         folder.mkdir(parents=True)
         known = newest if newest and newest.source == public(settings.source) else None
-        delivery = fetch(
-            settings, folder, known and known.etag, known and known.last_modified
-        )
+        delivery = fetch(settings, folder, known and known.etag, known and known.last_modified)
         if delivery.path is None or already_landed(delivery, batches, settings):
             step.batch_id, step.rows_in, step.rows_out = newest.batch_id, 0, newest.raw_rows
             step.message = f"unchanged since {newest.snapshot_at:%Y-%m-%d %H:%M:%S} UTC"
         else:
             batch = land(step, delivery, batches, folder)
-            step.batch_id, step.rows_in, step.rows_out = batch.batch_id, batch.records, batch.raw_rows
+            step.batch_id, step.rows_in, step.rows_out = (
+                batch.batch_id,
+                batch.records,
+                batch.raw_rows,
+            )
             step.message = (
                 f"{batch.records:,} records in {delivery.name} = {batch.raw_rows:,} raw "
                 f"+ {batch.rejected:,} rejected"
@@ -170,7 +172,9 @@ def branch(part: Part, found: Scan, width: int) -> str:
         f"escape = '\"', strict_mode = true, parallel = false, max_line_size = {limit})"
     )
     if part.numbered:
-        return f"SELECT {', '.join(names)}, CAST(source_line AS BIGINT) AS source_line FROM {source}"
+        return (
+            f"SELECT {', '.join(names)}, CAST(source_line AS BIGINT) AS source_line FROM {source}"
+        )
     inside = "0"
     if part.line_feeds_inside:  # a record with line feeds inside moves all records behind it
         text = f"concat_ws('', {', '.join(names)})"
@@ -239,9 +243,7 @@ def check_digest(delivery: Delivery, digest: str) -> None:
         )
 
 
-def check_end(
-    step: Step, found: Scan, batches: list[Batch], accepted: bool, digest: str
-) -> None:
+def check_end(step: Step, found: Scan, batches: list[Batch], accepted: bool, digest: str) -> None:
     """A file cut in the middle mostly shows at its end; one cut behind the header has no records."""
     if not found.records:
         raise Refused("the file has a header and no record; nothing was changed")

@@ -99,7 +99,9 @@ SETTINGS = (
     Setting("WAREHOUSE_PATH", "netflix_dw.db", project_path, "a file name"),
     Setting("LOG_DIR", "logs", project_path, "a folder"),
     Setting("CONTRACT_PATH", "sql/contract.toml", project_path, "a file name"),
-    Setting("SNAPSHOT_AT", "", instant, "an ISO date or time, like 2020-01-18 or 2020-01-18T03:00Z"),
+    Setting(
+        "SNAPSHOT_AT", "", instant, "an ISO date or time, like 2020-01-18 or 2020-01-18T03:00Z"
+    ),
     Setting("ACCEPT", "", digest_start, "the first 12 or more hex digits of the file's SHA-256"),
     Setting("CDC_KEY", "show_id", one_of("show_id", "title"), "show_id or title"),
     Setting("DUCKDB_MEMORY_LIMIT", "2GB", memory, "a size of 50MB or more, like 512MB or 2GB"),

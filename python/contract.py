@@ -67,7 +67,9 @@ def load_contract(path: Path) -> Contract:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"the contract {path} cannot be read: {error}") from None
     except (KeyError, TypeError, AttributeError) as error:
-        raise SettingsError(f"the contract {path} has an unknown or missing entry: {error}") from None
+        raise SettingsError(
+            f"the contract {path} has an unknown or missing entry: {error}"
+        ) from None
     for column in columns:
         if column.type not in TYPES:
             raise SettingsError(

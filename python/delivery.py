@@ -119,7 +119,9 @@ def opened(delivery: Delivery, max_bytes: int) -> Iterator[BinaryIO]:
         before = os.fstat(file.fileno())
         start = file.read(4096)
         file.seek(0)
-        kind = next(((short, words) for magic, short, words in MAGIC if start.startswith(magic)), None)
+        kind = next(
+            ((short, words) for magic, short, words in MAGIC if start.startswith(magic)), None
+        )
         named = "gz" if name.endswith(".gz") else "zip" if name.endswith(".zip") else "csv"
         if kind and kind[0] != named:
             hint = f" Rename it to end in .{kind[0]}." if kind[0] in ("gz", "zip") else ""

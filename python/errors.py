@@ -1,11 +1,11 @@
 """What can go wrong, and the exit code each kind ends in.
 
-    0   done, or nothing new to do
-    1   crash: a defect or a broken machine; the traceback is in logs/pipeline.log
-    2   settings or usage: a variable or an option has a wrong value
-    20  stopped by contract or guard: the file is not what it should be; nothing was changed
-    30  data-quality failure: a check of the audit failed; nothing is published
-    75  another run holds the lock; try again later (sysexits' EX_TEMPFAIL)
+0   done, or nothing new to do
+1   crash: a defect or a broken machine; the traceback is in logs/pipeline.log
+2   settings or usage: a variable or an option has a wrong value
+20  stopped by contract or guard: the file is not what it should be; nothing was changed
+30  data-quality failure: a check of the audit failed; nothing is published
+75  another run holds the lock; try again later (sysexits' EX_TEMPFAIL)
 """
 
 DONE, CRASH, USAGE, STOPPED, QUALITY, LOCKED = 0, 1, 2, 20, 30, 75

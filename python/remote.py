@@ -113,7 +113,10 @@ def fetch_object(uri: str, settings: Settings, folder: Path, etag: str | None) -
         if info.size > settings.max_file_size:
             raise Refused(f"{without_secrets(uri)} has {info.size:,} bytes, over MAX_FILE_SIZE")
         path = folder / "download"
-        with filesystem.open_input_stream(key, compression=None) as source, open(path, "wb") as file:
+        with (
+            filesystem.open_input_stream(key, compression=None) as source,
+            open(path, "wb") as file,
+        ):
             while block := source.read(BLOCK_BYTES):
                 file.write(block)
         if path.stat().st_size != info.size:

@@ -302,9 +302,7 @@ def read_header(block: bytes, found: Scan, names: set[str]) -> int:
     return len("".join(lines[:taken]).encode())
 
 
-def text_lines(
-    blocks: Iterable[bytes], found: Scan, names: set[str]
-) -> Iterator[tuple[int, str]]:
+def text_lines(blocks: Iterable[bytes], found: Scan, names: set[str]) -> Iterator[tuple[int, str]]:
     """(line number, line with its end) behind the header."""
     number = 1
     for block in blocks:

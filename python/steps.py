@@ -50,7 +50,12 @@ class Step:
     rows_out: int | None = None
     message: str = ""
     started_at: datetime = field(default_factory=utc_now)
+    kept: list[tuple[str, list]] = field(default_factory=list)
     clock: float = field(default_factory=time.perf_counter)
+
+    def keep(self, statement: str, values: list[Any]) -> None:
+        """An ops row to be written with the run record, whether the step is done or fails."""
+        self.kept.append((statement, values))
 
     def event(self, event: str, level: int = logging.INFO, **fields: Any) -> None:
         """One line in logs/pipeline.log: the event and key=value pairs."""
@@ -163,6 +168,8 @@ def recording(step: Step) -> "Iterator[DuckDBPyConnection]":
 
 
 def record(con: "DuckDBPyConnection", step: Step, status: str, message: str) -> None:
+    for statement, values in step.kept:
+        con.execute(statement, values)
     con.execute(
         "INSERT INTO ops_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [

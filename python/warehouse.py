@@ -87,8 +87,8 @@ def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         raise
 
 
-def rows(con: duckdb.DuckDBPyConnection, query: str, values: list[Any] | None = None) -> list[dict]:
-    """All rows of a query as dictionaries; for results that a person could read."""
-    cursor = con.execute(query, values or [])
+def fetch_sql(con: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]]:
+    """The result of the query in sql/<name>, row by row; for results that a person could read."""
+    cursor = con.execute((SQL / name).read_text(encoding="utf-8"))
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,0 +1,198 @@
+"""Bind the file's columns to the contract; report drift, stop before a breaking change gets in.
+
+Reads:   raw_netflix_titles, the manifest's headers, the previous snapshot, sql/contract.toml
+Writes:  the view contract_netflix_titles (canonical names), ops_schema_changes
+Fails when: a required column is missing, or a change has the policy "stop" (exit 20).
+"""
+
+import sys
+from dataclasses import dataclass
+
+from duckdb import DuckDBPyConnection
+
+from contract import Contract, bind, load_contract
+from errors import Refused
+from layers import accepts, bind_columns, newest_batch, use_macros
+from manifest import Batch, read, verified
+from scan import normalised
+from steps import Step, run_step
+from warehouse import identifier, literal
+
+LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
+SAMPLE_ROWS = 10_000  # enough to see that most values no longer parse
+PARSERS = {
+    "date": "parse_date({0})",
+    "year": "parse_year({0})",
+    "duration": "coalesce(parse_minutes({0}), parse_seasons({0}))",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference from the previous snapshot; the kinds are those of [policy]."""
+
+    kind: str
+    column: str
+    detail: str
+
+
+def run(step: Step) -> None:
+    settings, con = step.settings, step.con
+    batches = read(settings.manifest)
+    batch = newest_batch(settings)
+    previous = next((b for b in reversed(batches) if b.snapshot_at < batch.snapshot_at), None)
+    contract = load_contract(settings.contract_path)
+    step.batch_id, step.rows_in = batch.batch_id, len(batch.columns)
+
+    bound = bind(contract, batch.columns)
+    unknown = non_empty(con, [name for name in batch.columns if name not in bound.values()])
+    changes = header_changes(contract, batch, previous, unknown)
+    required = [column.name for column in contract.columns if column.required]
+    missing = [name for name in required if not bound[name]]
+    if previous and unknown:
+        path = verified(settings.snapshots, previous)
+        load_previous(con, path)
+        changes = [with_likeness(con, change, contract, bound, unknown) for change in changes]
+    if not missing:
+        bind_columns(con, batch, contract)
+        changes += retyped(con, contract)
+    for change in changes:
+        step.keep(
+            "INSERT INTO ops_schema_changes VALUES (?, ?, ?, ?, ?)",
+            [batch.batch_id, change.kind, change.column, change.detail, step.started_at],
+        )
+        step.warn(f"column {change.column} {change.kind}: {change.detail}")
+    if missing:
+        hints = [c.detail for c in changes if c.kind == "removed" and c.column in missing]
+        raise Refused(
+            f"required column {', '.join(missing)} is not in the file; no table was changed. "
+            f"{' '.join(hints)} The file has: {', '.join(batch.header[:30])}"
+        )
+    stops = [change for change in changes if contract.policy[change.kind] == "stop"]
+    if stops and not accepts(settings, batch):
+        raise Refused(
+            f"column {stops[0].column} was {stops[0].kind} ({stops[0].detail}), which the contract "
+            f"says to stop for; no table was changed. Mend {settings.contract_path.name} or the "
+            f"file, or let this file pass: make run-all ACCEPT={batch.source_sha256[:12]}"
+        )
+    step.rows_out = len(bound)
+    drift = f", {len(changes)} change(s)" if changes else ", as before"
+    step.message = f"{len(batch.columns)} columns, {sum(map(bool, bound.values()))} bound{drift}"
+
+
+def header_changes(
+    contract: Contract, batch: Batch, previous: Batch | None, unknown: list[str]
+) -> list[Change]:
+    """What the header says; on a first load what deviates from the contract."""
+    now = bind(contract, batch.columns)
+    then = (
+        bind(contract, previous.columns) if previous else {c.name: c.name for c in contract.columns}
+    )
+    changes = []
+    for name in now:
+        if then[name] and not now[name]:
+            changes.append(Change("removed", name, "not in the file, so NULL."))
+        elif now[name] and not then[name]:
+            changes.append(Change("added", name, "in the file again."))
+        elif now[name] and normalised(now[name]) != normalised(then[name]):
+            changes.append(Change("renamed", name, f"comes as {now[name]!r}."))
+    known = {normalised(name) for name in previous.columns} if previous else set()
+    changes += [
+        Change("added", name, "unknown to the contract; kept in raw, not used.")
+        for name in unknown
+        if normalised(name) not in known
+    ]
+    if previous:
+        order = [normalised(name) for name in previous.header if name]
+        order_now = [name for name in map(normalised, batch.header) if name in order]
+        if order_now != [name for name in order if name in order_now]:
+            changes.append(Change("reordered", "(header)", "the columns stand in another order."))
+    return changes
+
+
+def non_empty(con: DuckDBPyConnection, columns: list[str]) -> list[str]:
+    """Those of the raw columns that hold any value."""
+    if not columns:
+        return []
+    counts = ", ".join(f"count({identifier(name)})" for name in columns)
+    found = con.execute(f"SELECT {counts} FROM raw_netflix_titles").fetchone()
+    return [name for name, count in zip(columns, found, strict=True) if count]
+
+
+def load_previous(con: DuckDBPyConnection, path: object) -> None:
+    con.execute(
+        "CREATE OR REPLACE TEMP VIEW previous_snapshot AS "
+        f"SELECT * FROM read_parquet({literal(path)}, hive_partitioning = false)"
+    )
+
+
+def with_likeness(
+    con: DuckDBPyConnection,
+    change: Change,
+    contract: Contract,
+    bound: dict[str, str | None],
+    unknown: list[str],
+) -> Change:
+    """For a removed column: which unknown one looks like it, by its values in both snapshots."""
+    if change.kind != "removed":
+        return change
+    columns = [row[0] for row in con.execute("DESCRIBE previous_snapshot").fetchall()]
+    then = bind(contract, columns)
+    source = identifier(then[change.column])
+    by_key = bound[contract.key[0]] and then[contract.key[0]] and change.column not in contract.key
+    best_share, best_name = 0.0, ""
+    for name in unknown:
+        if by_key:
+            query = (
+                f"SELECT avg(CAST(new.{identifier(name)} IS NOT DISTINCT FROM old.{source} AS INT)) "
+                f"FROM raw_netflix_titles AS new INNER JOIN previous_snapshot AS old "
+                f"ON new.{identifier(bound[contract.key[0]])} = "
+                f"old.{identifier(then[contract.key[0]])} WHERE old.{source} IS NOT NULL"
+            )
+        else:
+            query = (
+                f"SELECT avg(CAST({source} IN (SELECT {identifier(name)} FROM raw_netflix_titles) "
+                f"AS INT)) FROM previous_snapshot WHERE {source} IS NOT NULL"
+            )
+        share = 100 * (con.execute(query).fetchone()[0] or 0)
+        if share > best_share:
+            best_share, best_name = share, name
+    if best_share < LOOKS_RENAMED_PCT:
+        return change
+    how = "equal by key" if by_key else "of its values found"
+    return Change(
+        change.kind,
+        change.column,
+        f"{change.detail} {best_name!r} looks like it, renamed ({best_share:.1f} % {how}); if so, "
+        f"write into [columns.{change.column}] of the contract: aliases = [{best_name!r}]",
+    )
+
+
+def retyped(con: DuckDBPyConnection, contract: Contract) -> list[Change]:
+    """Typed columns of which most values do not parse."""
+    use_macros(con, contract)
+    typed = [column for column in contract.columns if column.type in PARSERS]
+    shares = ", ".join(
+        f"count({PARSERS[column.type].format(identifier(column.name))}), "
+        f"count({identifier(column.name)})"
+        for column in typed
+    )
+    cleaned = ", ".join(
+        f"clean_text({identifier(column.name)}) AS {identifier(column.name)}" for column in typed
+    )
+    found = con.execute(
+        f"SELECT {shares} FROM (SELECT {cleaned} FROM contract_netflix_titles LIMIT {SAMPLE_ROWS})"
+    ).fetchone()
+    return [
+        Change(
+            "retyped",
+            column.name,
+            f"only {found[2 * at]:,} of {found[2 * at + 1]:,} values looked at are a {column.type}.",
+        )
+        for at, column in enumerate(typed)
+        if found[2 * at] * 2 < found[2 * at + 1]
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(run_step("schema", run))

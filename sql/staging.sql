@@ -1,0 +1,430 @@
+-- Builds the typed, cleaned catalogue of one snapshot, and the quarantine beside it.
+-- Grain: staging_netflix_titles one row per business key; staging_netflix_quarantine one row per
+--   record and broken rule; staging_lost_in_cast one row per value; staging_repairs one per rule.
+-- Inputs -> outputs: contract_netflix_titles (the raw columns under their canonical names, text),
+--   session variables batch_id, snapshot_at and those of macros.sql -> the four tables.
+-- Running it twice is safe: every table is built anew from the snapshot, in one transaction.
+
+-- Text cleaned, column by column; a duration that stands in `rating` is moved to where it belongs.
+CREATE OR REPLACE TEMP VIEW cleaned_titles AS
+WITH trimmed AS (
+    SELECT
+        clean_value(show_id, 'show_id') AS show_id,
+        clean_value("type", 'type') AS "type",
+        clean_value(title, 'title') AS title,
+        clean_value(director, 'director') AS director,
+        clean_value("cast", 'cast') AS "cast",
+        clean_value(country, 'country') AS country,
+        clean_value(date_added, 'date_added') AS date_text,
+        clean_value(release_year, 'release_year') AS year_text,
+        clean_value(rating, 'rating') AS rating_text,
+        clean_value(duration, 'duration') AS duration_text,
+        clean_value(listed_in, 'listed_in') AS listed_in,
+        clean_value(description, 'description') AS description,
+        show_id AS raw_show_id,
+        "type" AS raw_type,
+        title AS raw_title,
+        director AS raw_director,
+        "cast" AS raw_cast,
+        country AS raw_country,
+        date_added AS raw_date_added,
+        release_year AS raw_release_year,
+        rating AS raw_rating,
+        duration AS raw_duration,
+        listed_in AS raw_listed_in,
+        description AS raw_description,
+        source_line
+    FROM contract_netflix_titles
+)
+SELECT
+    concat_ws(
+        chr(31),
+        key_part(show_id, 'show_id'), key_part("type", 'type'), key_part(title, 'title'),
+        key_part(director, 'director'), key_part("cast", 'cast'), key_part(country, 'country'),
+        key_part(date_text, 'date_added'), key_part(year_text, 'release_year'),
+        key_part(rating_text, 'rating'), key_part(duration_text, 'duration'),
+        key_part(listed_in, 'listed_in'), key_part(description, 'description')
+    ) AS business_key,
+    show_id,
+    "type",
+    title,
+    director,
+    "cast",
+    country,
+    parse_date(date_text) AS date_added,
+    parse_year(year_text) AS release_year,
+    CASE WHEN is_duration(rating_text) THEN NULL ELSE rating_text END AS rating,
+    CASE
+        WHEN duration_text IS NULL AND is_duration(rating_text) THEN rating_text
+        ELSE duration_text
+    END AS duration,
+    listed_in,
+    description,
+    date_text,
+    year_text,
+    rating_text,
+    duration_text,
+    nullif(concat_ws(
+        ' ',
+        repair(raw_show_id, show_id, 'cleaned:show_id'),
+        repair(raw_type, "type", 'cleaned:type'),
+        repair(raw_title, title, 'cleaned:title'),
+        repair(raw_director, director, 'cleaned:director'),
+        repair(raw_cast, "cast", 'cleaned:cast'),
+        repair(raw_country, country, 'cleaned:country'),
+        repair(raw_date_added, date_text, 'cleaned:date_added'),
+        repair(raw_release_year, year_text, 'cleaned:release_year'),
+        repair(raw_rating, rating_text, 'cleaned:rating'),
+        repair(raw_duration, duration_text, 'cleaned:duration'),
+        repair(raw_listed_in, listed_in, 'cleaned:listed_in'),
+        repair(raw_description, description, 'cleaned:description'),
+        CASE WHEN is_duration(rating_text) THEN 'duration_moved:rating' END,
+        lost_in_cast(date_text, parse_date(date_text), 'date_added'),
+        lost_in_cast(year_text, parse_year(year_text), 'release_year'),
+        lost_in_cast(
+            duration_text,
+            coalesce(parse_minutes(duration_text), parse_seasons(duration_text)),
+            'duration'
+        )
+    ), '') AS repairs,
+    source_line
+FROM trimmed;
+
+-- Records that cannot be a title: the rules of the contract, and years no film can have.
+CREATE OR REPLACE TEMP TABLE broken_records AS
+WITH broken AS (
+    SELECT
+        source_line,
+        business_key,
+        broken_rule(show_id, 'show_id') AS show_id_rule,
+        broken_rule("type", 'type') AS type_rule,
+        broken_rule(title, 'title') AS title_rule,
+        broken_rule(director, 'director') AS director_rule,
+        broken_rule("cast", 'cast') AS cast_rule,
+        broken_rule(country, 'country') AS country_rule,
+        broken_rule(date_text, 'date_added') AS date_added_rule,
+        CASE
+            WHEN release_year < 1870 OR release_year > year(getvariable('snapshot_at')) + 5
+                THEN 'impossible_release_year'
+            ELSE broken_rule(year_text, 'release_year')
+        END AS release_year_rule,
+        broken_rule(rating, 'rating') AS rating_rule,
+        broken_rule(duration, 'duration') AS duration_rule,
+        broken_rule(listed_in, 'listed_in') AS listed_in_rule,
+        broken_rule(description, 'description') AS description_rule
+    FROM cleaned_titles
+)
+SELECT
+    source_line,
+    business_key,
+    show_id_rule,
+    type_rule,
+    title_rule,
+    director_rule,
+    cast_rule,
+    country_rule,
+    date_added_rule,
+    release_year_rule,
+    rating_rule,
+    duration_rule,
+    listed_in_rule,
+    description_rule
+FROM broken
+WHERE coalesce(
+    show_id_rule, type_rule, title_rule, director_rule, cast_rule, country_rule, date_added_rule,
+    release_year_rule, rating_rule, duration_rule, listed_in_rule, description_rule
+) IS NOT NULL;
+
+-- Sound records that share a key: equal ones collapse into the first, others are all set aside.
+CREATE OR REPLACE TEMP TABLE shared_keys AS
+WITH sound AS (
+    SELECT
+        titles.business_key,
+        titles.source_line
+    FROM cleaned_titles AS titles
+    WHERE titles.source_line NOT IN (SELECT broken_records.source_line FROM broken_records)
+),
+
+shared AS (
+    SELECT sound.business_key
+    FROM sound
+    GROUP BY sound.business_key
+    HAVING count(*) > 1
+),
+
+members AS (
+    SELECT
+        titles.business_key,
+        titles.source_line,
+        concat_ws(
+            chr(31),
+            coalesce(titles.show_id, ''), coalesce(titles."type", ''), coalesce(titles.title, ''),
+            coalesce(titles.director, ''), coalesce(titles."cast", ''),
+            coalesce(titles.country, ''), coalesce(titles.date_text, ''),
+            coalesce(titles.year_text, ''), coalesce(titles.rating, ''),
+            coalesce(titles.duration, ''), coalesce(titles.listed_in, ''),
+            coalesce(titles.description, '')
+        ) AS content
+    FROM cleaned_titles AS titles
+    INNER JOIN shared ON titles.business_key = shared.business_key
+    WHERE titles.source_line NOT IN (SELECT broken_records.source_line FROM broken_records)
+)
+
+SELECT
+    business_key,
+    source_line,
+    min(content) OVER (PARTITION BY business_key)
+        <> max(content) OVER (PARTITION BY business_key) AS is_conflict,
+    row_number() OVER (PARTITION BY business_key ORDER BY source_line) AS copy_number
+FROM members;
+
+CREATE OR REPLACE TEMP TABLE set_aside AS
+SELECT broken_records.source_line
+FROM broken_records
+UNION ALL
+SELECT shared_keys.source_line
+FROM shared_keys
+WHERE shared_keys.is_conflict OR shared_keys.copy_number > 1;
+
+CREATE OR REPLACE TABLE staging_netflix_titles AS
+SELECT
+    titles.business_key,
+    titles.show_id,
+    titles."type",
+    titles.title,
+    titles.director,
+    titles."cast",
+    titles.country,
+    titles.date_added,
+    titles.release_year,
+    titles.rating,
+    titles.duration,
+    parse_minutes(titles.duration) AS duration_minutes,
+    parse_seasons(titles.duration) AS seasons,
+    titles.listed_in,
+    titles.description,
+    'v1:' || md5(concat_ws(
+        '',
+        hash_part(titles.show_id, 'show_id'), hash_part(titles."type", 'type'),
+        hash_part(titles.title, 'title'), hash_part(titles.director, 'director'),
+        hash_part(titles."cast", 'cast'), hash_part(titles.country, 'country'),
+        hash_part(CAST(titles.date_added AS VARCHAR), 'date_added'),
+        hash_part(CAST(titles.release_year AS VARCHAR), 'release_year'),
+        hash_part(titles.rating, 'rating'), hash_part(titles.duration, 'duration'),
+        hash_part(titles.listed_in, 'listed_in'), hash_part(titles.description, 'description')
+    )) AS row_hash,
+    titles.repairs,
+    titles.source_line,
+    getvariable('batch_id') AS batch_id
+FROM cleaned_titles AS titles
+WHERE titles.source_line NOT IN (SELECT set_aside.source_line FROM set_aside);
+
+-- What was set aside, with the value as the file has it. first_seen and last_seen are snapshot
+-- times; a record that is sound again, or gone, leaves the table by itself.
+CREATE OR REPLACE TEMP TABLE quarantine_now AS
+WITH rules AS (
+    SELECT
+        source_line,
+        business_key,
+        show_id_rule AS rule,
+        'show_id' AS column_name
+    FROM broken_records
+    WHERE show_id_rule IS NOT NULL
+    UNION ALL
+    SELECT
+        source_line,
+        business_key,
+        type_rule AS rule,
+        'type' AS column_name
+    FROM broken_records
+    WHERE type_rule IS NOT NULL
+    UNION ALL
+    SELECT
+        source_line,
+        business_key,
+        title_rule AS rule,
+        'title' AS column_name
+    FROM broken_records
+    WHERE title_rule IS NOT NULL
+    UNION ALL
+    SELECT
+        source_line,
+        business_key,
+        director_rule AS rule,
+        'director' AS column_name
+    FROM broken_records
+    WHERE director_rule IS NOT NULL
+    UNION ALL
+    SELECT
+        source_line,
+        business_key,
+        cast_rule AS rule,
+        'cast' AS column_name
+    FROM broken_records
+    WHERE cast_rule IS NOT NULL
+    UNION ALL
+    SELECT
+        source_line,
+        business_key,
+        country_rule AS rule,
+        'country' AS column_name
+    FROM broken_records
+    WHERE country_rule IS NOT NULL
+    UNION ALL
+    SELECT
+        source_line,
+        business_key,
+        date_added_rule AS rule,
+        'date_added' AS column_name
+    FROM broken_records
+    WHERE date_added_rule IS NOT NULL
+    UNION ALL
+    SELECT
+        source_line,
+        business_key,
+        release_year_rule AS rule,
+        'release_year' AS column_name
+    FROM broken_records
+    WHERE release_year_rule IS NOT NULL
+    UNION ALL
+    SELECT
+        source_line,
+        business_key,
+        rating_rule AS rule,
+        'rating' AS column_name
+    FROM broken_records
+    WHERE rating_rule IS NOT NULL
+    UNION ALL
+    SELECT
+        source_line,
+        business_key,
+        duration_rule AS rule,
+        'duration' AS column_name
+    FROM broken_records
+    WHERE duration_rule IS NOT NULL
+    UNION ALL
+    SELECT
+        source_line,
+        business_key,
+        listed_in_rule AS rule,
+        'listed_in' AS column_name
+    FROM broken_records
+    WHERE listed_in_rule IS NOT NULL
+    UNION ALL
+    SELECT
+        source_line,
+        business_key,
+        description_rule AS rule,
+        'description' AS column_name
+    FROM broken_records
+    WHERE description_rule IS NOT NULL
+    UNION ALL
+    SELECT
+        source_line,
+        business_key,
+        'conflicting_duplicate' AS rule,
+        'business_key' AS column_name
+    FROM shared_keys
+    WHERE is_conflict
+)
+
+SELECT
+    rules.business_key,
+    rules.rule,
+    rules.column_name,
+    CASE rules.column_name
+        WHEN 'show_id' THEN raw.show_id
+        WHEN 'type' THEN raw."type"
+        WHEN 'title' THEN raw.title
+        WHEN 'director' THEN raw.director
+        WHEN 'cast' THEN raw."cast"
+        WHEN 'country' THEN raw.country
+        WHEN 'date_added' THEN raw.date_added
+        WHEN 'release_year' THEN raw.release_year
+        WHEN 'rating' THEN raw.rating
+        WHEN 'duration' THEN raw.duration
+        WHEN 'listed_in' THEN raw.listed_in
+        WHEN 'description' THEN raw.description
+        ELSE rules.business_key
+    END AS raw_value,
+    rules.source_line
+FROM rules
+INNER JOIN contract_netflix_titles AS raw ON rules.source_line = raw.source_line;
+
+CREATE TABLE IF NOT EXISTS staging_netflix_quarantine (
+    batch_id VARCHAR,
+    business_key VARCHAR,
+    rule VARCHAR,
+    column_name VARCHAR,
+    raw_value VARCHAR,
+    source_line BIGINT,
+    first_seen_at TIMESTAMP,
+    last_seen_at TIMESTAMP
+);
+
+CREATE OR REPLACE TEMP TABLE quarantine_before AS
+SELECT
+    business_key,
+    rule,
+    raw_value,
+    min(first_seen_at) AS first_seen_at
+FROM staging_netflix_quarantine
+GROUP BY business_key, rule, raw_value;
+
+DELETE FROM staging_netflix_quarantine;
+
+INSERT INTO staging_netflix_quarantine
+SELECT
+    getvariable('batch_id') AS batch_id,
+    found.business_key,
+    found.rule,
+    found.column_name,
+    found.raw_value,
+    found.source_line,
+    least(seen.first_seen_at, getvariable('snapshot_at')) AS first_seen_at,
+    getvariable('snapshot_at') AS last_seen_at
+FROM quarantine_now AS found
+LEFT JOIN quarantine_before AS seen
+    ON found.business_key = seen.business_key
+    AND found.rule = seen.rule
+    AND found.raw_value IS NOT DISTINCT FROM seen.raw_value;
+
+-- How often each rule repaired a value, and the values that no longer parsed.
+CREATE OR REPLACE TABLE staging_repairs AS
+WITH applied AS (
+    SELECT unnest(string_split(repairs, ' ')) AS repair
+    FROM staging_netflix_titles
+    WHERE repairs IS NOT NULL
+)
+
+SELECT
+    getvariable('batch_id') AS batch_id,
+    split_part(repair, ':', 1) AS rule,
+    split_part(repair, ':', 2) AS column_name,
+    count(*) AS row_count
+FROM applied
+GROUP BY repair;
+
+CREATE OR REPLACE TABLE staging_lost_in_cast AS
+WITH lost AS (
+    SELECT
+        business_key,
+        source_line,
+        unnest(string_split(repairs, ' ')) AS repair
+    FROM staging_netflix_titles
+    WHERE repairs LIKE '%lost_in_cast:%'
+)
+
+SELECT
+    getvariable('batch_id') AS batch_id,
+    lost.business_key,
+    split_part(lost.repair, ':', 2) AS column_name,
+    CASE split_part(lost.repair, ':', 2)
+        WHEN 'date_added' THEN raw.date_added
+        WHEN 'release_year' THEN raw.release_year
+        ELSE raw.duration
+    END AS raw_value,
+    lost.source_line
+FROM lost
+INNER JOIN contract_netflix_titles AS raw ON lost.source_line = raw.source_line
+WHERE split_part(lost.repair, ':', 1) = 'lost_in_cast';
