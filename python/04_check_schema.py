@@ -69,7 +69,7 @@ def run(step: Step) -> None:
             f"{' '.join(hints)} The file has: {', '.join(batch.header[:30])}"
         )
     stops = [change for change in changes if contract.policy[change.kind] == "stop"]
-    if stops and not accepts(settings, batch):
+    if stops and not accepts(settings, batch, f"column {stops[0].column} {stops[0].kind}"):
         raise Refused(
             f"column {stops[0].column} was {stops[0].kind} ({stops[0].detail}), which the contract "
             f"says to stop for; no table was changed. Mend {settings.contract_path.name} or the "

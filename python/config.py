@@ -150,6 +150,10 @@ class Settings:
         return self.raw_dir / "manifest.jsonl"
 
     @property
+    def decisions(self) -> Path:
+        return self.data_dir / "decisions.jsonl"
+
+    @property
     def latest(self) -> Path:
         return self.raw_dir / "netflix_titles_raw.parquet"
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from duckdb import DuckDBPyConnection
 
+import decisions
 from config import Settings
 from contract import Contract, bind
-from errors import Refused
+from errors import Refused, StepError
 from manifest import Batch, read, verified
 from warehouse import fetch_sql, identifier, literal, run_sql
 
@@ -75,7 +76,10 @@ def stage(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> Staged:
     con.execute("SET preserve_insertion_order = false")  # order costs CTAS 60 %; nothing needs it
     use_macros(con, contract)
     run_sql(con, "staging.sql", {"batch_id": batch.batch_id, "snapshot_at": batch.snapshot_at})
-    return Staged(**fetch_sql(con, "staging_books.sql")[0])
+    books = Staged(**fetch_sql(con, "staging_books.sql")[0])
+    if books.raw != books.staged + books.quarantined + books.duplicates:
+        raise StepError(f"the books of staging do not balance: {books}; nothing was changed")
+    return books
 
 
 def use_macros(con: DuckDBPyConnection, contract: Contract) -> None:
@@ -92,6 +96,39 @@ def use_macros(con: DuckDBPyConnection, contract: Contract) -> None:
     run_sql(con, "macros.sql", variables)
 
 
-def accepts(settings: Settings, batch: Batch) -> bool:
-    """Whether ACCEPT names the very file that this batch was made of."""
-    return bool(settings.accept) and batch.source_sha256.startswith(settings.accept)
+def accepts(settings: Settings, batch: Batch, reason: str = "by ACCEPT") -> bool:
+    """Whether a person let the file that this batch was made of pass; ACCEPT is recorded."""
+    if settings.accept and batch.source_sha256.startswith(settings.accept):
+        decisions.decide(settings.decisions, batch, "accepted", reason)
+    return decisions.read(settings.decisions).get(batch.batch_id) == "accepted"
+
+
+def check_books(con: DuckDBPyConnection, batch: Batch, books: Staged, settings: Settings) -> None:
+    """Raises Refused where more than allowed, by count and by share, was set aside or lost."""
+    for what, count, rows, pct in (
+        (
+            "records cannot be a title and went to the quarantine",
+            books.quarantined,
+            settings.max_quarantined_rows,
+            settings.max_quarantined_pct,
+        ),
+        (
+            "values do not parse as a date, year or duration",
+            books.lost_in_cast,
+            settings.max_lost_in_cast_rows,
+            settings.max_lost_in_cast_pct,
+        ),
+    ):
+        share = 100 * count / max(books.raw, 1)
+        if count <= rows or share <= pct:
+            continue
+        found = f"{count:,} {what} ({share:.1f} % of {books.raw:,})"
+        if not accepts(settings, batch, found):
+            lines = "".join(
+                f"\n  line {row['source_line']}: {row['rule']}, value {row['raw_value']!r}"
+                for row in fetch_sql(con, "staging_examples.sql")
+            )
+            raise Refused(
+                f"{found}, allowed are {rows:,} and {pct:g} %; nothing was changed. "
+                f"If it is right: make run-all ACCEPT={batch.source_sha256[:12]}{lines}"
+            )

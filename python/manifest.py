@@ -91,13 +91,16 @@ def damaged(path: Path, line: int) -> Refused:
 
 def verified(snapshots: Path, batch: Batch) -> Path:
     """The batch's Parquet file, once its digest proved it unchanged since it landed."""
-    path = snapshots / batch.parquet
+    return verified_file(snapshots / batch.parquet, batch.parquet_sha256)
+
+
+def verified_file(path: Path, digest: str) -> Path:
+    """The file, if its SHA-256 is `digest`. Raises Refused where it is missing or damaged."""
     if not path.exists():
         raise Refused(f"snapshot {path} is missing; nothing was changed. Restore it from a backup.")
-    if (found := sha256(path)) != batch.parquet_sha256:
+    if (found := sha256(path)) != digest:
         raise Refused(
             f"snapshot {path} is damaged: its SHA-256 is {found[:12]}, the manifest says "
-            f"{batch.parquet_sha256[:12]}; nothing was changed. Restore it from a backup, or land "
-            f"the source file of {batch.snapshot_at:%Y-%m-%d %H:%M} again."
+            f"{digest[:12]}; nothing was changed. Restore it from a backup."
         )
     return path

@@ -347,6 +347,7 @@ SELECT
         WHEN 'description' THEN raw.description
         ELSE rules.business_key
     END AS raw_value,
+    clean_text(raw.title) AS title,
     rules.source_line
 FROM rules
 INNER JOIN contract_netflix_titles AS raw ON rules.source_line = raw.source_line;
@@ -357,6 +358,7 @@ CREATE TABLE IF NOT EXISTS staging_netflix_quarantine (
     rule VARCHAR,
     column_name VARCHAR,
     raw_value VARCHAR,
+    title VARCHAR,
     source_line BIGINT,
     first_seen_at TIMESTAMP,
     last_seen_at TIMESTAMP
@@ -380,6 +382,7 @@ SELECT
     found.rule,
     found.column_name,
     found.raw_value,
+    found.title,
     found.source_line,
     least(seen.first_seen_at, getvariable('snapshot_at')) AS first_seen_at,
     getvariable('snapshot_at') AS last_seen_at

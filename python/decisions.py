@@ -1,0 +1,46 @@
+"""Which snapshots a person, or the pipeline, kept out of the history or let into it.
+
+One JSON line per verdict in data/decisions.jsonl. The raw layer and these lines together determine
+the history: a replay skips what was refused and lets pass what was accepted. A snapshot without a
+line is judged on its own merits.
+"""
+
+import json
+from pathlib import Path
+
+from errors import Refused
+from files import replacing
+from manifest import Batch
+from steps import utc_now
+
+
+def read(path: Path) -> dict[str, str]:
+    """Batch id -> its last verdict, "accepted" or "refused"."""
+    if not path.exists():
+        return {}
+    verdicts = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            entry = json.loads(line)
+            verdicts[entry["batch_id"]] = entry["verdict"]
+        except (ValueError, KeyError, TypeError):
+            raise Refused(
+                f"{path} line {number} is damaged; nothing was changed. Restore the file from a "
+                "backup, or remove the line: the snapshot is then judged again."
+            ) from None
+    return verdicts
+
+
+def decide(path: Path, batch: Batch, verdict: str, reason: str) -> None:
+    """Record a verdict, where it is a new one."""
+    if read(path).get(batch.batch_id) == verdict:
+        return
+    entry = {
+        "batch_id": batch.batch_id,
+        "verdict": verdict,
+        "decided_at": utc_now().isoformat(timespec="seconds"),
+        "reason": reason.splitlines()[0],
+    }
+    lines = path.read_text(encoding="utf-8") if path.exists() else ""
+    with replacing(path) as temporary:
+        temporary.write_text(lines + json.dumps(entry) + "\n", encoding="utf-8")

@@ -1,0 +1,259 @@
+"""The history merge: one snapshot after the other, each judged, booked and proven.
+
+The history is a function of the snapshots (and of the recorded decisions) alone: a snapshot that
+comes late, or a change of CDC_KEY, replays all of them in their order, in one transaction.
+"""
+
+from dataclasses import dataclass
+
+from duckdb import DuckDBPyConnection
+
+import decisions
+from config import Settings
+from contract import Contract, bind
+from errors import Refused, StepError
+from layers import accepts, bind_columns, check_books, load_raw, stage
+from manifest import Batch, verified_file
+from steps import Step
+from warehouse import fetch_sql, literal, run_sql
+
+REKEYED_ROWS, REKEYED_PCT = 20, 5  # both exceeded: no publisher corrects that many titles at once
+OPERATIONS = ("insert", "reappear", "update", "delete", "fill", "carry")
+
+
+@dataclass(frozen=True)
+class Diff:
+    """What one snapshot changes: titles by operation, and how many there were before."""
+
+    previous: int
+    staged: int
+    counts: dict[str, int]
+    updated_content: int  # updates but for those of show_id alone (CDC_KEY=title)
+
+    def __str__(self) -> str:
+        c = self.counts
+        words = [f"+{c['insert'] + c['reappear']:,} ~{c['update']:,} -{c['delete']:,}"]
+        words += [f"{c[name]:,} {what}" for name, what in EXTRA if c[name]]
+        return ", ".join(words)
+
+
+EXTRA = (("reappear", "reappeared"), ("fill", "filled"), ("carry", "kept though unreadable"))
+
+
+def prepare(con: DuckDBPyConnection) -> None:
+    """The history's tables, views and macros."""
+    run_sql(con, "cdc_tables.sql")
+
+
+def merged(con: DuckDBPyConnection) -> list[tuple[str, str]]:
+    """(batch id, CDC_KEY it was merged by) in snapshot order."""
+    return con.execute("SELECT batch_id, cdc_key FROM ops_merges ORDER BY snapshot_at").fetchall()
+
+
+def pending(
+    con: DuckDBPyConnection, batches: list[Batch], settings: Settings
+) -> tuple[list[Batch], bool]:
+    """The snapshots to merge, in order, and whether the history must be begun anew for that.
+
+    A refused snapshot is left out, unless it is the newest: that one is judged again, since the
+    contract or the settings may have been mended, and unless ACCEPT names it.
+    """
+    verdicts = decisions.read(settings.decisions)
+    eligible = [
+        batch
+        for batch in batches
+        if verdicts.get(batch.batch_id) != "refused"
+        or batch is batches[-1]
+        or accepts(settings, batch)
+    ]
+    done = merged(con)
+    fits = all(key == settings.cdc_key for _, key in done)
+    if fits and [name for name, _ in done] == [b.batch_id for b in eligible[: len(done)]]:
+        return eligible[len(done) :], False
+    return eligible, True
+
+
+def forget(con: DuckDBPyConnection) -> None:
+    """Empty the history, to build it anew in the same transaction."""
+    for table in ("analytics_netflix_history", "ops_merges", "ops_ambiguous_matches"):
+        con.execute(f"DELETE FROM {table}")
+
+
+def replay(
+    con: DuckDBPyConnection, batch: Batch, settings: Settings, contract: Contract, judge: bool
+) -> Diff:
+    """Load, stage and merge one snapshot from its file; with `judge` within the limits only."""
+    load_raw(con, batch, settings)
+    bind_columns(con, batch, contract)
+    books = stage(con, batch, contract)
+    if judge:
+        check_books(con, batch, books, settings)
+    return merge(con, batch, settings, contract, judge)
+
+
+def diff(con: DuckDBPyConnection, batch: Batch, settings: Settings, contract: Contract) -> Diff:
+    """Find what the staged snapshot changes: the temp table merge_changes, and its counts."""
+    tracked = sorted(
+        set(contract.tracked) & {n for n, c in bind(contract, batch.columns).items() if c}
+    )
+    before = con.execute(
+        "SELECT tracked_columns, current_rows FROM ops_merges ORDER BY snapshot_at DESC LIMIT 1"
+    ).fetchone()
+    then = before[0].split(" ") if before else tracked
+    con.execute("SET VARIABLE batch_id = ?", [batch.batch_id])
+    con.execute("SET VARIABLE snapshot_at = ?", [batch.snapshot_at])
+    con.execute("SET VARIABLE tracked_columns = ?", [contract.tracked])
+    con.execute("SET VARIABLE rehash = ?", [set(then) != set(tracked)])
+    con.execute("SET VARIABLE new_columns = ?", [[n for n in tracked if n not in then]])
+    show_rejects(con, batch, settings)
+    run_sql(con, f"cdc_key_{settings.cdc_key}.sql")
+    run_sql(con, "cdc_diff.sql")
+    found = {row["operation"]: row for row in fetch_sql(con, "cdc_counts.sql")}
+    staged = con.execute("SELECT count(*) FROM staging_netflix_titles").fetchone()[0]
+    counts = {name: found[name]["titles"] if name in found else 0 for name in OPERATIONS}
+    content = found["update"]["content_changed"] if "update" in found else 0
+    return Diff(before[1] if before else 0, staged, counts, content)
+
+
+def show_rejects(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> None:
+    """The words of the batch's rejected records, as the temp view rejected_texts."""
+    if batch.rejects:
+        path = verified_file(settings.snapshots / batch.rejects, batch.rejects_sha256)
+        source = f"read_parquet({literal(path)}, hive_partitioning = false)"
+    else:
+        source = "(SELECT NULL::VARCHAR AS raw_text WHERE false)"
+    con.execute(
+        "CREATE OR REPLACE TEMP VIEW rejected_texts AS SELECT list_transform("
+        "string_split_regex(raw_text, '[,;|\"\\t\\r\\n]'), lambda word: trim(word)) AS words "
+        f"FROM {source}"
+    )
+
+
+def merge(
+    con: DuckDBPyConnection, batch: Batch, settings: Settings, contract: Contract, judge: bool
+) -> Diff:
+    """Merge the staged snapshot into the history and prove the result.
+
+    Raises Refused where the guard stops it (with `judge`) or an invariant does not hold.
+    """
+    found = diff(con, batch, settings, contract)
+    verdict = guard(con, found, settings) if judge else None
+    accepted = bool(verdict) and accepts(settings, batch, verdict)
+    if verdict and not accepted:
+        raise Refused(
+            f"{verdict}\n  Nothing was changed. See it with `make plan`; if it is right: "
+            f"make run-all ACCEPT={batch.source_sha256[:12]}"
+        )
+    run_sql(con, "cdc_merge.sql")
+    books = fetch_sql(con, "cdc_books.sql")[0]
+    current, carried = books.pop("current_rows"), books.pop("carried_rows")
+    c = found.counts
+    books["previous_plus_inserted_minus_deleted_is_current"] = current - (
+        found.previous + c["insert"] + c["reappear"] - c["delete"]
+    )
+    broken = [name for name, value in books.items() if value]
+    if broken or carried != c["carry"]:
+        raise StepError(
+            f"the merge of {batch.batch_id} breaks an invariant ({', '.join(broken)}); "
+            "nothing was changed. This is a defect: please report it with this line."
+        )
+    tracked = sorted(
+        set(contract.tracked) & {n for n, s in bind(contract, batch.columns).items() if s}
+    )
+    unchanged = current - sum(c[name] for name in OPERATIONS if name != "delete")
+    con.execute(
+        "INSERT INTO ops_merges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            batch.batch_id,
+            batch.snapshot_at,
+            settings.cdc_key,
+            " ".join(tracked),
+            found.previous,
+            c["insert"],
+            c["reappear"],
+            c["update"],
+            c["delete"],
+            unchanged,
+            c["fill"],
+            c["carry"],
+            current,
+            accepted,
+        ],
+    )
+    return found
+
+
+def guard(con: DuckDBPyConnection, found: Diff, settings: Settings) -> str | None:
+    """Why this change is implausible, or None. There is nothing to compare a first load with."""
+    if not found.previous:
+        return None
+    if settings.cdc_key == "show_id" and (rekeyed := fetch_sql(con, "guard_rekeyed.sql")):
+        moved = rekeyed[0]["moved_titles"]
+        if moved > REKEYED_ROWS and 100 * moved > REKEYED_PCT * found.previous:
+            examples = "".join(
+                f"\n  {row['title']!r}: {row['old_key']} is now {row['new_key']}" for row in rekeyed
+            )
+            return (
+                f"show_id was renumbered: {moved:,} of {found.previous:,} titles are there under "
+                f"another id. CDC_KEY=title merges such a source by title, type and year.{examples}"
+            )
+    counts = found.counts
+    for what, count, rows, pct in (
+        (
+            "deletes",
+            counts["delete"],
+            settings.max_deleted_rows,
+            settings.max_deleted_pct,
+        ),
+        (
+            "inserts",
+            counts["insert"] + counts["reappear"],
+            settings.max_inserted_rows,
+            settings.max_inserted_pct,
+        ),
+        ("updates", found.updated_content, settings.max_updated_rows, settings.max_updated_pct),
+    ):
+        share = 100 * count / found.previous
+        if count > rows and share > pct:
+            return (
+                f"the file {what} {count:,} of {found.previous:,} titles ({share:.1f} %); allowed "
+                f"are {rows:,} and {pct:g} %."
+            )
+    return None
+
+
+def catch_up(
+    step: Step, batches: list[Batch], contract: Contract, todo: list[Batch], anew: bool
+) -> list[tuple[Batch, Diff]]:
+    """Merge all of `todo` in order. A snapshot that is refused is left out, unless it is the newest.
+
+    What was merged before, and is merged again, passes unjudged: it was judged then.
+    """
+    con, settings = step.con, step.settings
+    before = {name for name, _ in merged(con)}
+    if anew:
+        forget(con)
+    results = []
+    for batch in todo:
+        judge = batch.batch_id not in before
+        newest = batch is batches[-1]
+        as_staged = newest and not anew and len(todo) == 1 and staged_batch(con) == batch.batch_id
+        try:
+            if as_staged:
+                found = merge(con, batch, settings, contract, judge)
+            else:
+                found = replay(con, batch, settings, contract, judge)
+        except Refused as error:
+            decisions.decide(settings.decisions, batch, "refused", str(error))
+            if newest:
+                raise
+            step.warn(f"snapshot {batch.batch_id} is left out of the history: {error}")
+            continue
+        results.append((batch, found))
+    return results
+
+
+def staged_batch(con: DuckDBPyConnection) -> str | None:
+    """The batch that the staging tables hold."""
+    row = con.execute("SELECT any_value(batch_id) FROM staging_netflix_titles").fetchone()
+    return row[0] if row else None

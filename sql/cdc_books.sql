@@ -1,0 +1,69 @@
+-- The books and the invariants of one merge; every column but the counts must be zero.
+-- Grain: one row.
+-- Inputs -> outputs: merge_changes, merge_input, analytics_netflix_history -> the result set.
+-- Running it twice is safe: it only reads. Only titles that changed are looked at version by
+--   version; the untouched ones were proven by the merges before, and are held by the checksum.
+WITH touched AS (
+    SELECT
+        history.title_id,
+        history.valid_from,
+        history.valid_to,
+        history.is_current,
+        lead(history.valid_from) OVER (
+            PARTITION BY history.title_id ORDER BY history.valid_from
+        ) AS next_from
+    FROM analytics_netflix_history AS history
+    INNER JOIN merge_changes ON history.title_id = merge_changes.title_id
+),
+
+live AS (
+    SELECT
+        count(*) AS row_count,
+        sum(CAST(hash(title_id, row_hash) AS HUGEINT)) AS checksum
+    FROM analytics_netflix_history
+    WHERE is_current
+),
+
+staged AS (
+    SELECT
+        count(*) AS row_count,
+        sum(CAST(hash(title_id, row_hash) AS HUGEINT)) AS checksum
+    FROM merge_input
+),
+
+carried AS (
+    SELECT
+        count(*) AS row_count,
+        sum(CAST(hash(history.title_id, history.row_hash) AS HUGEINT)) AS checksum
+    FROM analytics_netflix_history AS history
+    INNER JOIN merge_changes ON history.title_id = merge_changes.title_id
+    WHERE history.is_current AND merge_changes.operation = 'carry'
+)
+
+SELECT
+    live.row_count AS current_rows,
+    carried.row_count AS carried_rows,
+    live.row_count - staged.row_count - carried.row_count AS current_is_staging_plus_carried,
+    CAST(
+        coalesce(live.checksum, 0) <> coalesce(staged.checksum, 0) + coalesce(carried.checksum, 0)
+        AS INTEGER
+    ) AS current_content_is_staging_plus_carried,
+    (
+        SELECT count(*)
+        FROM (
+            SELECT touched.title_id
+            FROM touched
+            WHERE touched.is_current
+            GROUP BY touched.title_id
+            HAVING count(*) > 1
+        ) AS doubled
+    ) AS one_current_version_per_title,
+    (SELECT count(*) FROM touched WHERE valid_to <= valid_from) AS valid_from_before_valid_to,
+    (SELECT count(*) FROM touched WHERE next_from < valid_to) AS no_overlap,
+    (
+        SELECT count(*) FROM touched WHERE is_current <> (valid_to IS NULL)
+            OR (next_from IS NOT NULL AND valid_to IS NULL)
+    ) AS only_the_last_version_is_open
+FROM live
+CROSS JOIN staged
+CROSS JOIN carried;

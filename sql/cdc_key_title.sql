@@ -1,0 +1,177 @@
+-- What is merged when titles are known by what they are (CDC_KEY=title), for a publisher who
+-- renumbers show_id: normalised title, type and release year; director and cast break ties.
+-- Grain: title_matches one row per staged title whose title_id is known; merge_input one row per
+--   staged title; ambiguous_candidates one row per live title that several records could be.
+-- Inputs -> outputs: staging_netflix_titles, analytics_netflix_history -> the temp tables and view.
+-- Running it twice is safe: all are replaced. Each pass takes only pairs that are the only choice
+--   on both sides; what remains open is reported and left as it was, never guessed.
+
+CREATE OR REPLACE TEMP MACRO identity_of(title, kind, release_year) AS
+    coalesce(
+        nullif(regexp_replace(lower(strip_accents(title)), '[^\p{L}\p{N}]+', '', 'g'), ''),
+        lower(title)
+    ) || '|' || kind || '|' || coalesce(CAST(release_year AS VARCHAR), '');
+
+CREATE OR REPLACE TEMP TABLE staged_titles AS
+SELECT
+    business_key,
+    identity_of(title, "type", release_year) AS identity,
+    coalesce(director, '') || '|' || coalesce("cast", '') AS people,
+    coalesce(description, '') AS description
+FROM staging_netflix_titles;
+
+CREATE OR REPLACE TEMP TABLE known_titles AS
+SELECT
+    title_id,
+    business_key,
+    identity_of(title, "type", release_year) AS identity,
+    coalesce(director, '') || '|' || coalesce("cast", '') AS people,
+    coalesce(description, '') AS description,
+    title,
+    is_current
+FROM analytics_netflix_history
+QUALIFY row_number() OVER (PARTITION BY title_id ORDER BY valid_from DESC) = 1;
+
+CREATE OR REPLACE TEMP TABLE title_matches (business_key VARCHAR, title_id VARCHAR);
+
+-- The titles that no pass has matched yet.
+CREATE OR REPLACE TEMP VIEW open_staged AS
+SELECT
+    staged.business_key,
+    staged.identity,
+    staged.people,
+    staged.description
+FROM staged_titles AS staged
+WHERE NOT EXISTS (
+    SELECT 1 FROM title_matches WHERE title_matches.business_key = staged.business_key
+);
+
+CREATE OR REPLACE TEMP VIEW open_known AS
+SELECT
+    known.title_id,
+    known.business_key,
+    known.identity,
+    known.people,
+    known.description,
+    known.title,
+    known.is_current
+FROM known_titles AS known
+WHERE NOT EXISTS (
+    SELECT 1 FROM title_matches WHERE title_matches.title_id = known.title_id
+);
+
+-- Pass 1: nothing changed that tells titles apart.
+INSERT INTO title_matches
+SELECT
+    staged.business_key,
+    known.title_id
+FROM open_staged AS staged
+INNER JOIN open_known AS known
+    ON staged.business_key = known.business_key
+    AND staged.identity = known.identity
+    AND staged.people = known.people
+WHERE known.is_current;
+
+-- Pass 2: the only live title of that identity with these people.
+INSERT INTO title_matches
+SELECT
+    any_value(staged.business_key) AS business_key,
+    any_value(known.title_id) AS title_id
+FROM open_staged AS staged
+INNER JOIN open_known AS known
+    ON staged.identity = known.identity AND staged.people = known.people
+WHERE known.is_current
+GROUP BY staged.identity, staged.people
+HAVING count(*) = 1;
+
+-- Pass 3: the only live title of that identity.
+INSERT INTO title_matches
+SELECT
+    any_value(staged.business_key) AS business_key,
+    any_value(known.title_id) AS title_id
+FROM open_staged AS staged
+INNER JOIN open_known AS known ON staged.identity = known.identity
+WHERE known.is_current
+GROUP BY staged.identity
+HAVING count(*) = 1;
+
+-- Pass 4: the title or the year was corrected under the same key; people or description vouch.
+INSERT INTO title_matches
+SELECT
+    staged.business_key,
+    known.title_id
+FROM open_staged AS staged
+INNER JOIN open_known AS known ON staged.business_key = known.business_key
+WHERE known.is_current
+    AND (
+        (staged.people = known.people AND staged.people <> '|')
+        OR (staged.description = known.description AND staged.description <> '')
+    );
+
+-- Pass 5: a title that ended before and is back.
+INSERT INTO title_matches
+SELECT
+    any_value(staged.business_key) AS business_key,
+    any_value(known.title_id) AS title_id
+FROM open_staged AS staged
+INNER JOIN open_known AS known ON staged.identity = known.identity
+WHERE NOT known.is_current
+    AND NOT EXISTS (
+        SELECT 1 FROM open_known AS live WHERE live.is_current AND live.identity = staged.identity
+    )
+GROUP BY staged.identity
+HAVING count(*) = 1;
+
+-- Several records could be one live title, or several live titles one record.
+CREATE OR REPLACE TEMP TABLE ambiguous_candidates AS
+SELECT
+    known.title_id,
+    staged.business_key,
+    known.title
+FROM open_staged AS staged
+INNER JOIN open_known AS known ON staged.identity = known.identity
+WHERE known.is_current;
+
+CREATE OR REPLACE TEMP VIEW merge_input AS
+SELECT
+    coalesce(
+        matches.title_id,
+        't' || substr(
+            md5(staged.business_key || '|' || CAST(getvariable('snapshot_at') AS VARCHAR)), 1, 16
+        )
+    ) AS title_id,
+    staged.business_key,
+    staged.show_id,
+    staged."type",
+    staged.title,
+    staged.director,
+    staged."cast",
+    staged.country,
+    staged.date_added,
+    staged.release_year,
+    staged.rating,
+    staged.duration,
+    staged.duration_minutes,
+    staged.seasons,
+    staged.listed_in,
+    staged.description,
+    staged.row_hash,
+    staged.repairs,
+    staged.source_line,
+    staged.batch_id
+FROM staging_netflix_titles AS staged
+LEFT JOIN title_matches AS matches ON staged.business_key = matches.business_key
+WHERE NOT EXISTS (
+    SELECT 1 FROM ambiguous_candidates WHERE ambiguous_candidates.business_key = staged.business_key
+);
+
+DELETE FROM ops_ambiguous_matches WHERE batch_id = getvariable('batch_id');
+
+INSERT INTO ops_ambiguous_matches
+SELECT
+    getvariable('batch_id') AS batch_id,
+    business_key,
+    min(title) AS title,
+    string_agg(title_id, ', ' ORDER BY title_id) AS candidates
+FROM ambiguous_candidates
+GROUP BY business_key;

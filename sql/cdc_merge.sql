@@ -1,0 +1,72 @@
+-- Writes one snapshot's changes into the history: closes ended versions, adds new ones.
+-- Grain: analytics_netflix_history one row per version of a title (SCD type 2).
+-- Inputs -> outputs: merge_changes (of cdc_diff.sql), merge_input; session variables batch_id and
+--   snapshot_at -> analytics_netflix_history. Only rows that change are touched.
+-- Running it twice is safe: the caller merges a batch once, and in one transaction.
+
+UPDATE analytics_netflix_history
+SET
+    valid_to = getvariable('snapshot_at'),
+    is_current = false,
+    end_operation = ended.operation,
+    end_batch_id = getvariable('batch_id')
+FROM merge_changes AS ended
+WHERE analytics_netflix_history.is_current
+    AND analytics_netflix_history.title_id = ended.title_id
+    AND ended.operation IN ('update', 'delete');
+
+INSERT INTO analytics_netflix_history
+SELECT
+    md5(new.title_id || '|' || CAST(getvariable('snapshot_at') AS VARCHAR)) AS version_id,
+    new.title_id,
+    new.business_key,
+    new.show_id,
+    new."type",
+    new.title,
+    new.director,
+    new."cast",
+    new.country,
+    new.date_added,
+    new.release_year,
+    new.rating,
+    new.duration,
+    new.duration_minutes,
+    new.seasons,
+    new.listed_in,
+    new.description,
+    new.row_hash,
+    new.repairs,
+    new.source_line,
+    new.batch_id,
+    changes.operation,
+    getvariable('snapshot_at') AS valid_from,
+    NULL AS valid_to,
+    true AS is_current,
+    NULL AS end_operation,
+    NULL AS end_batch_id
+FROM merge_input AS new
+INNER JOIN merge_changes AS changes ON new.title_id = changes.title_id
+WHERE changes.operation IN ('insert', 'update', 'reappear');
+
+-- The tracked columns changed, the title did not: no new version, the open one is brought level.
+UPDATE analytics_netflix_history
+SET
+    "type" = new."type",
+    title = new.title,
+    director = new.director,
+    "cast" = new."cast",
+    country = new.country,
+    date_added = new.date_added,
+    release_year = new.release_year,
+    rating = new.rating,
+    duration = new.duration,
+    duration_minutes = new.duration_minutes,
+    seasons = new.seasons,
+    listed_in = new.listed_in,
+    description = new.description,
+    row_hash = new.row_hash
+FROM merge_input AS new
+INNER JOIN merge_changes AS changes ON new.title_id = changes.title_id
+WHERE changes.operation = 'fill'
+    AND analytics_netflix_history.is_current
+    AND analytics_netflix_history.title_id = new.title_id;

@@ -1,0 +1,38 @@
+-- Titles that are there under another key than before: the sign of a renumbered source.
+-- Grain: one row per live title whose key now carries something else, or nothing.
+-- Inputs -> outputs: merge_changes, merge_input, analytics_netflix_history -> the result set.
+-- Running it twice is safe: it only reads.
+WITH moved AS (
+    SELECT
+        old.business_key AS old_key,
+        old.title,
+        old."type",
+        old.release_year
+    FROM merge_changes AS changes
+    INNER JOIN analytics_netflix_history AS old
+        ON changes.title_id = old.title_id AND old.is_current
+    LEFT JOIN merge_input AS new ON changes.title_id = new.title_id
+    WHERE changes.operation IN ('update', 'delete')
+        AND (
+            new.title IS DISTINCT FROM old.title
+            OR new."type" IS DISTINCT FROM old."type"
+            OR new.release_year IS DISTINCT FROM old.release_year
+        )
+)
+
+SELECT
+    moved.old_key,
+    min(new.business_key) AS new_key,
+    moved.title,
+    count(*) OVER () AS moved_titles
+FROM moved
+INNER JOIN merge_input AS new
+    ON moved.title = new.title
+    AND moved."type" = new."type"
+    AND moved.release_year IS NOT DISTINCT FROM new.release_year
+    AND moved.old_key <> new.business_key
+INNER JOIN merge_changes AS changes
+    ON new.title_id = changes.title_id AND changes.operation IN ('insert', 'reappear', 'update')
+GROUP BY moved.old_key, moved.title
+ORDER BY moved.old_key
+LIMIT 5;

@@ -1,0 +1,103 @@
+-- What an analyst asks of a delivered file: content and oddities of each column, doubled keys.
+-- Grain: one row each; inspect_columns has one struct for each column of the file (c0, c1, ...),
+--   inspect_distinct one exact count, NULL-free but meaningless above `exact_rows` records.
+-- Inputs -> outputs: the views records (c0, c1, ..., source_line) and record_keys (key, source_line),
+--   the variables record_count, exact_rows, repaired_lines -> the four tables.
+-- Running it twice is safe: it replaces its tables, in a database that is in memory.
+
+-- How many values have an oddity, and the line of the first one.
+CREATE OR REPLACE TEMP MACRO oddity(hit, line) AS {
+    'count': count_if(hit),
+    'line': min(CASE WHEN hit THEN line END)
+};
+
+-- CASE keeps the costly second test away from values that fail the cheap first one.
+CREATE OR REPLACE TEMP MACRO profile(value, line) AS {
+    'filled': count(value),
+    'about_distinct': approx_count_distinct(value),
+    'shortest': min(length(value)),
+    'longest': max(length(value)),
+    'first_values': arg_min(left(value, 200), line, 50),
+    'multi_byte': sum(
+        CASE
+            WHEN strlen(value) > length(value)
+                THEN length(regexp_replace(value, '[\x00-\x7F]+', '', 'g'))
+            ELSE 0
+        END
+    ),
+    'leading blanks': oddity(unicode(value) IN (9, 10, 13, 32, 160, 12288), line),
+    'trailing blanks': oddity(
+        ends_with(value, ' ')
+        OR ends_with(value, chr(9))
+        OR ends_with(value, chr(10))
+        OR ends_with(value, chr(13))
+        OR ends_with(value, chr(160))
+        OR ends_with(value, chr(12288)),
+        line
+    ),
+    'control characters': oddity(regexp_matches(value, '[\x00-\x08\x0B\x0C\x0E-\x1F\x7F]'), line),
+    'replacement characters (U+FFFD)': oddity(contains(value, chr(65533)), line),
+    'text that looks like UTF-8 read as Latin-1': oddity(
+        CASE
+            WHEN contains(value, 'Ã') OR contains(value, 'â')
+                THEN regexp_matches(value, 'Ã[\x{80}-\x{BF}ŒŠŽšžŸ‚„…†‡ˆ‰‹‘’“”•–—˜™›]|â[€\x{80}]')
+        END,
+        line
+    ),
+    'what looks like a duration': oddity(
+        CASE
+            WHEN length(value) < 20
+                THEN regexp_matches(value, '^\s*[0-9]+ ([Mm]in|[Ss]easons?)\s*$')
+        END,
+        line
+    ),
+    'empty list entries': oddity(
+        contains(value, ',,')
+        OR contains(value, ', ,')
+        OR starts_with(value, ',')
+        OR ends_with(value, ',')
+        OR ends_with(value, ', '),
+        line
+    )
+};
+
+CREATE OR REPLACE TEMP TABLE inspect_columns AS
+SELECT
+    count(*) AS records,
+    profile(COLUMNS('^c\d+$'), source_line)
+FROM records;
+
+-- Exact counts while they are cheap; above that the WHERE is constant and nothing is read.
+CREATE OR REPLACE TEMP TABLE inspect_distinct AS
+SELECT count(DISTINCT COLUMNS('^c\d+$'))
+FROM records
+WHERE getvariable('record_count') <= getvariable('exact_rows');
+
+-- In how many records anything is beyond ASCII; asked only where bytes had to be repaired.
+CREATE OR REPLACE TEMP TABLE inspect_beyond_ascii AS
+SELECT count_if(strlen(concat(*COLUMNS('^c\d+$'))) > length(concat(*COLUMNS('^c\d+$')))) AS records
+FROM records
+WHERE getvariable('repaired_lines') > 0;
+
+CREATE OR REPLACE TEMP TABLE inspect_keys AS
+WITH suspects AS (
+    SELECT
+        key,
+        count(*) AS times,
+        min(source_line) AS line
+    FROM record_keys
+    GROUP BY key
+    HAVING count(*) > 1 OR key IS NULL
+)
+
+SELECT
+    coalesce(sum(CASE WHEN key IS NULL THEN times END), 0) AS missing,
+    min(CASE WHEN key IS NULL THEN line END) AS missing_line,
+    count(key) AS repeated_keys,
+    coalesce(sum(CASE WHEN key IS NOT NULL THEN times END), 0) AS repeated_records,
+    arg_min(
+        CASE WHEN key IS NOT NULL THEN {'key': left(key, 80), 'times': times, 'line': line} END,
+        line,
+        3
+    ) AS examples
+FROM suspects;
