@@ -2,7 +2,7 @@
 
 One JSON line per verdict in data/decisions.jsonl. The raw layer and these lines together determine
 the history: a replay skips what was refused and lets pass what was accepted. A snapshot without a
-line is judged on its own merits.
+line, or one that "passed" after it was refused, is judged on its own merits.
 """
 
 import json
@@ -15,7 +15,7 @@ from steps import utc_now
 
 
 def read(path: Path) -> dict[str, str]:
-    """Batch id -> its last verdict, "accepted" or "refused"."""
+    """Batch id -> its last verdict: accepted, refused or passed."""
     if not path.exists():
         return {}
     verdicts = {}

@@ -249,6 +249,8 @@ def catch_up(
                 raise
             step.warn(f"snapshot {batch.batch_id} is left out of the history: {error}")
             continue
+        if decisions.read(settings.decisions).get(batch.batch_id) == "refused":
+            decisions.decide(settings.decisions, batch, "passed", "judged again, and sound now")
         results.append((batch, found))
     return results
 
