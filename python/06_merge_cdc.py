@@ -15,7 +15,7 @@ import argparse
 import sys
 
 from contract import load_contract
-from history import catch_up, pending, prepare
+from history import catch_up, forget, merged, pending, prepare
 from layers import newest_batch
 from manifest import read
 from steps import Step, run_step
@@ -29,7 +29,10 @@ def run(step: Step) -> None:
     step.batch_id = batch.batch_id
     prepare(con)
     todo, anew = pending(con, batches, settings)
-    results = catch_up(step, batches, contract, todo, anew) if todo or anew else []
+    known = {name for name, _ in merged(con)}
+    if anew:
+        forget(con)
+    results = catch_up(step, con, batches, contract, todo, known)
     step.rows_in = sum(found.staged for _, found in results)
     step.rows_out = con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()[0]
     if not results:

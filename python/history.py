@@ -223,21 +223,23 @@ def guard(con: DuckDBPyConnection, found: Diff, settings: Settings) -> str | Non
 
 
 def catch_up(
-    step: Step, batches: list[Batch], contract: Contract, todo: list[Batch], anew: bool
+    step: Step,
+    con: DuckDBPyConnection,
+    batches: list[Batch],
+    contract: Contract,
+    todo: list[Batch],
+    known: set[str],
 ) -> list[tuple[Batch, Diff]]:
     """Merge all of `todo` in order. A snapshot that is refused is left out, unless it is the newest.
 
-    What was merged before, and is merged again, passes unjudged: it was judged then.
+    `known` are the batches that were merged before: they pass unjudged, they were judged then.
     """
-    con, settings = step.con, step.settings
-    before = {name for name, _ in merged(con)}
-    if anew:
-        forget(con)
+    settings = step.settings
     results = []
     for batch in todo:
-        judge = batch.batch_id not in before
+        judge = batch.batch_id not in known
         newest = batch is batches[-1]
-        as_staged = newest and not anew and len(todo) == 1 and staged_batch(con) == batch.batch_id
+        as_staged = len(todo) == 1 and staged_batch(con) == batch.batch_id
         try:
             if as_staged:
                 found = merge(con, batch, settings, contract, judge)
@@ -257,5 +259,6 @@ def catch_up(
 
 def staged_batch(con: DuckDBPyConnection) -> str | None:
     """The batch that the staging tables hold."""
-    row = con.execute("SELECT any_value(batch_id) FROM staging_netflix_titles").fetchone()
-    return row[0] if row else None
+    if not con.execute("FROM duckdb_tables() WHERE table_name = 'staging_books'").fetchone():
+        return None
+    return con.execute("SELECT batch_id FROM staging_books").fetchone()[0]

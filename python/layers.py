@@ -76,7 +76,12 @@ def stage(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> Staged:
     con.execute("SET preserve_insertion_order = false")  # order costs CTAS 60 %; nothing needs it
     use_macros(con, contract)
     run_sql(con, "staging.sql", {"batch_id": batch.batch_id, "snapshot_at": batch.snapshot_at})
-    books = Staged(**fetch_sql(con, "staging_books.sql")[0])
+    books = Staged(
+        *con.execute(
+            "SELECT raw_rows, staged_rows, quarantined_records, exact_duplicates, lost_in_cast "
+            "FROM staging_books"
+        ).fetchone()
+    )
     if books.raw != books.staged + books.quarantined + books.duplicates:
         raise StepError(f"the books of staging do not balance: {books}; nothing was changed")
     return books

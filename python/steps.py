@@ -221,11 +221,13 @@ def new_run_id() -> str:
     return f"{utc_now():%Y%m%dT%H%M%S}-{os.getpid()}"
 
 
-def open_log(settings: Settings, name: str, run_id: str) -> logging.Logger:
-    """logs/pipeline.log: UTC time, level, step, run id, event, key=value."""
+def open_log(
+    settings: Settings, name: str, run_id: str, file: str = "pipeline.log"
+) -> logging.Logger:
+    """A log file that rotates by size; a line is: UTC time, level, step, run id, the event."""
     settings.log_dir.mkdir(parents=True, exist_ok=True)
     handler = RotatingFileHandler(
-        settings.log_dir / "pipeline.log",
+        settings.log_dir / file,
         maxBytes=LOG_BYTES,
         backupCount=LOG_FILES,
         encoding="utf-8",

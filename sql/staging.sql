@@ -1,8 +1,9 @@
 -- Builds the typed, cleaned catalogue of one snapshot, and the quarantine beside it.
 -- Grain: staging_netflix_titles one row per business key; staging_netflix_quarantine one row per
---   record and broken rule; staging_lost_in_cast one row per value; staging_repairs one per rule.
+--   record and broken rule; staging_lost_in_cast one row per value; staging_repairs one per rule;
+--   staging_books one row.
 -- Inputs -> outputs: contract_netflix_titles (the raw columns under their canonical names, text),
---   session variables batch_id, snapshot_at and those of macros.sql -> the four tables.
+--   session variables batch_id, snapshot_at and those of macros.sql -> the five tables.
 -- Running it twice is safe: every table is built anew from the snapshot, in one transaction.
 
 -- Text cleaned, column by column; a duration that stands in `rating` is moved to where it belongs.
@@ -431,3 +432,13 @@ SELECT
 FROM lost
 INNER JOIN contract_netflix_titles AS raw ON lost.source_line = raw.source_line
 WHERE split_part(lost.repair, ':', 1) = 'lost_in_cast';
+
+-- The books of this staging: raw = staged + quarantined + duplicates (records); lost_in_cast values.
+CREATE OR REPLACE TABLE staging_books AS
+SELECT
+    getvariable('batch_id') AS batch_id,
+    (SELECT count(*) FROM raw_netflix_titles) AS raw_rows,
+    (SELECT count(*) FROM staging_netflix_titles) AS staged_rows,
+    (SELECT count(DISTINCT source_line) FROM staging_netflix_quarantine) AS quarantined_records,
+    (SELECT count(*) FROM shared_keys WHERE NOT is_conflict AND copy_number > 1) AS exact_duplicates,
+    (SELECT count(*) FROM staging_lost_in_cast) AS lost_in_cast;

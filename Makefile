@@ -1,0 +1,99 @@
+# netflix-elt-pipeline: the interface. `make` alone prints the list.
+# Settings: environment, .env, or `make run-all NETFLIX_CSV=...`; see .env.example.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+# The project's folder, whatever the working directory; blanks in the path are fine.
+ROOT := $(shell dirname "$(strip $(MAKEFILE_LIST))")
+VENV ?= .venv
+PYTHON ?= python3
+ROWS ?= 10000
+DAY ?= 1
+SEED ?= 42
+export RUN_ID ?= $(shell date -u +%Y%m%dT%H%M%S)-$(shell echo $$PPID)
+IN := cd "$(ROOT)" &&
+RUN := $(IN) "$(VENV)/bin/python"
+
+.PHONY: help
+help: ## Print this list
+	@$(IN) awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+.PHONY: setup
+setup: ## Make .venv with the pinned requirements (again only when they changed)
+	@$(IN) cmp -s requirements.txt "$(VENV)/requirements.txt" || bash .ci/setup "$(PYTHON)" "$(VENV)"
+
+.PHONY: run-all
+run-all: input raw load schema staging merge monitor ## The nightly job: all steps, stops at the first failure
+
+.PHONY: input
+input: setup ## Make sample data where there is no input file and none is named
+	@$(RUN) python/00_make_sample_data.py --if-missing
+
+.PHONY: sample
+sample: setup ## Make up a catalogue: ROWS=10000 DAY=1 SEED=42
+	@$(RUN) python/00_make_sample_data.py --rows "$(ROWS)" --day "$(DAY)" --seed "$(SEED)"
+
+.PHONY: inspect
+inspect: setup ## What is in the input file? Encoding, columns, nulls, examples, warnings
+	@$(RUN) python/01_inspect_data.py
+
+.PHONY: raw
+raw: setup ## 02: CSV -> immutable Parquet snapshot and manifest line
+	@$(RUN) python/02_create_raw_layer.py
+
+.PHONY: load
+load: setup ## 03: newest snapshot -> raw_netflix_titles, digest and counts proven
+	@$(RUN) python/03_load_raw_to_duckdb.py
+
+.PHONY: schema
+schema: setup ## 04: bind the columns to the contract, report drift
+	@$(RUN) python/04_check_schema.py
+
+.PHONY: staging
+staging: setup ## 05: clean and type -> staging_netflix_titles, quarantine
+	@$(RUN) python/05_run_staging_sql.py
+
+.PHONY: merge
+merge: setup ## 06: staging -> history, current and change feed
+	@$(RUN) python/06_merge_cdc.py
+
+.PHONY: plan
+plan: setup ## Show what the input file would change, and write nothing
+	@$(RUN) python/06_merge_cdc.py --plan
+
+.PHONY: monitor
+monitor: setup ## 07: run every check in sql/checks
+	@$(RUN) python/07_monitor_pipeline.py
+
+.PHONY: rebuild
+rebuild: setup ## 10: replay every raw snapshot into a fresh warehouse and swap it in
+	@$(RUN) python/10_rebuild_warehouse.py
+
+.PHONY: verify
+verify: setup ## 10: prove that the live warehouse equals a replay of the raw snapshots
+	@$(RUN) python/10_rebuild_warehouse.py --verify
+
+.PHONY: why
+why: setup ## 11: every version of a title and where it came from: KEY=s123
+	@$(RUN) python/11_explain_title.py "$(KEY)"
+
+.PHONY: test
+test: setup ## The quick tests (under 3 minutes)
+	@$(RUN) -m pytest -m "not slow"
+
+.PHONY: test-full
+test-full: setup ## All tests
+	@$(RUN) -m pytest
+
+.PHONY: lint
+lint: setup ## Check style and formatting
+	@$(RUN) -m ruff check . && "$(VENV)/bin/python" -m ruff format --check .
+
+.PHONY: clean
+clean: ## Remove .venv and caches; never data, the warehouse or logs
+	@$(IN) rm -rf "$(VENV)" .pytest_cache .ruff_cache .hypothesis && find python tests -name __pycache__ -exec rm -rf {} +

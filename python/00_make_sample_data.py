@@ -1,0 +1,245 @@
+"""Make up a streaming catalogue: a CSV like the real file, with known defects and known changes.
+
+The same (rows, day, seed, shares) give the same bytes. Day D + 1 is day D with some titles inserted,
+some corrected and some deleted; a title that nothing happened to keeps its line byte for byte.
+
+Reads: sql/sample.sql (vocabulary, state, CSV text).
+Writes: <name>.csv and beside it <name>.truth.json: how many of what was planted, which keys changed
+    since the day before, and the SHA-256 of the CSV.
+Fails when: an option is out of range, or the target exists and is not known to come from this script
+    (one line on stderr, exit code 2, nothing written).
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import duckdb
+
+SQL_FILE = Path(__file__).resolve().parent.parent / "sql" / "sample.sql"
+COLUMNS = "show_id,type,title,director,cast,country,date_added,release_year,rating,duration,listed_in,description"
+HEADER = f"{COLUMNS}{',' * 14}\r\n".encode()  # the real file has 14 columns without name or content
+
+# One record in N carries the defect. The real file's rate is in brackets; where that would be a handful
+# of rows in a default file, the sample has more, so that a rule which works by luck is found out.
+ONE_IN = {
+    "cp1252": 1_000,  # [1 in 8,809] a line in Windows-1252 inside a UTF-8 file
+    "line_feed": 1_000,  # [2 in 8,809] a line feed inside a quoted title or description
+    "duration_in_rating": 1_000,  # [3 in 8,809] "74 min" under rating, duration empty
+    "leading_blank": 100,  # [88 in 8,809] " August 4, 2017"
+    "stray_comma": 500,  # [8 in 8,809] ", South Korea" or "United States,"
+    "missing_date": 900,  # [10 in 8,809]
+}
+# Of yesterday's titles, per day. The real catalogue moved by 10 % in two months.
+INSERTS, UPDATES, DELETES = 0.005, 0.01, 0.002
+
+PART_ROWS = 50_000  # ids per query: about 25 MB of text in memory at a time
+MAX_ROWS, MAX_DAY, MAX_SEED = 100_000_000, 3_650, 2**32 - 1
+MAX_LISTED_LINES, MAX_LISTED_KEYS = 100, 1_000  # the truth stays readable for a large file
+
+
+class SampleError(Exception):
+    """A request that cannot be met; the message is the one line the user sees."""
+
+
+def run(
+    out: Path,
+    rows: int = 10_000,
+    day: int = 1,
+    seed: int = 42,
+    *,
+    inserts: float = INSERTS,
+    updates: float = UPDATES,
+    deletes: float = DELETES,
+    force: bool = False,
+) -> dict:
+    """Write the catalogue of one day to `out`, its truth beside it, and return the truth.
+
+    `rows` is the number of records on day 1; the shares are of the titles of the day before (0 to 1),
+    and a share above 0 means at least one title. Raises SampleError before anything is written.
+    """
+    out, truth_file = Path(out), Path(out).with_suffix(".truth.json")
+    options = {"inserts": inserts, "updates": updates, "deletes": deletes}
+    _check(out, rows, day, seed, options)
+    if not force:
+        _refuse_foreign_file(out, truth_file)
+
+    with duckdb.connect() as con:
+        con.execute("SET VARIABLE seed = ?", [seed])
+        con.execute("SET VARIABLE one_in = ?", [ONE_IN])
+        con.execute(SQL_FILE.read_text(encoding="utf-8"))
+        last_id, changes = _play_days(con, rows, day, **options)
+
+        truth = {
+            "file": out.name,
+            "made_with": {"rows": rows, "day": day, "seed": seed, **options},
+            "changes_since_day_before": changes,
+        }
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _write_atomically(out, _csv_parts(con, last_id, truth))
+    _write_atomically(truth_file, [json.dumps(truth, indent=2).encode() + b"\n"])
+    return truth
+
+
+def _check(out: Path, rows: int, day: int, seed: int, shares: dict[str, float]) -> None:
+    limits = {"rows": (rows, 1, MAX_ROWS), "day": (day, 1, MAX_DAY), "seed": (seed, 0, MAX_SEED)}
+    limits |= {name: (share, 0, 1) for name, share in shares.items()}
+    for name, (value, low, high) in limits.items():
+        if not low <= value <= high:  # also refuses NaN
+            raise SampleError(f"--{name} is {value}, expected {low} to {high}")
+    if shares["updates"] + shares["deletes"] > 1:
+        raise SampleError("--updates and --deletes together are more than the whole catalogue (1)")
+    if out.suffix != ".csv" or out.is_dir():
+        raise SampleError(f"--out is {out}, expected a file name that ends in .csv")
+
+
+def _refuse_foreign_file(out: Path, truth_file: Path) -> None:
+    """A file that this script did not write, or that was edited since, may be the user's real data."""
+    if not out.exists():
+        return
+    try:
+        expected = json.loads(truth_file.read_bytes())["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        expected = None
+    with out.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+            raise SampleError(
+                f"{out} exists and {truth_file.name} does not name its SHA-256: it may be real data. "
+                "Choose another --out, or replace it with --force"
+            )
+
+
+def _play_days(
+    con: duckdb.DuckDBPyConnection,
+    rows: int,
+    day: int,
+    inserts: float,
+    updates: float,
+    deletes: float,
+) -> tuple[int, dict | None]:
+    """Bring the tables titles and corrections to `day`; return the last id and the last day's changes."""
+    con.execute("INSERT INTO titles SELECT id, 1 FROM range(1, ?) AS r (id)", [rows + 1])
+    next_id, changes = rows + 1, None
+    for today in range(2, day + 1):
+        (living,) = con.execute("SELECT count(*) FROM titles").fetchone()
+        n_in, n_up, n_del = (_at_least_one(s, living) for s in (inserts, updates, deletes))
+        new = range(next_id, next_id + n_in)
+        next_id = new.stop
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE tonight AS FROM picked(?, ?, ?)", [today, n_del, n_up]
+        )
+        con.execute("DELETE FROM titles WHERE id IN (SELECT id FROM tonight WHERE is_deleted)")
+        con.execute(
+            "INSERT INTO corrections SELECT id, ?, field FROM tonight WHERE NOT is_deleted", [today]
+        )
+        con.execute(
+            "INSERT INTO titles SELECT id, ? FROM range(?, ?) AS r (id)",
+            [today, new.start, new.stop],
+        )
+        if today == day:
+            tonight = con.execute("SELECT id, is_deleted FROM tonight ORDER BY id").fetchall()
+            changes = {
+                "inserted": _keys(list(new)),
+                "updated": _keys([id for id, is_deleted in tonight if not is_deleted]),
+                "deleted": _keys([id for id, is_deleted in tonight if is_deleted]),
+            }
+    return next_id - 1, changes
+
+
+def _at_least_one(share: float, n: int) -> int:
+    return max(1, round(share * n)) if share else 0
+
+
+def _keys(ids: list[int]) -> dict:
+    """The count, and the keys themselves while they are few enough to read (else null)."""
+    keys = [f"s{id}" for id in ids] if len(ids) <= MAX_LISTED_KEYS else None
+    return {"count": len(ids), "keys": keys}
+
+
+def _csv_parts(con: duckdb.DuckDBPyConnection, last_id: int, truth: dict) -> Iterator[bytes]:
+    """Yield the file's bytes; `truth` has the counts of what was yielded when the last part is out."""
+    digest, lines, size, counts, in_cp1252 = hashlib.sha256(), 0, 0, Counter(), []
+    for first_id in range(1 - PART_ROWS, last_id + 1, PART_ROWS):
+        if first_id < 1:
+            part = HEADER
+        else:
+            found = con.execute("FROM sample_part(?, ?)", [first_id, first_id + PART_ROWS - 1])
+            names = [column[0] for column in found.description]
+            text, *numbers = found.fetchone()
+            counts.update(dict(zip(names[1:], numbers, strict=True)))
+            part, line_numbers = _encode_marked_lines(text or b"")
+            in_cp1252 += [lines + n for n in line_numbers]
+        digest.update(part)
+        lines += part.count(b"\n")
+        size += len(part)
+        yield part
+    truth |= {"sha256": digest.hexdigest(), "bytes": size, "lines": lines, **counts}
+    truth["cp1252_lines"] = {"count": len(in_cp1252), "first": in_cp1252[:MAX_LISTED_LINES]}
+
+
+def _encode_marked_lines(text: bytes) -> tuple[bytes, list[int]]:
+    """Turn the lines that start with 0x01 into Windows-1252; also return their numbers, from 1."""
+    head, *marked = text.split(b"\x01")
+    pieces, line_numbers, lines = [head], [], head.count(b"\n")
+    for piece in marked:
+        line, end, rest = piece.partition(b"\r\n")
+        pieces += [line.decode().encode("cp1252"), end, rest]
+        line_numbers.append(lines + 1)
+        lines += piece.count(b"\n")
+    return b"".join(pieces), line_numbers
+
+
+def _write_atomically(path: Path, parts: Iterable[bytes]) -> None:
+    """A reader sees the old file or the whole new one, also after a crash or a power cut."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SampleError(message)  # one line, without the usage text
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = _Parser(description="Make up a streaming catalogue with known defects and changes.")
+    parser.add_argument("--rows", type=int, default=10_000, help="titles on day 1 (%(default)s)")
+    parser.add_argument("--day", type=int, default=1, help="which night's file (%(default)s)")
+    parser.add_argument("--seed", type=int, default=42, help="another catalogue (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("data/raw/netflix_titles.csv"))
+    for name, share in (("inserts", INSERTS), ("updates", UPDATES), ("deletes", DELETES)):
+        parser.add_argument(
+            f"--{name}", type=float, default=share, help="share a day (%(default)s)"
+        )
+    parser.add_argument(
+        "--force", action="store_true", help="replace a file made by something else"
+    )
+    try:
+        options = parser.parse_args(argv)
+        truth = run(**vars(options))
+    except SampleError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{options.out}: {truth['records']} titles, sha256 {truth['sha256']}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

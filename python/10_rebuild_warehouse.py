@@ -1,0 +1,158 @@
+"""Replay every raw snapshot into a fresh warehouse and swap it in; or prove that nothing would change.
+
+Reads:   the manifest, data/decisions.jsonl, all snapshots; of the live warehouse its run records
+         and which snapshots it had merged
+Writes:  the warehouse, in one rename
+Fails when: a snapshot is missing or damaged, or would be refused (exit 20).
+
+`--verify` replays into a scratch file and compares it with the live warehouse, table by table; it
+writes nothing and exits 30 where they differ.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import duckdb
+
+from contract import load_contract
+from errors import QualityError, Refused
+from files import sync
+from history import catch_up, pending, prepare
+from manifest import read
+from steps import Step, run_step, say
+from warehouse import connect, literal, run_sql, transaction
+
+OPS_TABLES = ("ops_runs", "ops_schema_changes")
+COMPARED = (
+    "analytics_netflix_history",
+    "analytics_netflix_current",
+    "cdc_netflix_changes",
+    "ops_merges",
+    "ops_ambiguous_matches",
+)
+
+
+def rebuild(step: Step) -> None:
+    live = step.settings.warehouse_path
+    fresh = live.with_name(f".{live.name}.rebuild.tmp")
+    try:
+        count = replay_into(step, fresh, keep_records=True)
+        for leftover in (f"{live}.wal", f"{fresh}.wal"):
+            Path(leftover).unlink(missing_ok=True)
+        sync(fresh)
+        fresh.replace(live)
+        sync(live.parent)
+    finally:
+        fresh.unlink(missing_ok=True)
+    step.message = f"history of {count} snapshots replayed; {live.name} swapped in"
+
+
+def verify(step: Step) -> None:
+    live = step.settings.warehouse_path
+    if not live.exists():
+        raise Refused(
+            f"there is no warehouse {live} to verify; run `make run-all` or `make rebuild`"
+        )
+    scratch = live.with_name(f".{live.name}.verify.tmp")
+    try:
+        count = replay_into(step, scratch, keep_records=False)
+        different = compare(step, live, scratch)
+    finally:
+        for leftover in (scratch, Path(f"{scratch}.wal")):
+            leftover.unlink(missing_ok=True)
+    if different:
+        raise QualityError(
+            f"{', '.join(different)} differ(s) from a replay of the {count} raw snapshots. "
+            "The raw layer is the truth; `make rebuild` restores the warehouse from it."
+        )
+    step.message = f"equal to a replay of {count} snapshots"
+
+
+def replay_into(step: Step, target: Path, keep_records: bool) -> int:
+    """Build a warehouse in a new file from the raw snapshots; how many there were."""
+    settings = step.settings
+    batches = read(settings.manifest)
+    if not batches:
+        raise Refused("nothing was landed yet; run `make run-all` first")
+    target.unlink(missing_ok=True)
+    con = connect(target, settings, [settings.data_dir, settings.warehouse_path.parent])
+    try:
+        with transaction(con):
+            run_sql(con, "ops.sql")
+            prepare(con)
+        known = take_over(step, con, keep_records)
+        with transaction(con):
+            todo, _ = pending(con, batches, settings)
+            if known:  # what waits, or was refused, is the business of the next run
+                todo = [batch for batch in batches if batch.batch_id in known]
+            contract = load_contract(settings.contract_path)
+            results = catch_up(step, con, batches, contract, todo, known)
+        con.execute("CHECKPOINT")
+    finally:
+        con.close()
+    step.batch_id, step.rows_in = batches[-1].batch_id, sum(found.staged for _, found in results)
+    return len(results)
+
+
+def take_over(step: Step, con: duckdb.DuckDBPyConnection, keep_records: bool) -> set[str]:
+    """The batches that the live warehouse had merged; its run records are copied on request."""
+    live = step.settings.warehouse_path
+    if not live.exists():
+        return set()
+    try:
+        con.execute(f"ATTACH {literal(live)} AS live (READ_ONLY)")
+        known = {row[0] for row in con.execute("SELECT batch_id FROM live.ops_merges").fetchall()}
+        with transaction(con):
+            for table in OPS_TABLES if keep_records else ():
+                con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM live.{table}")
+        con.execute("DETACH live")
+    except duckdb.Error as error:
+        step.warn(
+            f"the live warehouse cannot be read ({str(error).splitlines()[0]}); its run records "
+            "are not taken over, and the guard judges every snapshot anew"
+        )
+        return set()
+    return known
+
+
+def compare(step: Step, live: Path, scratch: Path) -> list[str]:
+    """The tables whose content differs; one line per table for the person."""
+    con = connect(":memory:", step.settings, [live.parent, step.settings.data_dir])
+    con.execute(f"ATTACH {literal(live)} AS live (READ_ONLY)")
+    con.execute(f"ATTACH {literal(scratch)} AS replayed (READ_ONLY)")
+    staged = [
+        con.execute(f"SELECT batch_id FROM {side}.staging_books").fetchall()
+        for side in ("live", "replayed")
+    ]
+    same_batch = staged[0] == staged[1]  # else a newer snapshot waits in the live one
+    different = []
+    for table in (*COMPARED, *(["staging_netflix_titles"] if same_batch else [])):
+        found = {}
+        for side in ("live", "replayed"):
+            con.execute(f"USE {side}")  # views name their tables without the file
+            try:
+                found[side] = con.execute(
+                    f"SELECT count(*), sum(CAST(hash(content) AS HUGEINT)) FROM {table} AS content"
+                ).fetchone()
+            except duckdb.CatalogException:
+                found[side] = (0, None)
+        equal = found["live"] == found["replayed"]
+        counts = f"{found['live'][0]:>11,} live {found['replayed'][0]:>11,} replayed"
+        say(f"  {table:<28}{counts}  {'equal' if equal else 'DIFFERENT'}", "0" if equal else "31")
+        if not equal:
+            different.append(table)
+    con.close()
+    return different
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--verify", action="store_true", help="compare only, write nothing")
+    if parser.parse_args().verify:
+        return run_step("verify", verify, warehouse=False)
+    return run_step("rebuild", rebuild, warehouse=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Why does the table say this? Every version of a title, and where each came from.
+
+Reads:   analytics_netflix_history, cdc_netflix_changes, staging_netflix_quarantine, the manifest
+Writes:  nothing
+Fails when: no KEY is given (exit 2), or nothing is known of it (exit 1).
+
+KEY is a show_id, a title_id or a title.
+"""
+
+import sys
+
+import duckdb
+
+from config import load_settings
+from errors import CRASH, DONE, SettingsError, StepError
+from manifest import Batch, read
+from steps import say
+from warehouse import connect, fetch_sql
+
+
+def explain(con: duckdb.DuckDBPyConnection, key: str, batches: dict[str, Batch]) -> bool:
+    """Print all that is known of the titles that `key` names; whether there was any."""
+    con.execute("SET VARIABLE wanted = ?", [key])
+    changes: dict[tuple, list[dict]] = {}
+    for row in fetch_sql(con, "why_changes.sql"):
+        changes.setdefault((row["title_id"], row["changed_at"]), []).append(row)
+    title_id = None
+    versions = fetch_sql(con, "why_versions.sql")
+    for row in versions:
+        if row["title_id"] != title_id:
+            title_id = row["title_id"]
+            say(f"{title_id}  {row['title']} ({row['type']}, {row['release_year']})", "1")
+        until = f"{row['valid_to']:%Y-%m-%d %H:%M}" if row["valid_to"] else "now"
+        batch = batches.get(row["batch_id"])
+        source = batch.source if batch else "(not in the manifest)"
+        say(
+            f"  {row['valid_from']:%Y-%m-%d %H:%M} to {until:<16}  {row['operation']:<8}  "
+            f"show_id {row['show_id']}, {source} line {row['source_line']}, batch {row['batch_id']}",
+            "0",
+        )
+        for change in changes.get((title_id, row["valid_from"]), []):
+            if change["column_name"]:
+                say(
+                    f"      {change['column_name']}: {change['old_value']!r} -> "
+                    f"{change['new_value']!r}",
+                    "36",
+                )
+        if row["repairs"]:
+            say(f"      repaired on the way in: {row['repairs']}", "33")
+        if row["end_operation"] == "delete":
+            say(f"      gone from the catalogue with batch {row['end_batch_id']}", "31")
+    held = fetch_sql(con, "why_quarantine.sql")
+    for row in held:
+        say(
+            f"  in quarantine: {row['rule']} ({row['column_name']} = {row['raw_value']!r}, line "
+            f"{row['source_line']} of batch {row['batch_id']}), since {row['first_seen_at']:%Y-%m-%d}"
+            "; the last good version stays",
+            "33",
+        )
+    return bool(versions or held)
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        if len(arguments) != 1 or not arguments[0]:
+            raise SettingsError("name one title: make why KEY=s123 (a show_id, title_id or title)")
+        settings = load_settings()
+        if not settings.warehouse_path.exists():
+            raise StepError(f"there is no warehouse {settings.warehouse_path}; run `make run-all`")
+        batches = {batch.batch_id: batch for batch in read(settings.manifest)}
+        con = connect(settings.warehouse_path, settings, read_only=True)
+        try:
+            if explain(con, arguments[0], batches):
+                return DONE
+        except duckdb.CatalogException:
+            raise StepError("nothing was merged yet; run `make run-all` first") from None
+        finally:
+            con.close()
+        say(f"nothing is known of {arguments[0]!r}: no version, nothing in quarantine", "33")
+        return CRASH
+    except StepError as error:
+        say(f"why       stopped: {error}", "31", sys.stderr)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

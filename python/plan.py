@@ -1,0 +1,121 @@
+"""What would the input file change? The whole run, on a copy in a scratch folder.
+
+Used by `06_merge_cdc.py --plan`. The scratch folder has the warehouse as a copy and the snapshots as
+links, so that steps 02 to 05 and the merge run as they will, and nothing of it stays.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from config import PROJECT, Settings, load_settings
+from contract import load_contract
+from errors import DONE, STOPPED, StepError
+from history import catch_up, diff, forget, guard, merge, merged, pending, prepare, replay
+from manifest import read
+from steps import Step, lock, open_log, say
+from warehouse import connect, fetch_sql, transaction
+
+STEPS = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
+
+
+def main() -> int:
+    """Print the plan; 0 where the run would pass, the step's exit code where it would stop."""
+    try:
+        settings = load_settings()
+        with tempfile.TemporaryDirectory(prefix="netflix-plan-") as folder:
+            scratch = Path(folder)
+            with lock(settings):
+                copy(settings, scratch)
+            environment = {
+                **os.environ,
+                "DATA_DIR": str(scratch / "data"),
+                "WAREHOUSE_PATH": str(scratch / "plan.db"),
+                "LOG_DIR": str(scratch / "logs"),
+                "NETFLIX_CSV": settings.source,
+            }
+            for name in STEPS:
+                done = subprocess.run(
+                    [sys.executable, str(PROJECT / "python" / f"{name}.py")],
+                    env=environment,
+                    stdout=subprocess.DEVNULL,
+                )
+                if done.returncode:
+                    say(f"plan      the run would stop here, exit code {done.returncode}", "31")
+                    return done.returncode
+            return compare(load_settings(environment))
+    except StepError as error:
+        say(f"plan      stopped: {error}", "31", sys.stderr)
+        return error.exit_code
+
+
+def copy(settings: Settings, scratch: Path) -> None:
+    """The warehouse and the raw layer's records as copies, the snapshots as links."""
+    snapshots = scratch / "data" / "raw" / "snapshots"
+    snapshots.mkdir(parents=True)
+    for source in settings.snapshots.glob("*.parquet"):
+        try:
+            os.link(source, snapshots / source.name)
+        except OSError:  # another file system
+            shutil.copyfile(source, snapshots / source.name)
+    for source, target in (
+        (settings.manifest, scratch / "data" / "raw" / settings.manifest.name),
+        (settings.decisions, scratch / "data" / settings.decisions.name),
+        (settings.warehouse_path, scratch / "plan.db"),
+        (Path(f"{settings.warehouse_path}.wal"), scratch / "plan.db.wal"),
+    ):
+        if source.exists():
+            shutil.copyfile(source, target)
+
+
+def compare(settings: Settings) -> int:
+    """Merge into the copy, and show what that changed."""
+    batches, contract = read(settings.manifest), load_contract(settings.contract_path)
+    batch = batches[-1]
+    con = connect(settings.warehouse_path, settings, [settings.data_dir])
+    step = Step("plan", settings, "plan", open_log(settings, "plan", "plan"), con)
+    with transaction(con):
+        prepare(con)
+        todo, anew = pending(con, batches, settings)
+        if not todo:
+            say(f"plan      nothing to do: {batch.batch_id} is merged already", "0")
+            return DONE
+        known = {name for name, _ in merged(con)}
+        if anew:
+            forget(con)
+            say(f"plan      the history would be built anew from {len(todo)} snapshots", "36")
+        catch_up(step, con, batches, contract, todo[:-1], known)
+        batch = todo[-1]
+        if len(todo) > 1 or anew:
+            replay(con, batch, settings, contract, judge=False)
+            found = None
+        else:
+            found = diff(con, batch, settings, contract)
+            verdict = guard(con, found, settings)
+            merge(con, batch, settings, contract, judge=False)
+        done = fetch_sql(con, "plan_last_merge.sql")[0]
+        con.execute("SET VARIABLE batch_id = ?", [batch.batch_id])
+        say(
+            f"plan      {Path(settings.source).name} ({batch.source_sha256[:12]}) against "
+            f"{done['previous_rows']:,} titles\n          +{done['inserted'] + done['reappeared']:,} "
+            f"~{done['updated']:,} -{done['deleted']:,}, {done['unchanged']:,} unchanged, "
+            f"{done['carried']:,} kept though unreadable",
+            "0",
+        )
+        columns = fetch_sql(con, "plan_columns.sql")
+        for row in columns:
+            say(f"          {row['column_name']:<14}{row['titles']:>9,} changed", "0")
+        for row in fetch_sql(con, "plan_samples.sql"):
+            change = f"{row['old_value']!r} -> {row['new_value']!r}" if row["column_name"] else ""
+            what = row["column_name"] or row["title"]
+            say(f"          {row['operation']:<9}{row['title_id']:<10} {what} {change}"[:160], "0")
+    con.close()
+    if found and verdict:
+        say(f"plan      the guard would stop it: {verdict}", "31")
+        say(f"          If it is right: make run-all ACCEPT={batch.source_sha256[:12]}", "31")
+        return STOPPED
+    say("plan      the guard would let it pass; nothing was written", "32")
+    return DONE

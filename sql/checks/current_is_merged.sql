@@ -1,0 +1,21 @@
+-- What is current comes from the snapshot that is staged, but for titles carried over it.
+-- severity: error
+-- Grain: one row where the last merge is of another batch, or left other titles than it says.
+-- Inputs -> outputs: staging_books, ops_merges, analytics_netflix_current -> offending rows.
+-- Running it twice is safe: it only reads.
+SELECT
+    books.batch_id AS staged_batch,
+    merges.batch_id AS merged_batch,
+    merges.current_rows AS merged_rows,
+    (SELECT count(*) FROM analytics_netflix_current) AS current_rows
+FROM staging_books AS books
+LEFT JOIN (
+    SELECT
+        batch_id,
+        current_rows
+    FROM ops_merges
+    ORDER BY snapshot_at DESC
+    LIMIT 1
+) AS merges ON true
+WHERE merges.batch_id IS DISTINCT FROM books.batch_id
+    OR merges.current_rows <> (SELECT count(*) FROM analytics_netflix_current);

@@ -1,0 +1,11 @@
+-- Every staged title has a key, and no two have the same.
+-- severity: error
+-- Grain: one row per offending key.
+-- Inputs -> outputs: staging_netflix_titles -> offending rows.
+-- Running it twice is safe: it only reads.
+SELECT
+    business_key,
+    count(*) AS row_count
+FROM staging_netflix_titles
+GROUP BY business_key
+HAVING count(*) > 1 OR business_key IS NULL OR business_key = '';

@@ -1,0 +1,25 @@
+-- Every raw record is staged, quarantined or an exact duplicate; raw and staging hold one batch.
+-- severity: error
+-- Grain: one row where the books do not balance.
+-- Inputs -> outputs: raw_netflix_titles, staging tables, staging_books -> offending rows.
+-- Running it twice is safe: it only reads.
+WITH counted AS (
+    SELECT
+        (SELECT count(*) FROM raw_netflix_titles) AS raw_rows,
+        (SELECT count(*) FROM staging_netflix_titles) AS staged_rows,
+        (SELECT count(DISTINCT source_line) FROM staging_netflix_quarantine) AS quarantined_records,
+        (SELECT max(batch_id) FROM raw_netflix_titles) AS raw_batch
+)
+
+SELECT
+    counted.raw_batch,
+    books.batch_id AS staged_batch,
+    counted.raw_rows,
+    counted.staged_rows,
+    counted.quarantined_records,
+    books.exact_duplicates
+FROM counted
+CROSS JOIN staging_books AS books
+WHERE counted.raw_batch <> books.batch_id
+    OR counted.raw_rows
+        <> counted.staged_rows + counted.quarantined_records + books.exact_duplicates;

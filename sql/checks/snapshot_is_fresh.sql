@@ -1,0 +1,12 @@
+-- The newest snapshot is not older than FRESHNESS_DAYS; else the publisher may have stopped.
+-- severity: error
+-- Grain: one row where the newest snapshot is too old.
+-- Inputs -> outputs: ops_merges; session variables checked_at, freshness_days -> offending rows.
+-- Running it twice is safe: it only reads.
+SELECT
+    max(snapshot_at) AS newest_snapshot_at,
+    date_diff('day', max(snapshot_at), getvariable('checked_at')) AS days_old,
+    getvariable('freshness_days') AS allowed_days
+FROM ops_merges
+HAVING coalesce(date_diff('day', max(snapshot_at), getvariable('checked_at')), 1000000)
+    > getvariable('freshness_days');

@@ -1,0 +1,11 @@
+-- Which columns a snapshot changes, and in how many titles.
+-- Grain: one row per changed column.
+-- Inputs -> outputs: cdc_netflix_changes; session variable batch_id -> the result set.
+-- Running it twice is safe: it only reads.
+SELECT
+    column_name,
+    count(*) AS titles
+FROM cdc_netflix_changes
+WHERE batch_id = getvariable('batch_id') AND column_name IS NOT NULL
+GROUP BY column_name
+ORDER BY titles DESC, column_name;

@@ -1,0 +1,15 @@
+-- The records in quarantine that the session variable `wanted` names.
+-- Grain: one row per record and broken rule.
+-- Inputs -> outputs: staging_netflix_quarantine; session variable wanted -> the result set.
+-- Running it twice is safe: it only reads.
+SELECT
+    batch_id,
+    business_key,
+    rule,
+    column_name,
+    raw_value,
+    source_line,
+    first_seen_at
+FROM staging_netflix_quarantine
+WHERE getvariable('wanted') IN (business_key, title)
+ORDER BY source_line, rule;

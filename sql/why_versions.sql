@@ -1,0 +1,25 @@
+-- Every version of the titles that the session variable `wanted` names.
+-- Grain: one row per version.
+-- Inputs -> outputs: analytics_netflix_history; session variable wanted -> the result set.
+-- Running it twice is safe: it only reads.
+SELECT
+    title_id,
+    show_id,
+    "type",
+    title,
+    release_year,
+    operation,
+    valid_from,
+    valid_to,
+    batch_id,
+    source_line,
+    repairs,
+    end_operation,
+    end_batch_id
+FROM analytics_netflix_history
+WHERE title_id IN (
+    SELECT named.title_id
+    FROM analytics_netflix_history AS named
+    WHERE getvariable('wanted') IN (named.title_id, named.show_id, named.business_key, named.title)
+)
+ORDER BY title_id, valid_from;
