@@ -1,4 +1,4 @@
-"""Look at a catalogue file before it is loaded: encoding, columns, keys, and what is odd about them.
+"""Look at a catalogue file before it is loaded: encoding, columns, keys, and what is odd in them.
 
 Reads:   the source (NETFLIX_CSV, or the FILE given), sql/contract.toml
 Writes:  nothing but its report on stdout; working files go to the system's temporary folder
@@ -6,62 +6,61 @@ Writes:  nothing but its report on stdout; working files go to the system's temp
 Fails when: there is no such file, or it is no CSV with a header that the contract knows (exit 20).
 """
 
+import argparse
+import csv
+import math
+import os
+import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from unicodedata import category, east_asian_width
 
 import duckdb
 
-from config import Settings
+from config import Settings, load_settings
 from contract import Contract, bind, load_contract
 from delivery import Delivery, fetch, opened
-from errors import Refused
-from parts import branch
+from errors import CRASH, DONE, Refused, StepError
+from files import sha256
+from parts import branch, raw_columns
 from scan import Scan, normalised, scan, scan_carefully
-from steps import printable
+from steps import printable, say
 from warehouse import connect, run_sql
 
 EXACT_ROWS = 100_000  # up to here distinct values are counted exactly, above it "~" (HyperLogLog)
 CERTAIN_FROM = 10  # fewer multi-byte characters might be valid UTF-8 by chance
 EXAMPLES = 3
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
-HEADING = ("#", "column", "filled", "distinct", "length", "examples")
 NAME_WIDTH = 24
-ONLY_IN = {  # oddities that are none elsewhere: canonical columns, or all of a type
-    "what looks like a duration": lambda column: column.name == "rating",
-    "empty list entries": lambda column: column.type == "list",
-}
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+HEADING = ("#", "column", "filled", "distinct", "length")
 PLAIN, BOLD, YELLOW, RED = "0", "1", "33", "31"
 
 
 @dataclass
 class Look:
-    """What was found out about one file; `profiles` and `distinct` go column by column."""
+    """What was found out about one file; `profiles` is one dictionary for each column."""
 
     delivery: Delivery
+    sha256: str  # of the bytes as delivered
     found: Scan
     contract: Contract
-    columns: list[str]  # printable names; unnamed ones get their position, as step 02 does it
+    columns: list[str]  # unnamed ones get their position, as step 02 does it
     bound: dict[str, str | None]  # canonical name -> name in the file
-    profiles: list[dict[str, Any]]
-    distinct: list[int] | None  # None where only the estimate in the profile is known
-    missing_keys: int
-    missing_key_line: int | None
-    repeated_keys: int
-    repeated_records: int
-    repeated: list[dict[str, Any]]  # the first three: key, times, line
+    profiles: list[dict[str, Any]]  # see the macro `profile` in sql/inspect.sql
+    distinct: tuple[int, ...] | None  # None where there is only the estimate in the profile
+    keys: dict[str, Any]  # see inspect_keys in sql/inspect.sql
     beyond_ascii: int  # records with such characters; counted where bytes were repaired
-    sha256: str  # of the bytes as delivered
     misfits: list[list[str]]  # the first three records that do not fit: line, reason
 
     @property
     def unnamed_empty(self) -> list[int]:
-        return [
-            at
-            for at, name in enumerate(self.found.header)
-            if not normalised(name) and not self.profiles[at]["filled"]
-        ]
+        pairs = enumerate(zip(self.found.header, self.profiles, strict=True))
+        return [at for at, (name, it) in pairs if not normalised(name) and not it["filled"]]
 
     @property
     def multi_byte(self) -> int:
@@ -75,86 +74,66 @@ def run(settings: Settings) -> Look:
     with tempfile.TemporaryDirectory(prefix="netflix-inspect-") as name:
         folder = Path(name)
         delivery = fetch(settings, folder, None, None)
-        here = Settings({**settings.values, "WAREHOUSE_PATH": folder / "inspect.db"})  # spills too
-        found = take_apart(scan, delivery, folder, contract, here)
-        look = look_at(delivery, found, contract, folder, here) if found.plain else None
-        if (
-            look is None
-        ):  # the two parsers disagree: take it apart record by record, as step 02 does
+        settings = Settings({**settings.values, "WAREHOUSE_PATH": folder / "spilled"})
+        with opened(delivery, settings.max_file_size) as stream:
+            found = scan(stream, folder, contract.known_names)
+        look = look_at(delivery, found, contract, folder, settings) if found.plain else None
+        if look is None:  # the two parsers disagree: take it apart record by record, as step 02
             for part in found.parts:
                 part.path.unlink()
-            digest, found = (
-                found.sha256,
-                take_apart(scan_carefully, delivery, folder, contract, here),
-            )
+            digest = found.sha256
+            with opened(delivery, settings.max_file_size) as stream:
+                found = scan_carefully(stream, folder, contract.known_names)
             if found.sha256 != digest:
                 raise Refused(f"{delivery.name} changed while it was read; look again")
-            look = look_at(delivery, found, contract, folder, here)
+            look = look_at(delivery, found, contract, folder, settings)
         if look is None:
-            raise Refused(f"{delivery.name}: its {found.records:,} records cannot be read in full")
+            raise Refused(f"{delivery.name}: its {found.records:,} records cannot all be read")
     return look
-
-
-def take_apart(
-    scanner: Any, delivery: Delivery, folder: Path, contract: Contract, settings: Settings
-) -> Scan:
-    with opened(delivery, settings.max_file_size) as stream:
-        return scanner(stream, folder, contract.known_names)
 
 
 def look_at(
     delivery: Delivery, found: Scan, contract: Contract, folder: Path, settings: Settings
 ) -> Look | None:
-    """The parts, profiled by sql/inspect.sql; None where DuckDB's parser reads them otherwise."""
-    width = len(found.header)
-    columns = [printable(name) or f"unnamed_{at}" for at, name in enumerate(found.header, 1)]
-    positions = {name: at for at, name in reversed(list(enumerate(columns)))}
+    """The parts, profiled by sql/inspect.sql; None where DuckDB's parser does not agree."""
+    columns = [name or f"unnamed_{at}" for at, name in enumerate(found.header, 1)]
     bound = bind(contract, columns)
-    keys = [f"c{positions[bound[name]]}" for name in contract.key if bound[name]]
-    complete = " AND ".join(f"trim({key}) <> ''" for key in keys) or "true"
-    together = f"concat_ws(' + ', {', '.join(keys)})" if len(keys) > 1 else "".join(keys) or "NULL"
+    keys = [f"c{columns.index(bound[name])}" for name in contract.key if bound[name]]
+    complete = " AND ".join(f"trim({key}) <> ''" for key in keys) or "false"
+    key = keys[0] if len(keys) == 1 else f"concat_ws(' + ', {', '.join(keys) or 'NULL'})"
+    branches = " UNION ALL ".join(branch(part, found, len(columns)) for part in found.parts)
     con = connect(":memory:", settings, [folder])
     try:
         con.execute("SET preserve_insertion_order = false")  # source_line carries the order
+        con.execute(f"CREATE TEMP VIEW records AS {branches}")
         con.execute(
-            "CREATE TEMP VIEW records AS "
-            + " UNION ALL ".join(branch(part, found, width) for part in found.parts)
-        )
-        con.execute(
-            f"CREATE TEMP VIEW record_keys AS SELECT CASE WHEN {complete} THEN {together} END AS key, "
+            f"CREATE TEMP VIEW record_keys AS SELECT CASE WHEN {complete} THEN {key} END AS key, "
             f"source_line FROM records WHERE {bool(keys)}"
         )
-        variables = {"record_count": found.records, "exact_rows": EXACT_ROWS}
-        run_sql(con, "inspect.sql", variables | {"repaired_lines": found.repaired_lines})
-        records, *profiles = con.execute("FROM inspect_columns").fetchone()
-        distinct = con.execute("FROM inspect_distinct").fetchone()
-        key_facts = con.execute("FROM inspect_keys").fetchone()
-        beyond_ascii = con.execute("FROM inspect_beyond_ascii").fetchone()[0]
+        variables = {"record_count": found.records, "repaired_lines": found.repaired_lines}
+        run_sql(con, "inspect.sql", variables | {"exact_rows": EXACT_ROWS})
+        parsed, *profiles = con.execute("FROM inspect_columns").fetchone()
+        if parsed + found.rejected != found.records:
+            return None
+        compressed = delivery.name.lower().endswith((".gz", ".zip"))
+        exact = con.execute("FROM inspect_distinct").fetchone()
+        return Look(
+            delivery=delivery,
+            sha256=sha256(delivery.path) if compressed else found.sha256,
+            found=found,
+            contract=contract,
+            columns=columns,
+            bound=bound,
+            profiles=profiles,
+            distinct=exact if found.records <= EXACT_ROWS else None,
+            keys=con.execute("SELECT inspect_keys FROM inspect_keys").fetchone()[0],
+            beyond_ascii=con.execute("FROM inspect_beyond_ascii").fetchone()[0],
+            misfits=first_misfits(found.rejects),
+        )
     except duckdb.InvalidInputException:
         return None
     finally:
         con.close()
-    if records + found.rejected != found.records:
-        return None
-    compressed = delivery.name.lower().endswith((".gz", ".zip"))
-    missing, missing_line, repeated_keys, repeated_records, examples = key_facts
-    return Look(
-        delivery,
-        found,
-        contract,
-        columns,
-        bound,
-        profiles,
-        list(distinct) if found.records <= EXACT_ROWS else None,
-        missing,
-        missing_line,
-        repeated_keys,
-        repeated_records,
-        examples or [],
-        beyond_ascii,
-        sha256(delivery.path) if compressed else found.sha256,
-        first_misfits(found.rejects),
-    )
 
 
 def first_misfits(rejects: Path | None) -> list[list[str]]:
@@ -164,21 +143,37 @@ def first_misfits(rejects: Path | None) -> list[list[str]]:
         return [row[:2] for row in islice(csv.reader(file), 1, 4)]
 
 
-def facts(look: Look) -> list[tuple[str, str]]:
-    found = look.found
-    unnamed = len(look.unnamed_empty)
-    return [
-        ("file", f"{look.delivery.name}, {found.size:,} bytes of text"),
-        ("sha-256", look.sha256),
-        ("encoding", encoding(look)),
-        ("line ends", ", ".join(f"{kind} {count:,}" for kind, count in line_ends(found)) or "none"),
-        ("delimiter", DELIMITERS[found.delimiter]),
-        (
-            "records",
-            f"{found.records:,}" + f", {found.rejected:,} do not fit" * bool(found.rejected),
-        ),
-        ("columns", f"{len(look.columns)}" + f", {unnamed} unnamed and empty" * bool(unnamed)),
-    ]
+def facts(look: Look) -> dict[str, str]:
+    found, unnamed = look.found, len(look.unnamed_empty)
+    return {
+        "file": f"{look.delivery.name}, {found.size:,} bytes of text",
+        "sha-256": look.sha256,
+        "encoding": encoding(look),
+        "line ends": ", ".join(f"{kind} {count:,}" for kind, count in line_ends(found)) or "none",
+        "delimiter": DELIMITERS[found.delimiter],
+        "records": f"{found.records:,}" + f", {found.rejected:,} do not fit" * (found.rejected > 0),
+        "columns": f"{len(look.columns)}" + f", {unnamed} unnamed and empty" * (unnamed > 0),
+    }
+
+
+def encoding(look: Look) -> str:
+    """The encoding and how sure it is, from what was counted."""
+    found, characters = look.found, many(look.multi_byte, "multi-byte character")
+    if found.repaired_lines:
+        lines = many(found.repaired_lines, "line")
+        if look.beyond_ascii <= found.repaired_lines:
+            return f"Windows-1252 (likely: nothing beyond ASCII is UTF-8; such bytes in {lines})"
+        shown = [str(line) for line in found.repaired_line_numbers[:5]]
+        shown += ["..."] * (found.repaired_lines > 5)
+        return f"UTF-8 with Windows-1252 bytes in {lines} ({', '.join(shown)}); {characters} in all"
+    if found.encoding == "utf-16":
+        return "UTF-16 (certain: byte order mark)"
+    if found.encoding == "utf-8 with BOM":
+        return f"UTF-8 (certain: byte order mark; {characters}, all valid)"
+    if not look.multi_byte:
+        return "ASCII only" + " in the records that fit" * (found.rejected > 0)
+    sure = "certain" if look.multi_byte >= CERTAIN_FROM else "likely"
+    return f"UTF-8 ({sure}: {characters}, all valid)"
 
 
 def line_ends(found: Scan) -> list[tuple[str, int]]:
@@ -186,40 +181,36 @@ def line_ends(found: Scan) -> list[tuple[str, int]]:
     return [(kind, count) for kind, count in kinds if count]
 
 
-def encoding(look: Look) -> str:
-    """The encoding and how sure it is, from what was counted."""
-    found, characters = look.found, f"{look.multi_byte:,} multi-byte characters"
-    if found.repaired_lines:
-        count = many(found.repaired_lines, "line")
-        if look.beyond_ascii <= found.repaired_lines:
-            return f"Windows-1252 (likely: no valid UTF-8 beyond ASCII but in those {count})"
-        shown = ", ".join(str(line) for line in found.repaired_line_numbers[:5])
-        more = ", ..." if found.repaired_lines > 5 else ""
-        return f"UTF-8 with Windows-1252 bytes in {count} ({shown}{more}); {characters} in all"
-    if found.encoding == "utf-16":
-        return "UTF-16 (certain: byte order mark)"
-    if found.encoding == "utf-8 with BOM":
-        return f"UTF-8 (certain: byte order mark; {characters}, all valid)"
-    if not look.multi_byte:
-        return (
-            "ASCII only" + " in the records that fit" * bool(found.rejected) + ", valid UTF-8 too"
-        )
-    sure = "certain" if look.multi_byte >= CERTAIN_FROM else "likely"
-    return f"UTF-8 ({sure}: {characters}, all valid)"
-
-
 def many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def warnings(look: Look) -> list[str]:
-    """What should be looked at before loading, the gravest first."""
-    return [
-        *file_warnings(look),
-        *header_warnings(look),
-        *key_warnings(look),
-        *value_warnings(look),
-    ]
+def warnings(look: Look) -> Iterator[str]:
+    """What should be looked at before loading: of the file, the header, the keys, the values."""
+    yield from file_warnings(look)
+    yield from header_warnings(look)
+    key, keys = " + ".join(look.contract.key), look.keys
+    if keys["missing"]:
+        first = f"first in line {keys['missing_line']}"
+        yield f"{key}: {many(keys['missing'], 'record')} without it, {first}"
+    if keys["repeated"]:
+        shown = "; ".join(
+            "{key} {times} times, from line {line}".format(**it) for it in keys["examples"]
+        )
+        count = f"{many(keys['repeated'], 'duplicate key')} in {keys['repeated_records']:,} records"
+        yield f"{key}: {count} ({shown})"
+    canonical = {look.bound[column.name]: column for column in look.contract.columns}
+    for name, profile in zip(look.columns, look.profiles, strict=True):
+        column = canonical.get(name)
+        for oddity, hits in profile.items():
+            if not isinstance(hits, dict) or not hits["count"]:
+                continue
+            if oddity == "empty list entries" and not (column and column.type == "list"):
+                continue
+            if oddity == "what looks like a duration" and not (column and column.name == "rating"):
+                continue
+            count = many(hits["count"], "value")
+            yield f"{name}: {count} with {oddity}, first in line {hits['line']}"
 
 
 def file_warnings(look: Look) -> Iterator[str]:
@@ -230,12 +221,12 @@ def file_warnings(look: Look) -> Iterator[str]:
         yield "there is a header and no record"
     if found.rejected:
         shown = "; ".join(f"line {line}: {reason}" for line, reason in look.misfits)
-        yield f"{many(found.rejected, 'record')} of {found.records:,} do not fit the header: {shown}"
+        yield f"{many(found.rejected, 'record')} set aside, not fitting the header ({shown})"
     if not found.ends_with_newline:
         yield "no line end at the end of the file: it may have been cut"
     if len(line_ends(found)) > 1:
-        inside = ", those inside quotes counted" if found.parts[0].numbered else ""
-        yield f"mixed line ends ({dict(facts(look))['line ends']}{inside})"
+        inside = " (those inside quotes counted)" if found.parts[0].numbered else ""
+        yield f"mixed line ends: {facts(look)['line ends']}{inside}"
     if found.blank_lines:
         yield f"{many(found.blank_lines, 'blank line')} between the records"
 
@@ -244,71 +235,112 @@ def header_warnings(look: Look) -> Iterator[str]:
     try:
         raw_columns(look.found.header)
     except Refused as error:
-        yield f"make run-all would stop: {error}"
+        yield f"step 02 would refuse it: {error}"
     for column in look.contract.columns:
         name = look.bound[column.name]
-        if name is None:
-            kind = "required column" if column.required else "optional column"
-            yield f"{kind} {column.name} not found"
+        if not name:
+            yield f"{'required' if column.required else 'optional'} column {column.name} not found"
         elif normalised(name) != normalised(column.name):
             yield f"{column.name} comes under the name {name}"
-    known = set(look.bound.values())
-    unknown = [
-        name
-        for name, given in zip(look.columns, look.found.header, strict=True)
-        if given and name not in known
-    ]
+    pairs = zip(look.columns, look.found.header, strict=True)
+    unknown = [name for name, given in pairs if given and name not in look.bound.values()]
     if unknown:
         yield f"{many(len(unknown), 'unknown column')}: {', '.join(unknown)}"
     if look.unnamed_empty:
         yield f"{many(len(look.unnamed_empty), 'unnamed column')} without any value"
     for at, name in enumerate(look.found.header):
         if not normalised(name) and at not in look.unnamed_empty:
-            yield f"column {at + 1} has no name but {many(look.profiles[at]['filled'], 'value')}"
-
-
-def key_warnings(look: Look) -> Iterator[str]:
-    key = " + ".join(look.contract.key)
-    if look.missing_keys:
-        yield f"{key}: {many(look.missing_keys, 'record')} without it, first in line {look.missing_key_line}"
-    if look.repeated_keys:
-        shown = ", ".join(
-            f"{it['key']} ({it['times']} times, first in line {it['line']})" for it in look.repeated
-        )
-        yield f"{key}: {many(look.repeated_keys, 'duplicate key')} in {look.repeated_records:,} records: {shown}"
-
-
-def value_warnings(look: Look) -> Iterator[str]:
-    canonical = {look.bound[column.name]: column for column in look.contract.columns}
-    for name, profile in zip(look.columns, look.profiles, strict=True):
-        for oddity, hits in profile.items():
-            if not isinstance(hits, dict) or not hits["count"]:
-                continue
-            column = canonical.get(name)
-            if oddity not in ONLY_IN or (column and ONLY_IN[oddity](column)):
-                yield f"{name}: {many(hits['count'], 'value')} with {oddity}, first in line {hits['line']}"
+            yield f"column {at + 1} has {many(look.profiles[at]['filled'], 'value')} but no name"
 
 
 def table(look: Look, width: int) -> list[str]:
-    """One line for each column, at most `width` wide; the unnamed empty columns share a line."""
+    """One line for each column, at most `width` wide; the unnamed empty ones share the last."""
+    rows, examples = [HEADING], [["examples"]]
     empty, records = look.unnamed_empty, look.found.records - look.found.rejected
-    rows = [HEADING]
-    for at, profile in enumerate(look.profiles):
-        if at in empty:
-            continue
-        filled, count = (
-            profile["filled"],
-            look.distinct[at] if look.distinct else profile["about_distinct"],
-        )
-        length = f"{profile['shortest']:,}-{profile['longest']:,}" if filled else ""
+    for at, (name, it) in enumerate(zip(look.columns, look.profiles, strict=True)):
+        if at not in empty:
+            about = min(it["about_distinct"], it["filled"])
+            distinct = f"{look.distinct[at]:,}" if look.distinct else f"~{about:,}"
+            length = f"{it['shortest']:,}-{it['longest']:,}" if it["filled"] else ""
+            name = cut(printable(name), NAME_WIDTH)
+            rows.append((str(at + 1), name, share(it["filled"], records), distinct, length))
+            examples.append(list(dict.fromkeys(it["first_values"] or []))[:EXAMPLES])
+    if empty:
         rows.append(
-            (
-                str(at + 1),
-                cut(look.columns[at], NAME_WIDTH),
-                share(filled, records),
-                f"{'' if look.distinct else '~'}{count:,}",
-                length,
-                profile,
-            )
+            (f"{empty[0] + 1}-{empty[-1] + 1}", f"({len(empty)} unnamed)", "0.0 %", "0", "")
         )
-    ...
+        examples.append([])
+    wide = [max(map(taken, cells)) for cells in zip(*rows, strict=True)]
+    lines = []
+    for cells, values in zip(rows, examples, strict=True):
+        blanks = [" " * (to - taken(cell)) for cell, to in zip(cells, wide, strict=True)]
+        number, name, *others = zip(cells, blanks, strict=True)
+        left = [number[1] + number[0], name[0] + name[1], *(gap + cell for cell, gap in others)]
+        lines.append(f"{'  '.join(left)}  {fitted(values, width - sum(wide) - 10)}".rstrip())
+    return lines
+
+
+def share(part: int, whole: int) -> str:
+    """In per cent, rounded down: 100.0 % means all."""
+    return f"{math.floor(1000 * part / whole) / 10 if whole else 0:.1f} %"
+
+
+def fitted(values: list[str], room: int) -> str:
+    """The values side by side; a short one leaves its room to those behind it."""
+    shown = []
+    for left, value in zip(range(len(values), 0, -1), values, strict=True):
+        shown.append(cut(printable(value), max((room - 3 * (left - 1)) // left, 1)))
+        room -= taken(shown[-1]) + 3
+    return " | ".join(shown)
+
+
+def taken(text: str) -> int:
+    """The terminal columns that a text takes: wide letters two, combining marks none."""
+    return sum(
+        0 if category(c) in ("Mn", "Me") else 2 if east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
+def cut(text: str, room: int) -> str:
+    if taken(text) <= room:
+        return text
+    while text and taken(text) >= room:
+        text = text[:-1]
+    return text + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def show(look: Look) -> None:
+    for label, fact in facts(look).items():
+        say(f"{label:<9}  {printable(fact)}", PLAIN)
+    heading, *lines = table(look, shutil.get_terminal_size((100, 24)).columns)
+    say("\n" + heading, BOLD)
+    for line in lines:
+        say(line, PLAIN)
+    found = list(warnings(look))
+    say(f"\n{many(len(found), 'warning')}", YELLOW if found else PLAIN)
+    for warning in found:
+        say(f"  {printable(warning)}", YELLOW)
+    sys.stdout.flush()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the report; the exit code is one of those in errors.py."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", nargs="?", metavar="FILE", help="a path or a URL, not NETFLIX_CSV")
+    given = parser.parse_args(arguments).file
+    try:
+        settings = load_settings()
+        if given is not None:
+            source = given if "://" in given else str(Path(given).absolute())
+            settings = Settings({**settings.values, "NETFLIX_CSV": source})
+        show(run(settings))
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (StepError, OSError, duckdb.Error) as error:
+        say(f"inspect   failed: {printable(str(error))}", RED, sys.stderr)
+        return error.exit_code if isinstance(error, StepError) else CRASH
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

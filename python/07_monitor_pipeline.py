@@ -17,9 +17,10 @@ import duckdb
 
 from config import SQL
 from errors import QualityError
-from steps import Step, open_log, run_step, say, utc_now
+from steps import Step, open_log, printable, run_step, say, utc_now
 
 SHOWN_ROWS = 3
+LEVELS = {"pass": logging.INFO, "warn": logging.WARNING, "fail": logging.ERROR}
 COLOURS = {"pass": "32", "warn": "33", "fail": "31"}
 
 
@@ -35,20 +36,15 @@ class Result:
 
 
 def run(step: Step) -> None:
-    log = open_log(step.settings, "monitor", step.run_id, "monitor.log")
     step.con.execute("SET VARIABLE checked_at = ?", [utc_now()])
     step.con.execute("SET VARIABLE freshness_days = ?", [step.settings.freshness_days])
     results = [check(step.con, path) for path in sorted((SQL / "checks").glob("*.sql"))]
+    with open_log(step.settings, "monitor", step.run_id, "monitor.log") as log:
+        for result in results:
+            examples = printable("; ".join(result.examples))
+            line = f"{result.verdict} {result.name} rows={result.count} {examples}"
+            log.log(LEVELS[result.verdict], "%s", line.rstrip())
     for result in results:
-        level = {"pass": logging.INFO, "warn": logging.WARNING, "fail": logging.ERROR}
-        log.log(
-            level[result.verdict],
-            "%s %s rows=%d %s",
-            result.verdict,
-            result.name,
-            result.count,
-            "; ".join(result.examples),
-        )
         if result.verdict != "pass":
             say(
                 f"monitor   {result.verdict}: {result.name}, {result.count:,} row(s): "

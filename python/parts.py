@@ -1,4 +1,4 @@
-"""The parts that a scan wrote, as DuckDB reads them: one query for each part, names for its columns."""
+"""The parts that a scan wrote, as DuckDB reads them: a query for each, names for the columns."""
 
 from errors import Refused
 from scan import Part, Scan, normalised

@@ -1,7 +1,7 @@
 """What would the input file change? The whole run, on a copy in a scratch folder.
 
-Used by `06_merge_cdc.py --plan`. The scratch folder has the warehouse as a copy and the snapshots as
-links, so that steps 02 to 05 and the merge run as they will, and nothing of it stays.
+Used by `06_merge_cdc.py --plan`. The scratch folder has the warehouse as a copy and the snapshots
+as links, so that steps 02 to 05 and the merge run as they will, and nothing of it stays.
 """
 
 import os
@@ -11,11 +11,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from duckdb import DuckDBPyConnection
+
 from config import PROJECT, Settings, load_settings
 from contract import load_contract
 from errors import DONE, STOPPED, StepError
-from history import catch_up, diff, forget, guard, merge, merged, pending, prepare, replay
-from manifest import read
+from history import catch_up, diff, forget, guard, merge, merged, pending, prepare
+from layers import bind_columns, load_raw, stage
+from manifest import Batch, read
 from steps import Step, lock, open_log, say
 from warehouse import connect, fetch_sql, transaction
 
@@ -72,16 +75,16 @@ def copy(settings: Settings, scratch: Path) -> None:
 
 
 def compare(settings: Settings) -> int:
-    """Merge into the copy, and show what that changed."""
+    """Merge into the copy, and show what that changes."""
     batches, contract = read(settings.manifest), load_contract(settings.contract_path)
-    batch = batches[-1]
+    verdict = None
     con = connect(settings.warehouse_path, settings, [settings.data_dir])
-    step = Step("plan", settings, "plan", open_log(settings, "plan", "plan"), con)
-    with transaction(con):
+    with open_log(settings, "plan", "plan") as log, transaction(con):
+        step = Step("plan", settings, "plan", log, con)
         prepare(con)
         todo, anew = pending(con, batches, settings)
         if not todo:
-            say(f"plan      nothing to do: {batch.batch_id} is merged already", "0")
+            say(f"plan      nothing to do: {batches[-1].batch_id} is merged already", "0")
             return DONE
         known = {name for name, _ in merged(con)}
         if anew:
@@ -89,33 +92,36 @@ def compare(settings: Settings) -> int:
             say(f"plan      the history would be built anew from {len(todo)} snapshots", "36")
         catch_up(step, con, batches, contract, todo[:-1], known)
         batch = todo[-1]
-        if len(todo) > 1 or anew:
-            replay(con, batch, settings, contract, judge=False)
-            found = None
-        else:
-            found = diff(con, batch, settings, contract)
-            verdict = guard(con, found, settings)
-            merge(con, batch, settings, contract, judge=False)
-        done = fetch_sql(con, "plan_last_merge.sql")[0]
+        load_raw(con, batch, settings)
+        bind_columns(con, batch, contract)
+        stage(con, batch, contract)
+        if batch.batch_id not in known:
+            verdict = guard(con, diff(con, batch, settings, contract), settings)
+        merge(con, batch, settings, contract, judge=False)
         con.execute("SET VARIABLE batch_id = ?", [batch.batch_id])
-        say(
-            f"plan      {Path(settings.source).name} ({batch.source_sha256[:12]}) against "
-            f"{done['previous_rows']:,} titles\n          +{done['inserted'] + done['reappeared']:,} "
-            f"~{done['updated']:,} -{done['deleted']:,}, {done['unchanged']:,} unchanged, "
-            f"{done['carried']:,} kept though unreadable",
-            "0",
-        )
-        columns = fetch_sql(con, "plan_columns.sql")
-        for row in columns:
-            say(f"          {row['column_name']:<14}{row['titles']:>9,} changed", "0")
-        for row in fetch_sql(con, "plan_samples.sql"):
-            change = f"{row['old_value']!r} -> {row['new_value']!r}" if row["column_name"] else ""
-            what = row["column_name"] or row["title"]
-            say(f"          {row['operation']:<9}{row['title_id']:<10} {what} {change}"[:160], "0")
+        show(con, Path(settings.source).name, batch)
     con.close()
-    if found and verdict:
+    if verdict:
         say(f"plan      the guard would stop it: {verdict}", "31")
         say(f"          If it is right: make run-all ACCEPT={batch.source_sha256[:12]}", "31")
         return STOPPED
     say("plan      the guard would let it pass; nothing was written", "32")
     return DONE
+
+
+def show(con: DuckDBPyConnection, name: str, batch: Batch) -> None:
+    """Counts, columns and samples of the merge that was made last."""
+    done = fetch_sql(con, "plan_last_merge.sql")[0]
+    added = done["inserted"] + done["reappeared"]
+    say(
+        f"plan      {name} ({batch.source_sha256[:12]}) against {done['previous_rows']:,} titles\n"
+        f"          +{added:,} ~{done['updated']:,} -{done['deleted']:,}, "
+        f"{done['unchanged']:,} unchanged, {done['carried']:,} kept though unreadable",
+        "0",
+    )
+    for row in fetch_sql(con, "plan_columns.sql"):
+        say(f"          {row['column_name']:<14}{row['titles']:>9,} changed", "0")
+    for row in fetch_sql(con, "plan_samples.sql"):
+        change = f"{row['old_value']!r} -> {row['new_value']!r}" if row["column_name"] else ""
+        what = row["column_name"] or row["title"]
+        say(f"          {row['operation']:<9}{row['title_id']:<10} {what} {change}"[:160], "0")

@@ -93,49 +93,54 @@ def run_step(name: str, run: Callable[[Step], None], warehouse: bool = True) -> 
     With `warehouse`, step.con is the open warehouse and the step is one transaction together
     with its row in ops_runs. Without, the step sets no table; its record is written after it.
     """
+    run_id = os.environ.get("RUN_ID") or new_run_id()
     try:
         settings = load_settings()
-        log = open_log(settings, name, run_id := os.environ.get("RUN_ID") or new_run_id())
+        with open_log(settings, name, run_id) as log:
+            return attempt(Step(name, settings, run_id, log), run, warehouse)
     except (StepError, OSError) as error:
         say(f"{name:<9} failed: {error}", "31", sys.stderr)
         return error.exit_code if isinstance(error, StepError) else CRASH
-    step = Step(name, settings, run_id, log)
+
+
+def attempt(step: Step, run: Callable[[Step], None], warehouse: bool) -> int:
+    """Run under the lock; tell log and person how it ended; return the exit code."""
     step.event("started", pid=os.getpid())
-    code = DONE
     try:
-        with lock(settings):
+        with lock(step.settings):
             try:
                 work(step, run, warehouse)
             except (Exception, KeyboardInterrupt) as error:
                 record_failure(step, error)
                 raise
     except StepError as error:
-        code = error.exit_code
-        say(f"{name:<9} stopped: {error}", "31", sys.stderr)
-        step.event("failed", logging.ERROR, code=code, text=error)
+        say(f"{step.name:<9} stopped: {error}", "31", sys.stderr)
+        step.event("failed", logging.ERROR, code=error.exit_code, text=error)
+        return error.exit_code
     except (Exception, KeyboardInterrupt) as error:
-        code = CRASH
         step.event("crashed", logging.ERROR, text="".join(traceback.format_exception(error)))
+        first = (str(error).splitlines() or [""])[0]
         say(
-            f"{name:<9} crashed: {type(error).__name__}: {str(error).splitlines()[:1]}\n"
-            f"{'':<9} Nothing half-done was kept. Traceback: {settings.log_dir / 'pipeline.log'} "
-            f"(run {run_id}). Mend the cause and run it again.",
+            f"{step.name:<9} crashed: {type(error).__name__}: {first}\n"
+            f"{'':<9} Nothing half-done was kept. The traceback is in "
+            f"{step.settings.log_dir / 'pipeline.log'}, run {step.run_id}. "
+            "Mend the cause and run it again.",
             "31",
             sys.stderr,
         )
-    else:
-        seconds = time.perf_counter() - step.clock
-        step.event(
-            "done",
-            batch=step.batch_id,
-            rows_in=step.rows_in,
-            rows_out=step.rows_out,
-            seconds=f"{seconds:.3f}",
-            text=step.message,
-        )
-        count = "" if step.rows_out is None else f"{step.rows_out:,}"
-        say(f"{name:<9} {count:>11} rows  {seconds:6.2f} s  {step.message}", "0")
-    return code
+        return CRASH
+    seconds = time.perf_counter() - step.clock
+    step.event(
+        "done",
+        batch=step.batch_id,
+        rows_in=step.rows_in,
+        rows_out=step.rows_out,
+        seconds=f"{seconds:.3f}",
+        text=step.message,
+    )
+    count = "" if step.rows_out is None else f"{step.rows_out:,}"
+    say(f"{step.name:<9} {count:>11} rows  {seconds:6.2f} s  {step.message}", "0")
+    return DONE
 
 
 def work(step: Step, run: Callable[[Step], None], warehouse: bool) -> None:
@@ -221,9 +226,10 @@ def new_run_id() -> str:
     return f"{utc_now():%Y%m%dT%H%M%S}-{os.getpid()}"
 
 
+@contextmanager
 def open_log(
     settings: Settings, name: str, run_id: str, file: str = "pipeline.log"
-) -> logging.Logger:
+) -> Iterator[logging.Logger]:
     """A log file that rotates by size; a line is: UTC time, level, step, run id, the event."""
     settings.log_dir.mkdir(parents=True, exist_ok=True)
     handler = RotatingFileHandler(
@@ -240,4 +246,7 @@ def open_log(
     handler.setFormatter(line)
     log = logging.Logger("pipeline", logging.INFO)  # its own logger: nothing else writes to it
     log.addHandler(handler)
-    return log
+    try:
+        yield log
+    finally:
+        handler.close()

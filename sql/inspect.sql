@@ -1,6 +1,6 @@
 -- What an analyst asks of a delivered file: content and oddities of each column, doubled keys.
 -- Grain: one row each; inspect_columns has one struct for each column of the file (c0, c1, ...),
---   inspect_distinct one exact count, NULL-free but meaningless above `exact_rows` records.
+--   inspect_distinct one exact count, of nothing where there are more than `exact_rows` records.
 -- Inputs -> outputs: the views records (c0, c1, ..., source_line) and record_keys (key, source_line),
 --   the variables record_count, exact_rows, repaired_lines -> the four tables.
 -- Running it twice is safe: it replaces its tables, in a database that is in memory.
@@ -93,7 +93,7 @@ WITH suspects AS (
 SELECT
     coalesce(sum(CASE WHEN key IS NULL THEN times END), 0) AS missing,
     min(CASE WHEN key IS NULL THEN line END) AS missing_line,
-    count(key) AS repeated_keys,
+    count(key) AS repeated,
     coalesce(sum(CASE WHEN key IS NOT NULL THEN times END), 0) AS repeated_records,
     arg_min(
         CASE WHEN key IS NOT NULL THEN {'key': left(key, 80), 'times': times, 'line': line} END,

@@ -5,28 +5,30 @@
 -- Every value comes from integer arithmetic on (seed, id, salt), not from hash(), which may change with
 -- DuckDB's version. Running it twice is safe: it only replaces macros, variables and temp tables.
 
--- Drawing: scramble is a bijection on 32 bits (xor-shift, odd multiplier); the salt tells draws apart.
+-- Drawing: scramble is a bijection on 32 bits (xor-shift, odd multiplier), so no two ids share a noise.
+-- A draw multiplies the noise by an odd constant made from its salt and scales the upper bits to n.
 
 CREATE OR REPLACE TEMP MACRO scramble(x) AS (xor(x, x >> 16) * 73244475) & 4294967295;
 
 CREATE OR REPLACE TEMP MACRO noise(id, salt) AS
-    xor(scramble(scramble((id + salt * 2654435761) & 4294967295)), getvariable('seed'));
+    xor(scramble(scramble(scramble(id + salt * 2654435761 & 4294967295))), getvariable('seed'));
 
--- 0 .. n - 1, from the upper 29 of the 32 bits: the lowest ones are mixed least.
+-- 0 .. n - 1, for n up to 2^31
 CREATE OR REPLACE TEMP MACRO draw(h, salt, n) AS
-    (scramble(scramble((h + salt * 2654435761) & 4294967295)) >> 3) % n;
+    ((h * (scramble(scramble(salt)) >> 1 | 1) & 4294967295) * n) >> 32;
 
 CREATE OR REPLACE TEMP MACRO item(name, i) AS
     getvariable(name)[i % len(getvariable(name)) + 1];
 
-CREATE OR REPLACE TEMP MACRO pick(name, h, salt) AS item(name, draw(h, salt, 536870912));
+CREATE OR REPLACE TEMP MACRO pick(name, h, salt) AS
+    getvariable(name)[draw(h, salt, len(getvariable(name))) + 1];
 
 -- The row whose id is the salt always has the defect, so a file of 16 rows has each of them.
 CREATE OR REPLACE TEMP MACRO planted(id, h, salt, every) AS id = salt OR draw(h, salt, every) = 0;
 
 CREATE OR REPLACE TEMP MACRO csv_field(v) AS
     CASE
-        WHEN regexp_matches(v, '[",\n]') THEN '"' || replace(v, '"', '""') || '"'
+        WHEN contains(v, ',') OR contains(v, '"') OR contains(v, e'\n') THEN '"' || replace(v, '"', '""') || '"'
         ELSE coalesce(v, '')
     END;
 
@@ -164,6 +166,25 @@ SET VARIABLE show_genres = phrases('
     Anime Series; Spanish-Language TV Shows; TV Action & Adventure; International TV Shows;
     Korean TV Shows; TV Mysteries; Science & Nature TV; TV Sci-Fi & Fantasy; TV Horror; Teen TV Shows;
     TV Comedies; TV Thrillers; Stand-Up Comedy & Talk Shows; Classic & Cult TV; TV Shows');
+-- One to three of them per title, in the alphabet's order as in the real file. Drawn once, not per title.
+CREATE OR REPLACE TEMP MACRO genre_sets(genres) AS (
+    SELECT
+        list(
+            array_to_string(
+                list_sort(list_distinct([
+                    pick(genres, noise(id, 3), 1),
+                    CASE WHEN id % 100 < 77 THEN pick(genres, noise(id, 3), 2) END,
+                    CASE WHEN id % 100 < 45 THEN pick(genres, noise(id, 3), 3) END,
+                ])),
+                ', '
+            )
+            ORDER BY id
+        )
+    FROM range(5000) AS r (id)
+);
+
+SET VARIABLE movie_genre_sets = genre_sets('movie_genres');
+SET VARIABLE show_genre_sets = genre_sets('show_genres');
 SET VARIABLE seasons = [1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 3, 2, 1, 4, 1, 2, 5, 1, 3, 2, 1, 6, 1, 8, 1];
 
 SET VARIABLE adjectives = words('Silent Broken Golden Hidden Last Crimson Endless Forgotten Wild Frozen
@@ -308,7 +329,6 @@ drawn AS (
         draw(h, 32, 100) AS title_template,
         draw(h, 33, 100) AS country_share,
         draw(h, 34, 100) AS director_share,
-        draw(h, 35, 100) AS genre_share,
         draw(h, 36, 100) AS age_share,
         -- people of the line: all of them within Windows-1252 where the line is written in it
         CASE
@@ -325,20 +345,22 @@ built AS (
         is_cp1252,
         is_shifted AND rating_v = 0 AS is_shifted,
         CASE
-            WHEN title_template < 2 THEN 'The ' || adjective || ' ' || noun
-            WHEN title_template < 4 THEN noun || ' & ' || noun_2
-            WHEN title_template < 30 THEN noun || ' of ' || place || ': ' || adjective || ' ' || noun_2
-            WHEN title_template < 45 THEN hero_name || ' and the ' || adjective || ' ' || noun
-            WHEN title_template < 60 THEN 'The ' || adjective || ' ' || noun || ', the ' || adjective_2
-                || ' ' || noun_2
-            WHEN title_template < 70 THEN adjective || ' ' || noun || ', ' || adjective_2 || ' ' || noun_2
-            WHEN title_template < 78 THEN 'From ' || place || ' with ' || hero_name
-            WHEN title_template < 88 THEN hero_name || '''s ' || adjective || ' ' || noun
-            WHEN title_template < 93 THEN '"' || adjective || ' ' || noun || '" and Other Tales from '
-                || place
-            WHEN title_template < 97 OR is_cp1252 THEN adjective || ' ' || noun || ': The '
-                || hero_name || ' Story'
-            ELSE pick('script_words', h, 40) || ': ' || adjective || ' ' || noun || ' in ' || place
+            WHEN title_template < 2 THEN concat('The ', adjective, ' ', noun)
+            WHEN title_template < 4 THEN concat(noun, ' & ', noun_2)
+            WHEN title_template < 30
+                THEN concat(noun, ' of ', place, ': ', adjective, ' ', noun_2)
+            WHEN title_template < 45 THEN concat(hero_name, ' and the ', adjective, ' ', noun)
+            WHEN title_template < 60
+                THEN concat('The ', adjective, ' ', noun, ', the ', adjective_2, ' ', noun_2)
+            WHEN title_template < 70
+                THEN concat(adjective, ' ', noun, ', ', adjective_2, ' ', noun_2)
+            WHEN title_template < 78 THEN concat('From ', place, ' with ', hero_name)
+            WHEN title_template < 88 THEN concat(hero_name, '''s ', adjective, ' ', noun)
+            WHEN title_template < 93
+                THEN concat('"', adjective, ' ', noun, '" and Other Tales from ', place)
+            WHEN title_template < 97 OR is_cp1252
+                THEN concat(adjective, ' ', noun, ': The ', hero_name, ' Story')
+            ELSE concat(pick('script_words', h, 40), ': ', adjective, ' ', noun, ' in ', place)
         END
             || CASE WHEN breaks_line AND id % 2 = 1 THEN e'\nin Concert' ELSE '' END
             || CASE WHEN title_v % 2 = 1 THEN ' (Extended Cut)' ELSE '' END AS title,
@@ -391,27 +413,15 @@ built AS (
             WHEN is_movie THEN 55 + draw(h, 45, 30) + draw(h, 46, 30) + draw(h, 47, 32)
             ELSE pick('seasons', h, 45)
         END + duration_v AS length,
-        array_to_string(
-            list_sort(list_distinct(
-                CASE
-                    WHEN is_movie THEN [
-                        pick('movie_genres', h, 48),
-                        CASE WHEN genre_share < 77 THEN pick('movie_genres', h, 49) END,
-                        CASE WHEN genre_share < 45 THEN pick('movie_genres', h, 50) END,
-                    ]
-                    ELSE [
-                        pick('show_genres', h, 48),
-                        CASE WHEN genre_share < 77 THEN pick('show_genres', h, 49) END,
-                        CASE WHEN genre_share < 45 THEN pick('show_genres', h, 50) END,
-                    ]
-                END
-            )),
-            ', '
-        ) AS listed_in,
-        pick('openings', h, 51) || ', a ' || pick('tones', h, 52) || ' ' || pick('heroes', h, 53)
-            || ' from ' || pick('places', h, 54) || ' ' || pick('goals', h, 55) || '.'
-            || CASE WHEN breaks_line AND id % 2 = 0 THEN e'\n' ELSE ' ' END
-            || item('twists', draw(h, 56, 536870912) + description_v) AS description,
+        CASE
+            WHEN is_movie THEN pick('movie_genre_sets', h, 48) ELSE pick('show_genre_sets', h, 48)
+        END AS listed_in,
+        concat(
+            pick('openings', h, 51), ', a ', pick('tones', h, 52), ' ', pick('heroes', h, 53),
+            ' from ', pick('places', h, 54), ' ', pick('goals', h, 55), '.',
+            CASE WHEN breaks_line AND id % 2 = 0 THEN e'\n' ELSE ' ' END,
+            item('twists', draw(h, 56, 536870912) + description_v)
+        ) AS description,
     FROM drawn
 ),
 finished AS (
@@ -439,10 +449,12 @@ finished AS (
 lines AS (
     SELECT
         *,
-        's' || id || ',' || type || ',' || csv_field(title) || ',' || csv_field(director) || ','
-            || csv_field(cast_list) || ',' || csv_field(country) || ',' || csv_field(date_added) || ','
-            || release_year || ',' || rating || ',' || coalesce(duration, '') || ','
-            || csv_field(listed_in) || ',' || csv_field(description) || ',,,,,,,,,,,,,,' AS line,
+        concat_ws(
+            ',',
+            's' || id, type, csv_field(title), csv_field(director), csv_field(cast_list),
+            csv_field(country), csv_field(date_added), release_year, rating, coalesce(duration, ''),
+            csv_field(listed_in), csv_field(description)
+        ) || ',,,,,,,,,,,,,,' AS line,
     FROM finished
 )
 -- A line that is to become Windows-1252 is marked by a leading 0x01.

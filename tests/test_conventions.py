@@ -1,0 +1,87 @@
+"""The project's parts hold to each other: scripts, Makefile, README, .env.example, SQL files."""
+
+import ast
+import re
+
+import pytest
+
+from config import SETTINGS
+from conftest import PROJECT
+from contract import load_contract
+
+MAKEFILE = (PROJECT / "Makefile").read_text()
+README = (PROJECT / "README.md").read_text()
+SCRIPTS = sorted((PROJECT / "python").glob("[0-9][0-9]_*.py"))
+MODULES = sorted((PROJECT / "python").glob("[a-z]*.py"))
+SQL_FILES = sorted((PROJECT / "sql").rglob("*.sql"))
+TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+
+
+def test_every_setting_is_in_env_example_with_its_default_and_no_other():
+    lines = re.findall(r"^([A-Z0-9_]+)=(.*)$", (PROJECT / ".env.example").read_text(), re.MULTILINE)
+    assert dict(lines) == {setting.name: setting.default for setting in SETTINGS}
+
+
+def test_every_target_is_phony_and_has_help():
+    assert TARGETS == set(re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE))
+    assert TARGETS == set(re.findall(r"^([a-z-]+):.*## \S", MAKEFILE, re.MULTILINE))
+
+
+def test_every_script_has_a_target_and_every_target_a_script():
+    assert {path.name for path in SCRIPTS} == set(re.findall(r"python/(\d\d_\w+\.py)", MAKEFILE))
+
+
+def test_the_readme_names_only_targets_settings_and_files_that_exist():
+    assert set(re.findall(r"make ([a-z][a-z-]+)", README)) <= TARGETS
+    known = {setting.name for setting in SETTINGS} | {"VENV", "PYTHON", "ROWS", "DAY", "SEED", "KEY"}
+    assert set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)[=`]", README)) <= known
+    for path in re.findall(r"`((?:python|sql|tests)/[\w./-]+)`", README):
+        assert (PROJECT / path).exists(), path
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_step_says_what_it_reads_and_writes_and_imports_no_other(path):
+    tree = ast.parse(path.read_text())
+    text = ast.get_docstring(tree)
+    assert all(re.search(rf"^{word}", text, re.MULTILINE) for word in ("Reads:", "Writes:", "Fails"))
+    assert not re.search(r"import_module|__import__", path.read_text())
+    assert path.read_text().rstrip().splitlines()[-2] == 'if __name__ == "__main__":'
+
+
+@pytest.mark.parametrize("path", [*SCRIPTS, *MODULES], ids=lambda path: path.name)
+def test_no_print_no_swallowed_exception_no_pandas(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id != "print", f"line {node.lineno}"
+        if isinstance(node, ast.ExceptHandler):
+            assert not all(isinstance(child, ast.Pass) for child in node.body), node.lineno
+        if isinstance(node, ast.Import):
+            assert "pandas" not in {alias.name for alias in node.names}
+
+
+@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: path.name)
+def test_a_sql_file_states_its_grain_inputs_and_why_twice_is_safe(path):
+    head = re.match(r"(--.*\n)+", path.read_text())[0]
+    for words in ("-- Grain: ", "-- Inputs -> outputs: ", "unning it twice is safe"):
+        assert words in head
+    body = re.sub(r"--.*", "", path.read_text())
+    assert not re.search(r"GROUP BY ALL|SELECT \*", body)
+    assert max(len(line) for line in path.read_text().splitlines()) <= 100
+
+
+def test_staging_makes_every_column_of_the_contract():
+    staging = (PROJECT / "sql" / "staging.sql").read_text()
+    contract = load_contract(PROJECT / "sql" / "contract.toml")
+    assert set(re.findall(r"clean_value\(\"?(\w+)\"?, '\w+'\)", staging)) == {
+        column.name for column in contract.columns
+    }
+
+
+def test_exit_codes_are_the_documented_table():
+    import errors
+
+    table = dict(re.findall(r"^    (\d+) +(\w+)", errors.__doc__, re.MULTILINE))
+    codes = {str(value) for name, value in vars(errors).items() if name.isupper()}
+    assert set(table) == codes == {"0", "1", "2", "20", "30", "75"}
+    for code in codes:
+        assert re.search(rf"^\| {code} \|", README, re.MULTILINE), code

@@ -1,0 +1,180 @@
+"""The whole chain, as a user runs it: on the sample, twice, and on the real file."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import LANDING, PROJECT
+
+CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
+
+
+def test_the_sample_runs_through_and_its_books_are_the_planted_truth(pipeline):
+    csv = pipeline.root / "data" / "raw" / "netflix_titles.csv"
+    made = pipeline.step("00_make_sample_data", "--rows", "3000")
+    assert made.returncode == 0, made.stderr
+    truth = json.loads(csv.with_suffix(".truth.json").read_text())
+    before = csv.read_bytes()
+
+    first = pipeline.steps(*CHAIN)
+    assert first.returncode == 0, first.stderr
+    manifest = json.loads((pipeline.root / "data" / "raw" / "manifest.jsonl").read_text())
+    assert manifest["source_sha256"] == truth["sha256"]
+    assert (manifest["records"], manifest["rejected"]) == (truth["rows"], 0)
+    assert manifest["repaired_lines"] == truth["cp1252_lines"]["count"]
+    repairs = dict(
+        pipeline.query("SELECT rule || ':' || column_name, row_count FROM staging_repairs")
+    )
+    assert repairs["duration_moved:rating"] == truth["durations_in_rating"]
+    assert repairs["cleaned:date_added"] == truth["leading_blanks"]
+    assert repairs["cleaned:country"] == truth["stray_commas"]
+    assert pipeline.query(
+        "SELECT count(*), count(*) - count(date_added) FROM analytics_netflix_current"
+    ) == [(truth["rows"], truth["missing_dates"])]
+    assert csv.read_bytes() == before, "the input is never edited"
+
+
+def test_a_second_run_says_unchanged_and_changes_no_file_and_no_row(pipeline):
+    assert pipeline.step("00_make_sample_data", "--rows", "300").returncode == 0
+    first = pipeline.steps(*CHAIN)
+    assert first.returncode == 0, first.stderr
+    files, tables = pipeline.digests(), pipeline.tables()
+
+    landing = pipeline.step("02_create_raw_layer")
+    assert (landing.returncode, "unchanged since" in landing.stdout) == (0, True)
+    assert pipeline.steps(*CHAIN[1:]).returncode == 0
+    assert pipeline.digests() == files
+    assert pipeline.tables() == tables
+
+
+def test_the_next_day_changes_exactly_what_the_truth_says(pipeline):
+    assert pipeline.step("00_make_sample_data", "--rows", "2000").returncode == 0
+    assert pipeline.steps(*CHAIN).returncode == 0
+    assert pipeline.step("00_make_sample_data", "--rows", "2000", "--day", "2").returncode == 0
+    assert pipeline.steps(*CHAIN).returncode == 0
+    truth = json.loads((pipeline.root / "data/raw/netflix_titles.truth.json").read_text())
+    changes = truth["changes"]
+    assert pipeline.query(
+        "SELECT inserted, updated, deleted FROM ops_merges ORDER BY snapshot_at DESC LIMIT 1"
+    ) == [tuple(changes[name]["count"] for name in ("inserted", "updated", "deleted"))]
+
+
+def test_the_real_file_gives_the_known_numbers(pipeline, real_data):
+    source = str(real_data / "netflix_titles.csv")
+    result = pipeline.steps(*CHAIN, NETFLIX_CSV=source)
+    assert result.returncode == 0, result.stderr
+    manifest = json.loads((pipeline.root / "data" / "raw" / "manifest.jsonl").read_text())
+    assert {
+        name: manifest[name] for name in ("records", "rejected", "raw_rows", "repaired_lines")
+    } == {"records": 8809, "rejected": 0, "raw_rows": 8809, "repaired_lines": 1}
+    assert len(manifest["columns"]) == 26
+
+    def one(sql: str):
+        return pipeline.query(sql)[0][0]
+
+    staging = "FROM staging_netflix_titles"
+    assert one(f"SELECT count(*) {staging}") == 8809
+    assert one(f"SELECT count(*) - count(date_added) {staging}") == 10
+    assert dict(
+        pipeline.query("SELECT rule || ':' || column_name, row_count FROM staging_repairs")
+    ) == {
+        "cleaned:cast": 9,
+        "cleaned:country": 7,
+        "cleaned:date_added": 88,
+        "cleaned:description": 16,
+        "cleaned:title": 14,
+        "duration_moved:rating": 3,
+    }
+    cast = one(f"SELECT \"cast\" {staging} WHERE show_id = 's8809'")
+    assert "Bodil Jørgensen" in cast
+    garbled = " OR ".join(
+        f"regexp_matches(\"{column}\", '[\\x{{C2}}-\\x{{F4}}][\\x{{80}}-\\x{{BF}}]')"
+        for column in ("title", "director", "cast", "country", "description")
+    )
+    assert one(f"SELECT count(*) {staging} WHERE {garbled}") == 0
+    countries = f"SELECT unnest(string_split(country, ', ')) AS country {staging}"
+    assert one(f"SELECT count(*) FROM ({countries}) WHERE trim(country) = ''") == 0
+    assert one(f"SELECT count(DISTINCT country) FROM ({countries})") == 122
+    assert one(f"SELECT count(*) FROM ({countries}) WHERE country = 'United States'") == 3691
+    assert one("SELECT max(source_line) FROM raw_netflix_titles") == 8812
+
+    files, tables = pipeline.digests(), pipeline.tables()
+    assert pipeline.steps(*CHAIN, NETFLIX_CSV=source).returncode == 0
+    assert (pipeline.digests(), pipeline.tables()) == (files, tables)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the project in a path with blanks, using the virtual environment of this run."""
+    if not (Path(sys.prefix) / "requirements.txt").exists():
+        pytest.skip("this Python is not from a virtual environment that `make setup` made")
+    target = tmp_path / "a path with 'blanks'"
+    target.mkdir()
+    for name in ("Makefile", "requirements.txt", ".ci"):
+        source = PROJECT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target / name)
+    for name in ("python", "sql"):
+        (target / name).symlink_to(PROJECT / name)
+    return target
+
+
+def make(
+    checkout: Path, *arguments: str, cwd: Path, **settings: str
+) -> subprocess.CompletedProcess:
+    """Run make as cron would: an empty environment and another working directory."""
+    environment = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/"), **settings}
+    return subprocess.run(
+        ["make", *arguments, f"VENV={sys.prefix}"],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_make_runs_from_anywhere_with_an_empty_environment(checkout, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    paths = {
+        "DATA_DIR": str(tmp_path / "my data"),
+        "WAREHOUSE_PATH": str(tmp_path / "my dw.db"),
+        "LOG_DIR": str(tmp_path / "my logs"),
+    }
+    done = make(checkout, "-f", f"{checkout}/Makefile", "run-all", cwd=elsewhere, **paths)
+    assert done.returncode == 0, done.stderr
+    assert "sample data" in done.stdout + done.stderr
+    again = make(checkout, "-C", str(checkout), "run-all", cwd=elsewhere, **paths)
+    assert (again.returncode, "unchanged since" in again.stdout) == (0, True)
+    assert list(elsewhere.iterdir()) == []
+    assert {path.name for path in checkout.iterdir()} == {
+        "Makefile", "requirements.txt", ".ci", "python", "sql",
+    }  # fmt: skip
+
+
+def test_make_names_the_exit_code_of_the_step_that_failed(checkout, tmp_path):
+    done = make(checkout, "-C", str(checkout), "load", cwd=tmp_path, DUCKDB_THREADS="many")
+    assert "Error 2" in done.stderr
+    done = make(
+        checkout,
+        "-C",
+        str(checkout),
+        "raw",
+        cwd=tmp_path,
+        NETFLIX_CSV="/nowhere.csv",
+        DATA_DIR=str(tmp_path / "d"),
+        LOG_DIR=str(tmp_path / "l"),
+        WAREHOUSE_PATH=str(tmp_path / "w.db"),
+    )
+    assert "Error 20" in done.stderr
+    assert "no input file at /nowhere.csv; nothing was changed" in done.stderr
+
+
+def test_make_alone_prints_every_target(checkout, tmp_path):
+    done = make(checkout, "-C", str(checkout), cwd=tmp_path)
+    assert done.returncode == 0
+    assert all(f"make {target} " in done.stdout for target in ("run-all", "test", "why", "plan"))
