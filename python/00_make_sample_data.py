@@ -1,13 +1,13 @@
 """Make up a streaming catalogue: a CSV like the real file, with known defects and known changes.
 
-The same (rows, day, seed, shares) give the same bytes. Day D + 1 is day D with some titles inserted,
-some corrected and some deleted; a title that nothing happened to keeps its line byte for byte.
+The same (rows, day, seed, shares) give the same bytes. Day D + 1 is day D with some titles
+inserted, some corrected and some deleted; every other title keeps its line byte for byte.
 
 Reads: sql/sample.sql (vocabulary, state, CSV text).
-Writes: <name>.csv and beside it <name>.truth.json: how many of what was planted, which keys changed
-    since the day before, and the SHA-256 of the CSV.
-Fails when: an option is out of range, or the target exists and is not known to come from this script
-    (one line on stderr, exit code 2, nothing written).
+Writes: <name>.csv and beside it <name>.truth.json: how many of what was planted, which keys
+    changed since the day before, and the SHA-256 of the CSV.
+Fails when: an option is out of range, or the target exists and is not known to come from this
+    script (one line on stderr, exit code 2, nothing written).
 """
 
 import argparse
@@ -23,11 +23,14 @@ from typing import NoReturn
 import duckdb
 
 SQL_FILE = Path(__file__).resolve().parent.parent / "sql" / "sample.sql"
-COLUMNS = "show_id,type,title,director,cast,country,date_added,release_year,rating,duration,listed_in,description"
-HEADER = f"{COLUMNS}{',' * 14}\r\n".encode()  # the real file has 14 columns without name or content
+COLUMNS = (
+    "show_id,type,title,director,cast,country,"
+    "date_added,release_year,rating,duration,listed_in,description"
+)
+HEADER = f"{COLUMNS}{',' * 14}\r\n".encode()  # the real file has 14 columns without name or value
 
-# One record in N carries the defect. The real file's rate is in brackets; where that would be a handful
-# of rows in a default file, the sample has more, so that a rule which works by luck is found out.
+# One record in N carries the defect. The real file's rate is in brackets; where that would be a
+# handful of rows in a default file, the sample has more: a rule that works by luck is found out.
 ONE_IN = {
     "cp1252": 1_000,  # [1 in 8,809] a line in Windows-1252 inside a UTF-8 file
     "line_feed": 1_000,  # [2 in 8,809] a line feed inside a quoted title or description
@@ -39,7 +42,8 @@ ONE_IN = {
 # Of yesterday's titles, per day. The real catalogue moved by 10 % in two months.
 INSERTS, UPDATES, DELETES = 0.005, 0.01, 0.002
 
-PART_ROWS = 50_000  # ids per query: about 25 MB of text in memory at a time
+PART_ROWS = 2 * 122_880  # ids per query, about 100 MB of text: two row groups keep two cores busy
+FETCH_ROWS = 20_000  # lines that pass through Python at a time
 MAX_ROWS, MAX_DAY, MAX_SEED = 100_000_000, 3_650, 2**32 - 1
 MAX_LISTED_LINES, MAX_LISTED_KEYS = 100, 1_000  # the truth stays readable for a large file
 
@@ -61,8 +65,9 @@ def run(
 ) -> dict:
     """Write the catalogue of one day to `out`, its truth beside it, and return the truth.
 
-    `rows` is the number of records on day 1; the shares are of the titles of the day before (0 to 1),
-    and a share above 0 means at least one title. Raises SampleError before anything is written.
+    `rows` is the number of records on day 1; the shares are of the titles of the day before
+    (0 to 1), and a share above 0 means at least one title. Raises SampleError before anything is
+    written.
     """
     out, truth_file = Path(out), Path(out).with_suffix(".truth.json")
     options = {"inserts": inserts, "updates": updates, "deletes": deletes}
@@ -79,7 +84,7 @@ def run(
         truth = {
             "file": out.name,
             "made_with": {"rows": rows, "day": day, "seed": seed, **options},
-            "changes_since_day_before": changes,
+            "changes": changes,  # against the day before; null on day 1
         }
         out.parent.mkdir(parents=True, exist_ok=True)
         _write_atomically(out, _csv_parts(con, last_id, truth))
@@ -100,7 +105,7 @@ def _check(out: Path, rows: int, day: int, seed: int, shares: dict[str, float]) 
 
 
 def _refuse_foreign_file(out: Path, truth_file: Path) -> None:
-    """A file that this script did not write, or that was edited since, may be the user's real data."""
+    """A file that this script did not write, or that was edited since, may be real data."""
     if not out.exists():
         return
     try:
@@ -110,8 +115,8 @@ def _refuse_foreign_file(out: Path, truth_file: Path) -> None:
     with out.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != expected:
             raise SampleError(
-                f"{out} exists and {truth_file.name} does not name its SHA-256: it may be real data. "
-                "Choose another --out, or replace it with --force"
+                f"{out} exists and {truth_file.name} does not name its SHA-256: it may be real "
+                "data. Choose another --out, or replace it with --force"
             )
 
 
@@ -123,7 +128,7 @@ def _play_days(
     updates: float,
     deletes: float,
 ) -> tuple[int, dict | None]:
-    """Bring the tables titles and corrections to `day`; return the last id and the last day's changes."""
+    """Bring the state to `day`; return the last id and what changed on that day (None on day 1)."""
     con.execute("INSERT INTO titles SELECT id, 1 FROM range(1, ?) AS r (id)", [rows + 1])
     next_id, changes = rows + 1, None
     for today in range(2, day + 1):
@@ -149,6 +154,7 @@ def _play_days(
                 "updated": _keys([id for id, is_deleted in tonight if not is_deleted]),
                 "deleted": _keys([id for id, is_deleted in tonight if is_deleted]),
             }
+    con.execute("CREATE OR REPLACE TEMP TABLE living AS FROM living_titles()")
     return next_id - 1, changes
 
 
@@ -163,24 +169,34 @@ def _keys(ids: list[int]) -> dict:
 
 
 def _csv_parts(con: duckdb.DuckDBPyConnection, last_id: int, truth: dict) -> Iterator[bytes]:
-    """Yield the file's bytes; `truth` has the counts of what was yielded when the last part is out."""
+    """Yield the file's bytes; after the last part, `truth` has the counts of what was yielded."""
     digest, lines, size, counts, in_cp1252 = hashlib.sha256(), 0, 0, Counter(), []
-    for first_id in range(1 - PART_ROWS, last_id + 1, PART_ROWS):
-        if first_id < 1:
-            part = HEADER
-        else:
-            found = con.execute("FROM sample_part(?, ?)", [first_id, first_id + PART_ROWS - 1])
-            names = [column[0] for column in found.description]
-            text, *numbers = found.fetchone()
-            counts.update(dict(zip(names[1:], numbers, strict=True)))
-            part, line_numbers = _encode_marked_lines(text or b"")
-            in_cp1252 += [lines + n for n in line_numbers]
+    for text in _texts(con, last_id, counts):
+        part, line_numbers = _encode_marked_lines(text)
+        in_cp1252 += [lines + n for n in line_numbers]
         digest.update(part)
         lines += part.count(b"\n")
         size += len(part)
         yield part
     truth |= {"sha256": digest.hexdigest(), "bytes": size, "lines": lines, **counts}
     truth["cp1252_lines"] = {"count": len(in_cp1252), "first": in_cp1252[:MAX_LISTED_LINES]}
+
+
+def _texts(con: duckdb.DuckDBPyConnection, last_id: int, counts: Counter) -> Iterator[bytes]:
+    """Yield the file as UTF-8 with marked lines, and add what is in it to `counts`."""
+    yield HEADER
+    for first_id in range(1, last_id + 1, PART_ROWS):
+        con.execute("DROP TABLE part")  # before the next is built: one part in memory, not two
+        con.execute(
+            "CREATE TEMP TABLE part AS FROM sample_part(?, ?)",
+            [first_id, first_id + PART_ROWS - 1],
+        )
+        found = con.execute("FROM counts_of_part()")
+        names = [column[0] for column in found.description]
+        counts.update(dict(zip(names, found.fetchone(), strict=True)))
+        found = con.execute("SELECT line FROM part")
+        while batch := found.fetchmany(FETCH_ROWS):
+            yield "".join(line for (line,) in batch).encode()
 
 
 def _encode_marked_lines(text: bytes) -> tuple[bytes, list[int]]:
@@ -237,7 +253,7 @@ def main(argv: list[str] | None = None) -> int:
     except SampleError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    sys.stdout.write(f"{options.out}: {truth['records']} titles, sha256 {truth['sha256']}\n")
+    sys.stdout.write(f"{options.out}: {truth['rows']} titles, sha256 {truth['sha256']}\n")
     return 0
 
 

@@ -286,11 +286,13 @@ def share(part: int, whole: int) -> str:
 
 
 def fitted(values: list[str], room: int) -> str:
-    """The values side by side; a short one leaves its room to those behind it."""
-    shown = []
-    for left, value in zip(range(len(values), 0, -1), values, strict=True):
-        shown.append(cut(printable(value), max((room - 3 * (left - 1)) // left, 1)))
-        room -= taken(shown[-1]) + 3
+    """The values side by side; short ones leave their room to the long ones."""
+    shown = [printable(value) for value in values]
+    room -= 3 * (len(shown) - 1)
+    shortest_first = sorted(range(len(shown)), key=lambda at: taken(shown[at]))
+    for done, at in enumerate(shortest_first):
+        shown[at] = cut(shown[at], max(room // (len(shown) - done), 1))
+        room -= taken(shown[at])
     return " | ".join(shown)
 
 
@@ -337,7 +339,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (StepError, OSError, duckdb.Error) as error:
-        say(f"inspect   failed: {printable(str(error))}", RED, sys.stderr)
+        say(f"inspect   failed: {printable(str(error).splitlines()[0])}", RED, sys.stderr)
         return error.exit_code if isinstance(error, StepError) else CRASH
     return DONE
 

@@ -178,8 +178,9 @@ def branch(part: Part, found: Scan, width: int) -> str:
     inside = "0"
     if part.line_feeds_inside:  # a record with line feeds inside moves all records behind it
         text = f"concat_ws('', {', '.join(names)})"
+        any_inside = " OR ".join(f"contains({name}, chr(10))" for name in names)
         inside = (
-            f"CASE WHEN contains({text}, chr(10)) "
+            f"CASE WHEN {any_inside} "
             f"THEN strlen({text}) - strlen(replace({text}, chr(10), '')) ELSE 0 END"
         )
     before = "OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"  # streams, row by row

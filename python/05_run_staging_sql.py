@@ -9,7 +9,7 @@ Fails when: more records or values than allowed are set aside or lost, or the bo
 import sys
 
 from contract import load_contract
-from layers import check_books, newest_batch, stage
+from layers import check_books, newest_batch, stage, staged_already
 from steps import Step, run_step
 
 
@@ -17,12 +17,13 @@ def run(step: Step) -> None:
     settings = step.settings
     batch = newest_batch(settings)
     contract = load_contract(settings.contract_path)
-    books = stage(step.con, batch, contract)
+    known = staged_already(step.con, batch, contract)
+    books = known or stage(step.con, batch, contract)
     step.batch_id, step.rows_in, step.rows_out = batch.batch_id, books.raw, books.staged
     check_books(step.con, batch, books, settings)
     step.message = (
         f"{books.raw:,} raw = {books.staged:,} staged + {books.quarantined:,} quarantined "
-        f"+ {books.duplicates:,} exact duplicates"
+        f"+ {books.duplicates:,} exact duplicates" + (", as before" if known else "")
     )
     for name, value in (("quarantined", books.quarantined), ("lost in cast", books.lost_in_cast)):
         if value:

@@ -12,7 +12,7 @@ import decisions
 from config import Settings
 from contract import Contract, bind
 from errors import Refused, StepError
-from layers import accepts, bind_columns, check_books, load_raw, stage
+from layers import accepts, bind_columns, check_books, load_raw, stage, staged_already
 from manifest import Batch, verified_file
 from steps import Step
 from warehouse import fetch_sql, literal, run_sql
@@ -239,7 +239,7 @@ def catch_up(
     for batch in todo:
         judge = batch.batch_id not in known
         newest = batch is batches[-1]
-        as_staged = len(todo) == 1 and staged_batch(con) == batch.batch_id
+        as_staged = len(todo) == 1 and staged_already(con, batch, contract)
         try:
             if as_staged:
                 found = merge(con, batch, settings, contract, judge)
@@ -255,10 +255,3 @@ def catch_up(
             decisions.decide(settings.decisions, batch, "passed", "judged again, and sound now")
         results.append((batch, found))
     return results
-
-
-def staged_batch(con: DuckDBPyConnection) -> str | None:
-    """The batch that the staging tables hold."""
-    if not con.execute("FROM duckdb_tables() WHERE table_name = 'staging_books'").fetchone():
-        return None
-    return con.execute("SELECT batch_id FROM staging_books").fetchone()[0]

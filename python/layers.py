@@ -3,12 +3,13 @@
 Each function works in the caller's transaction, on the batch it is given, and on nothing else.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 from duckdb import DuckDBPyConnection
 
 import decisions
-from config import Settings
+from config import SQL, Settings
 from contract import Contract, bind
 from errors import Refused, StepError
 from manifest import Batch, read, verified
@@ -75,16 +76,45 @@ def stage(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> Staged:
     """staging_netflix_titles and its quarantine from the batch that raw holds."""
     con.execute("SET preserve_insertion_order = false")  # order costs CTAS 60 %; nothing needs it
     use_macros(con, contract)
-    run_sql(con, "staging.sql", {"batch_id": batch.batch_id, "snapshot_at": batch.snapshot_at})
-    books = Staged(
-        *con.execute(
-            "SELECT raw_rows, staged_rows, quarantined_records, exact_duplicates, lost_in_cast "
-            "FROM staging_books"
-        ).fetchone()
-    )
+    variables = {
+        "batch_id": batch.batch_id,
+        "snapshot_at": batch.snapshot_at,
+        "rules": rules_version(contract),
+    }
+    run_sql(con, "staging.sql", variables)
+    _, _, books = read_books(con)
     if books.raw != books.staged + books.quarantined + books.duplicates:
         raise StepError(f"the books of staging do not balance: {books}; nothing was changed")
     return books
+
+
+def staged_already(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> Staged | None:
+    """The books of staging, if it holds this very batch as these very rules make it."""
+    if not (found := read_books(con)):
+        return None
+    batch_id, rules, books = found
+    rows = con.execute("SELECT count(*) FROM staging_netflix_titles").fetchone()[0]
+    same = (batch_id, rules, rows) == (batch.batch_id, rules_version(contract), books.staged)
+    return books if same else None
+
+
+def read_books(con: DuckDBPyConnection) -> tuple[str, str, Staged] | None:
+    """(batch id, version of the rules, books) of what the staging tables hold."""
+    if not con.execute("FROM duckdb_tables() WHERE table_name = 'staging_books'").fetchone():
+        return None
+    row = con.execute(
+        "SELECT batch_id, rules, raw_rows, staged_rows, quarantined_records, exact_duplicates, "
+        "lost_in_cast FROM staging_books"
+    ).fetchone()
+    return row[0], row[1], Staged(*row[2:])
+
+
+def rules_version(contract: Contract) -> str:
+    """A digest of all that decides what staging makes of a snapshot."""
+    digest = hashlib.sha256(contract.sha256.encode())
+    for name in ("macros.sql", "staging.sql"):
+        digest.update((SQL / name).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def use_macros(con: DuckDBPyConnection, contract: Contract) -> None:

@@ -48,6 +48,7 @@ class Scan:
     encoding: str = "utf-8"
     sha256: str = ""
     size: int = 0
+    lines: int = 0  # line feeds read so far
     records: int = 0
     rejected: int = 0
     blank_lines: int = 0
@@ -105,28 +106,29 @@ def scan(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
     """
     found, digest = Scan(), Digest(stream)
     part = out = None
-    line, odd, last = 1, False, b""
+    odd, last, written = False, b"", 0
     try:
         for block in text_blocks(digest, found):
             if not found.header:
                 header_bytes = read_header(block, found, names)
-                line += block.count(b"\n", 0, header_bytes)
+                found.lines += block.count(b"\n", 0, header_bytes)
                 block = block[header_bytes:]
-            if not odd and (out is None or out.tell() > PART_BYTES):
+            if not odd and (out is None or written > PART_BYTES):
                 if out:
                     out.close()
-                part = Part(folder / f"part{len(found.parts):04}.csv", line)
+                part = Part(folder / f"part{len(found.parts):04}.csv", found.lines + 1)
                 found.parts.append(part)
                 out = open(part.path, "wb")  # noqa: SIM115 - closed below
                 out.write(head(found, block))
-            out.write(block)
-            line_feeds = block.count(b"\n")
-            crlf = block.count(b"\r\n")
-            found.lines_cr += block.count(b"\r") - crlf
-            found.nul_bytes += block.count(b"\0")
-            # What is left of the block without text and whole quoted fields: line ends outside
-            # quotes, and fields with a line end inside.
-            marks = (b'"' if odd else b"") + block.translate(None, NOT_STRUCTURE)
+                written = 0
+            written += out.write(block)
+            # What is left of the block without its text is quotes and line ends; without whole
+            # quoted fields, too, it is the records' ends.
+            marks = block.translate(None, NOT_STRUCTURE)
+            line_feeds = marks.count(b"\n")
+            found.lines_cr += marks.count(b"\r") - marks.count(b"\r\n")
+            found.nul_bytes += block.count(b"\0") if b"\0" in block else 0
+            marks = b'"' + marks if odd else marks
             odd = marks.count(b'"') % 2 == 1
             marks = re.sub(rb'"[^"]*("|$)', b"", marks.replace(b'""', b""))
             ended = marks.count(b"\n")
@@ -134,7 +136,7 @@ def scan(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
             found.lines_lf += ended - marks.count(b"\r\n")
             found.records += ended
             part.line_feeds_inside += line_feeds - ended
-            line += line_feeds
+            found.lines += line_feeds
             last = block[-1:] or last
     finally:
         if out:
@@ -192,31 +194,34 @@ def text_blocks(stream: Digest, found: Scan) -> Iterator[bytes]:
     Bytes that are no UTF-8 are read as Windows-1252, only they and nothing around them; the five
     bytes that Windows-1252 leaves undefined are read as Latin-1.
     """
-    repaired: list[int] = []  # offsets of foreign bytes in the block at hand
-
-    def foreign(error: UnicodeDecodeError) -> tuple[str, int]:
-        repaired.append(error.start)
-        run = error.object[error.start : error.end]
-        return "".join(WINDOWS_1252[byte] for byte in run), error.end
-
-    codecs.register_error("foreign-bytes", foreign)
-    line = 1
+    codecs.register_error("foreign-bytes", read_as_windows_1252)
     for block in line_blocks(decoded(stream, found)):
-        try:
-            block.decode()
-        except UnicodeDecodeError:
-            repaired.clear()
-            text = block.decode(errors="foreign-bytes")
-            hit = sorted({line + block.count(b"\n", 0, offset) for offset in repaired})
-            found.repaired_lines += len(hit)
-            found.repaired_line_numbers += hit
-            del found.repaired_line_numbers[MAX_REPORTED_LINES:]
-            line += block.count(b"\n")
-            block = text.encode()
+        pieces, done = [], 0
+        view = memoryview(block)
+        while True:
+            try:
+                codecs.utf_8_decode(view[done:], "strict", True)
+                break
+            except UnicodeDecodeError as error:  # mend this line, go on behind it
+                start = block.rfind(b"\n", 0, done + error.start) + 1
+                end = block.find(b"\n", start) + 1 or len(block)
+                pieces.append(block[done:start])
+                pieces.append(block[start:end].decode(errors="foreign-bytes").encode())
+                found.repaired_lines += 1
+                if found.repaired_lines <= MAX_REPORTED_LINES:
+                    number = found.lines + 1 + block.count(b"\n", 0, start)
+                    found.repaired_line_numbers.append(number)
+                done = end
+        if pieces:
             found.encoding = "utf-8 with windows-1252"
-        else:
-            line += block.count(b"\n")
+            block = b"".join([*pieces, block[done:]])
         yield block
+
+
+def read_as_windows_1252(error: UnicodeDecodeError) -> tuple[str, int]:
+    """A codec error handler: the offending bytes, and only they, are Windows-1252."""
+    run = error.object[error.start : error.end]
+    return "".join(WINDOWS_1252[byte] for byte in run), error.end
 
 
 WINDOWS_1252 = [
@@ -304,19 +309,18 @@ def read_header(block: bytes, found: Scan, names: set[str]) -> int:
 
 def text_lines(blocks: Iterable[bytes], found: Scan, names: set[str]) -> Iterator[tuple[int, str]]:
     """(line number, line with its end) behind the header."""
-    number = 1
     for block in blocks:
         if not found.header:
             header_bytes = read_header(block, found, names)
-            number += block.count(b"\n", 0, header_bytes)
+            found.lines += block.count(b"\n", 0, header_bytes)
             block = block[header_bytes:]
         for line in io.StringIO(block.decode(), newline=""):
             found.ends_with_newline = line[-1] in "\r\n"
             found.lines_crlf += line.endswith("\r\n")
             found.lines_lf += line.endswith("\n") and not line.endswith("\r\n")
             found.lines_cr += line.endswith("\r")
-            yield number, line
-            number += line.endswith("\n")
+            yield found.lines + 1, line
+            found.lines += line.endswith("\n")
 
 
 def split_records(

@@ -1,21 +1,22 @@
--- A made-up streaming catalogue: vocabulary, the catalogue's state from day to day, and its CSV text.
--- Grain: titles = one row per living title; corrections = one row per correction of one field.
--- Inputs: variables seed and one_in (defect -> one record in N). Outputs: the two temp tables and the
---   macros picked() (tonight's deletes and updates) and sample_part() (CSV text and what is in it).
--- Every value comes from integer arithmetic on (seed, id, salt), not from hash(), which may change with
--- DuckDB's version. Running it twice is safe: it only replaces macros, variables and temp tables.
+-- A made-up streaming catalogue: its vocabulary, its state from day to day, and its CSV text.
+-- Grain: titles = one row per living title; corrections = one row per correction of one field;
+--   part = one row per line of the CSV.
+-- Inputs: variables seed and one_in (defect -> one record in N). Outputs: those tables, empty, and
+--   the macros picked(), living_titles(), sample_part() and counts_of_part().
+-- Values come from integer arithmetic on (seed, id, salt): hash() may change with DuckDB's version.
+-- Running it twice is safe: it replaces macros, variables and temporary tables, nothing else.
 
--- Drawing: scramble is a bijection on 32 bits (xor-shift, odd multiplier), so no two ids share a noise.
--- A draw multiplies the noise by an odd constant made from its salt and scales the upper bits to n.
+-- Drawing: scramble is a bijection on 32 bits (xor-shift, odd multiplier): no ids share a noise.
+-- A draw multiplies the noise by an odd constant made from its salt and scales the result to n.
 
 CREATE OR REPLACE TEMP MACRO scramble(x) AS (xor(x, x >> 16) * 73244475) & 4294967295;
 
 CREATE OR REPLACE TEMP MACRO noise(id, salt) AS
-    xor(scramble(scramble(scramble(id + salt * 2654435761 & 4294967295))), getvariable('seed'));
+    xor(scramble(scramble(scramble((id + salt * 2654435761) & 4294967295))), getvariable('seed'));
 
 -- 0 .. n - 1, for n up to 2^31
 CREATE OR REPLACE TEMP MACRO draw(h, salt, n) AS
-    ((h * (scramble(scramble(salt)) >> 1 | 1) & 4294967295) * n) >> 32;
+    (((h * ((scramble(scramble(CAST(salt AS BIGINT))) >> 1) | 1)) & 4294967295) * n) >> 32;
 
 CREATE OR REPLACE TEMP MACRO item(name, i) AS
     getvariable(name)[i % len(getvariable(name)) + 1];
@@ -28,11 +29,12 @@ CREATE OR REPLACE TEMP MACRO planted(id, h, salt, every) AS id = salt OR draw(h,
 
 CREATE OR REPLACE TEMP MACRO csv_field(v) AS
     CASE
-        WHEN contains(v, ',') OR contains(v, '"') OR contains(v, e'\n') THEN '"' || replace(v, '"', '""') || '"'
+        WHEN contains(v, ',') OR contains(v, '"') OR contains(v, e'\n')
+            THEN '"' || replace(v, '"', '""') || '"'
         ELSE coalesce(v, '')
     END;
 
--- Vocabulary. What can stand in a Windows-1252 line (titles, places, descriptions) keeps to its letters.
+-- Vocabulary. What can stand in a Windows-1252 line (titles, descriptions) keeps to its letters.
 
 CREATE OR REPLACE TEMP MACRO words(t) AS regexp_split_to_array(trim(t, e' \n'), '\s+');
 
@@ -44,41 +46,45 @@ WITH cultures (separator, firsts, lasts) AS (
     VALUES
         (
             ' ',
-            words('Ada Adrian Alice Amelia Andrew Anna Arthur Beatrice Ben Brian Calvin Carla Chloé Clara
-                Daniel Daphne Dexter Edith Edwin Eleanor Eliot Emma Ethan Felix Fiona Flora George Grace
-                Hannah Harold Harriet Henry Hugo Ida Iris Ivan Jack Jasmine Joan Jonah Judith Julia Kate
-                Laura Leo Lewis Lydia Marcus Martha Max Miles Nina Noah Olive Oscar Penny Quentin Renée
-                Rose Ruth Samuel Stella Theo Tom Vera Victor Violet Walter Wendy Zoë'),
-            words('Abbott Archer Ashby Barlow Bennett Blackwood Brook Calloway Carver Chapman Clarke
-                Conway Crane Dalton Drake Ellison Everett Fairfax Finch Fletcher Garner Gibbs Graves
-                Hale Hargrove Hawthorne Holloway Ingram Jarvis Keller Kendrick Lancaster Langley Lockhart
-                Marlow Mercer Merrick Nash Norwood O''Connell O''Neal Osborne Parrish Pembroke Prescott
-                Quill Ramsey Redfern Rhodes Sawyer Shaw Sinclair Slater Stanton Sutton Thorne Tremaine
-                Underhill Vance Wainwright Walsh Webster Whitlock Winslow Wyatt Yates')
+            words('Ada Adrian Alice Amelia Andrew Anna Arthur Beatrice Ben Brian Calvin Carla
+                Chloé Clara Daniel Daphne Dexter Edith Edwin Eleanor Eliot Emma Ethan Felix Fiona
+                Flora George Grace Hannah Harold Harriet Henry Hugo Ida Iris Ivan Jack Jasmine
+                Joan Jonah Judith Julia Kate Laura Leo Lewis Lydia Marcus Martha Max Miles Nina
+                Noah Olive Oscar Penny Quentin Renée Rose Ruth Samuel Stella Theo Tom Vera Victor
+                Violet Walter Wendy Zoë'),
+            words('Abbott Archer Ashby Barlow Bennett Blackwood Brook Calloway Carver Chapman
+                Clarke Conway Crane Dalton Drake Ellison Everett Fairfax Finch Fletcher Garner
+                Gibbs Graves Hale Hargrove Hawthorne Holloway Ingram Jarvis Keller Kendrick
+                Lancaster Langley Lockhart Marlow Mercer Merrick Nash Norwood O''Connell O''Neal
+                Osborne Parrish Pembroke Prescott Quill Ramsey Redfern Rhodes Sawyer Shaw Sinclair
+                Slater Stanton Sutton Thorne Tremaine Underhill Vance Wainwright Walsh Webster
+                Whitlock Winslow Wyatt Yates')
         ),
         (
             ' ',
             words('Åse Astrid Bjørn Bodil Britt Dag Elin Freja Gunnar Göran Håkan Inger Jörg Jürgen
                 Karin Käthe Lars Liv Magnus Mads Niels Sigrid Søren Torbjörn Ulrike Viggo'),
-            words('Ångström Andersen Bäcker Berg Dahl Ek Förster Grönlund Günther Haugen Holm Jørgensen
-                Köhler Lindström Lund Møller Müller Nyström Östberg Schäfer Schröder Sjöberg Strøm Vogel
-                Weiß Winther')
+            words('Ångström Andersen Bäcker Berg Dahl Ek Förster Grönlund Günther Haugen Holm
+                Jørgensen Köhler Lindström Lund Møller Müller Nyström Östberg Schäfer Schröder
+                Sjöberg Strøm Vogel Weiß Winther')
         ),
         (
             ' ',
-            words('Agnès Aïcha Álvaro Andrés Ângela Benoît Camila Cécile Chiara Diego Élodie Fabián
-                François Gonçalo Inês Jérôme João José Lucía Luis Marco Mariana Noël Núria Paola Rafael
-                René Sofía Thiago Ximena'),
+            words('Agnès Aïcha Álvaro Andrés Ângela Benoît Camila Cécile Chiara Diego Élodie
+                Fabián François Gonçalo Inês Jérôme João José Lucía Luis Marco Mariana Noël Núria
+                Paola Rafael René Sofía Thiago Ximena'),
             words('Álvarez Araújo Bianchi Bélanger Castro Conceição Côté Delacroix Durand Espósito
-                Ferreira Fernández Garça Gómez Ibáñez Lefèvre Lopes Magalhães Moreau Muñoz Núñez Peña
-                Quiñones Ríos Romano Sánchez Simões Téllez Vidal Zúñiga')
+                Ferreira Fernández Garça Gómez Ibáñez Lefèvre Lopes Magalhães Moreau Muñoz Núñez
+                Peña Quiñones Ríos Romano Sánchez Simões Téllez Vidal Zúñiga')
         ),
         (
             ' ',
-            words('Aarav Aditi Ananya Arjun Chaitanya Deepa Farhan Gauri Harsh Ishaan Jaya Kabir Kavya
-                Lakshmi Manoj Meera Naveen Nisha Pooja Rahul Rekha Rohan Sanjay Shreya Tara Uday Vidya'),
+            words('Aarav Aditi Ananya Arjun Chaitanya Deepa Farhan Gauri Harsh Ishaan Jaya Kabir
+                Kavya Lakshmi Manoj Meera Naveen Nisha Pooja Rahul Rekha Rohan Sanjay Shreya Tara
+                Uday Vidya'),
             words('Agarwal Banerjee Bhatt Chopra Das Desai Gill Iyer Joshi Kapoor Khanna Kulkarni
-                Malhotra Menon Mukherjee Nair Patil Pillai Rao Reddy Saxena Sen Sharma Thakur Varma')
+                Malhotra Menon Mukherjee Nair Patil Pillai Rao Reddy Saxena Sen Sharma Thakur
+                Varma')
         ),
         (
             ' ',
@@ -94,7 +100,11 @@ WITH cultures (separator, firsts, lasts) AS (
         ('', words('김 박 이 최 정 강 조 윤'), words('민준 서연 지훈 하은 도윤 수빈 예준 지우')),
         ('', words('宮崎 佐藤 高橋 田中 渡辺 山本'), words('翔太 美咲 健一 陽子 大輔 由美')),
         (' ', words('أحمد فاطمة خالد ليلى يوسف مريم'), words('الحسن المصري حداد خوري منصور ناصر')),
-        (' ', words('अमित आशा दीपक कविता राजेश सुनीता'), words('शर्मा वर्मा गुप्ता मिश्रा सिंह यादव'))
+        (
+            ' ',
+            words('अमित आशा दीपक कविता राजेश सुनीता'),
+            words('शर्मा वर्मा गुप्ता मिश्रा सिंह यादव')
+        )
 ),
 first_names AS (
     SELECT
@@ -117,30 +127,32 @@ SELECT
     END AS script,
 FROM full_names;
 
--- md5 shuffles within each script, so that neighbours in the list are not neighbours in the alphabet.
+-- md5 shuffles within each script: neighbours in the list are no neighbours in the alphabet.
 SET VARIABLE people = (SELECT list(person ORDER BY script, md5(person)) FROM people);
 SET VARIABLE accented = (SELECT count(*) FROM people WHERE script = 0);
 SET VARIABLE encodable = (SELECT count(*) FROM people WHERE script < 2);
 
--- Countries, ratings and genres of the real file, with the number of its titles that name each.
+-- Countries of the real file with the number of its titles that name each; the United States (there
+-- 3,691) have more, because fewer titles here name a second country: with it they are in 42 %.
 CREATE OR REPLACE TEMP TABLE countries AS
 SELECT
     split_part(entry, '=', 1) AS country,
     CAST(split_part(entry, '=', 2) AS INTEGER) AS titles,
 FROM (
     SELECT unnest(phrases('
-        United States=3691; India=1046; United Kingdom=806; Canada=445; France=393; Japan=318; Spain=232;
-        South Korea=232; Germany=226; Mexico=169; China=162; Australia=160; Egypt=117; Turkey=113;
-        Hong Kong=105; Nigeria=103; Italy=100; Brazil=97; Argentina=91; Belgium=90; Indonesia=90;
-        Taiwan=89; Philippines=83; Thailand=70; South Africa=62; Colombia=52; Netherlands=50; Denmark=48;
-        Ireland=46; Sweden=42; Singapore=41; Poland=41; United Arab Emirates=37; New Zealand=33;
-        Lebanon=31; Israel=30; Norway=30; Chile=29; Russia=27; Malaysia=26; Pakistan=24;
-        Czech Republic=22; Switzerland=19; Romania=14; Uruguay=14; Saudi Arabia=13; Austria=12;
-        Luxembourg=12; Finland=11; Greece=11; Hungary=11; Iceland=11; Bulgaria=10; Qatar=10; Peru=10;
-        Jordan=9; Kuwait=8; Vietnam=7; Serbia=7; Kenya=6; Cambodia=6; Portugal=6; Morocco=6; Ghana=5;
-        West Germany=5; Venezuela=4; Bangladesh=4; Croatia=4; Iran=4; Algeria=3; Senegal=3; Malta=3;
-        Zimbabwe=3; Soviet Union=3; Ukraine=3; Slovenia=3; Nepal=2; Namibia=2; Georgia=2; Cyprus=1;
-        Jamaica=1; Mongolia=1; Samoa=1')) AS entry,
+        United States=4700; India=1046; United Kingdom=806; Canada=445; France=393; Japan=318;
+        Spain=232; South Korea=232; Germany=226; Mexico=169; China=162; Australia=160; Egypt=117;
+        Turkey=113; Hong Kong=105; Nigeria=103; Italy=100; Brazil=97; Argentina=91; Belgium=90;
+        Indonesia=90; Taiwan=89; Philippines=83; Thailand=70; South Africa=62; Colombia=52;
+        Netherlands=50; Denmark=48; Ireland=46; Sweden=42; Singapore=41; Poland=41;
+        United Arab Emirates=37; New Zealand=33; Lebanon=31; Israel=30; Norway=30; Chile=29;
+        Russia=27; Malaysia=26; Pakistan=24; Czech Republic=22; Switzerland=19; Romania=14;
+        Uruguay=14; Saudi Arabia=13; Austria=12; Luxembourg=12; Finland=11; Greece=11; Hungary=11;
+        Iceland=11; Bulgaria=10; Qatar=10; Peru=10; Jordan=9; Kuwait=8; Vietnam=7; Serbia=7;
+        Kenya=6; Cambodia=6; Portugal=6; Morocco=6; Ghana=5; West Germany=5; Venezuela=4;
+        Bangladesh=4; Croatia=4; Iran=4; Algeria=3; Senegal=3; Malta=3; Zimbabwe=3;
+        Soviet Union=3; Ukraine=3; Slovenia=3; Nepal=2; Namibia=2; Georgia=2; Cyprus=1; Jamaica=1;
+        Mongolia=1; Samoa=1')) AS entry,
 ) AS entries;
 
 SET VARIABLE countries = (
@@ -148,25 +160,30 @@ SET VARIABLE countries = (
     FROM countries
     CROSS JOIN range(titles)
 );
--- No rating follows itself, so the next one in the list is always a correction.
-SET VARIABLE movie_ratings = phrases('TV-MA; R; TV-14; TV-MA; PG-13; TV-PG; TV-MA; TV-14; R; PG; TV-MA;
-    TV-14; TV-MA; TV-G; TV-14; TV-Y7; TV-MA; TV-14; PG-13; TV-PG; R; TV-MA; TV-Y; TV-14');
-SET VARIABLE show_ratings = phrases('TV-MA; TV-14; TV-PG; TV-MA; TV-Y7; TV-MA; TV-Y; TV-14; TV-G; TV-MA;
-    TV-14; TV-PG');
+
+-- Ratings and genres of the real file; a common one is listed more than once. No rating follows
+-- itself, so that the next in the list is always a correction.
+SET VARIABLE movie_ratings = phrases('TV-MA; R; TV-14; TV-MA; PG-13; TV-PG; TV-MA; TV-14; R; PG;
+    TV-MA; TV-14; TV-MA; TV-G; TV-14; TV-Y7; TV-MA; TV-14; PG-13; TV-PG; R; TV-MA; TV-Y; TV-14');
+SET VARIABLE show_ratings = phrases('TV-MA; TV-14; TV-PG; TV-MA; TV-Y7; TV-MA; TV-Y; TV-14; TV-G;
+    TV-MA; TV-14; TV-PG');
 SET VARIABLE rare_ratings = phrases('NR; G; NR; TV-Y7-FV; G; NR; NC-17; UR');
 SET VARIABLE movie_genres = phrases('
-    International Movies; Dramas; Comedies; International Movies; Documentaries; Action & Adventure;
-    Dramas; Independent Movies; Children & Family Movies; Romantic Movies; International Movies; Comedies;
-    Thrillers; Music & Musicals; Dramas; Horror Movies; Stand-Up Comedy; International Movies;
-    Sci-Fi & Fantasy; Sports Movies; Dramas; Classic Movies; Comedies; LGBTQ Movies; Anime Features;
-    International Movies; Cult Movies; Faith & Spirituality; Documentaries; Movies');
+    International Movies; Dramas; Comedies; International Movies; Documentaries;
+    Action & Adventure; Dramas; Independent Movies; Children & Family Movies; Romantic Movies;
+    International Movies; Comedies; Thrillers; Music & Musicals; Dramas; Horror Movies;
+    Stand-Up Comedy; International Movies; Sci-Fi & Fantasy; Sports Movies; Dramas;
+    Classic Movies; Comedies; LGBTQ Movies; Anime Features; International Movies; Cult Movies;
+    Faith & Spirituality; Documentaries; Movies');
 SET VARIABLE show_genres = phrases('
-    International TV Shows; TV Dramas; TV Comedies; International TV Shows; Crime TV Shows; Kids'' TV;
-    Docuseries; International TV Shows; Romantic TV Shows; Reality TV; British TV Shows; TV Dramas;
-    Anime Series; Spanish-Language TV Shows; TV Action & Adventure; International TV Shows;
-    Korean TV Shows; TV Mysteries; Science & Nature TV; TV Sci-Fi & Fantasy; TV Horror; Teen TV Shows;
-    TV Comedies; TV Thrillers; Stand-Up Comedy & Talk Shows; Classic & Cult TV; TV Shows');
--- One to three of them per title, in the alphabet's order as in the real file. Drawn once, not per title.
+    International TV Shows; TV Dramas; TV Comedies; International TV Shows; Crime TV Shows;
+    Kids'' TV; Docuseries; International TV Shows; Romantic TV Shows; Reality TV;
+    British TV Shows; TV Dramas; Anime Series; Spanish-Language TV Shows; TV Action & Adventure;
+    International TV Shows; Korean TV Shows; TV Mysteries; Science & Nature TV;
+    TV Sci-Fi & Fantasy; TV Horror; Teen TV Shows; TV Comedies; TV Thrillers;
+    Stand-Up Comedy & Talk Shows; Classic & Cult TV; TV Shows');
+
+-- One to three per title, in the alphabet's order as in the real file. Sorted once, not per title.
 CREATE OR REPLACE TEMP MACRO genre_sets(genres) AS (
     SELECT
         list(
@@ -187,46 +204,54 @@ SET VARIABLE movie_genre_sets = genre_sets('movie_genres');
 SET VARIABLE show_genre_sets = genre_sets('show_genres');
 SET VARIABLE seasons = [1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 3, 2, 1, 4, 1, 2, 5, 1, 3, 2, 1, 6, 1, 8, 1];
 
-SET VARIABLE adjectives = words('Silent Broken Golden Hidden Last Crimson Endless Forgotten Wild Frozen
-    Burning Lonely Sacred Velvet Bitter Distant Hollow Electric Gentle Restless Secret Stolen Scarlet Hungry
-    Faithful Drowned Paper Iron Glass Midnight Northern Southern Borrowed Unlikely Perfect Dangerous
-    Invisible Ordinary Crooked Ancient Reluctant Careless Blue Green Winter Summer Quiet Furious Little
-    Second Third Final Lost Found Wounded Shining Sleepless Stubborn Sweet Tender Foolish Fearless Ruthless
-    Accidental Impossible Private Royal Savage Mighty Magic Naïve Déjà-vu');
-SET VARIABLE nouns = words('Harbor Garden River Kingdom Letter Promise Shadow Witness Stranger Daughter Son
-    Hunter Orchard Mountain Ocean Mirror Clock Station Highway Hotel Kitchen Library Circus Empire Border
-    Bridge Island Lighthouse Desert Forest Valley Village Wedding Funeral Reunion Summer Storm Fire Snow
-    Thunder Song Dance Game Heist Trial Verdict Inheritance Conspiracy Recipe Robot Dragon Wolf Tiger Horse
-    Sparrow Detective Doctor Teacher Pilot Chef Thief Queen King Prince Outlaw Soldier Ghost Vampire Witch
-    Angel Neighbor Sister Brother Grandmother Champion Underdog Rival Partner Apprentice Architect Sailor
-    Fiancé Café Façade Crème Piñata Señora Fjäll Smörgåsbord Résumé Matinée Encore');
-SET VARIABLE places = phrases('Paris; Lagos; Mumbai; Seoul; Kyoto; Cairo; Istanbul; São Paulo; Málaga;
-    Bogotá; Zürich; Malmö; Århus; Tromsø; Köln; Montréal; Córdoba; Reykjavík; Oslo; Lisbon; Naples; Prague;
-    Vienna; Dublin; Glasgow; Cardiff; Brooklyn; Chicago; Memphis; New Orleans; El Paso; Anchorage; Havana;
-    Lima; Quito; Santiago; Dakar; Accra; Nairobi; Cape Town; Tangier; Beirut; Amman; Dubai; Karachi; Delhi;
-    Chennai; Kolkata; Dhaka; Bangkok; Manila; Jakarta; Taipei; Shanghai; Osaka; Busan; Perth; Auckland');
-SET VARIABLE script_words = words('사랑 겨울 바다 비밀 東京 物語 夏祭り 約束 حكاية القاهرة البحر मोहब्बत दिल सफर Đường Mẹ İstanbul Aşk');
-SET VARIABLE openings = phrases('After a storm cuts off the coast; When an old friend returns from prison;
-    On the eve of a royal wedding; Decades after the war; With only ten days left until the harvest;
-    Haunted by a childhood secret; Fresh out of drama school; While the city sleeps;
-    When a map turns up in the attic; Against the wishes of the family; In the summer of 1969;
-    Stranded between two borders; During a record-breaking heat wave; After losing everything at cards;
-    When the river changes its course; Hired for one last job; In a town where nobody tells the truth');
+SET VARIABLE adjectives = words('Silent Broken Golden Hidden Last Crimson Endless Forgotten Wild
+    Frozen Burning Lonely Sacred Velvet Bitter Distant Hollow Electric Gentle Restless Secret
+    Stolen Scarlet Hungry Faithful Drowned Paper Iron Glass Midnight Northern Southern Borrowed
+    Unlikely Perfect Dangerous Invisible Ordinary Crooked Ancient Reluctant Careless Blue Green
+    Winter Summer Quiet Furious Little Second Third Final Lost Found Wounded Shining Sleepless
+    Stubborn Sweet Tender Foolish Fearless Ruthless Accidental Impossible Private Royal Savage
+    Mighty Magic Naïve Déjà-vu');
+SET VARIABLE nouns = words('Harbor Garden River Kingdom Letter Promise Shadow Witness Stranger
+    Daughter Son Hunter Orchard Mountain Ocean Mirror Clock Station Highway Hotel Kitchen Library
+    Circus Empire Border Bridge Island Lighthouse Desert Forest Valley Village Wedding Funeral
+    Reunion Summer Storm Fire Snow Thunder Song Dance Game Heist Trial Verdict Inheritance
+    Conspiracy Recipe Robot Dragon Wolf Tiger Horse Sparrow Detective Doctor Teacher Pilot Chef
+    Thief Queen King Prince Outlaw Soldier Ghost Vampire Witch Angel Neighbor Sister Brother
+    Grandmother Champion Underdog Rival Partner Apprentice Architect Sailor Fiancé Café Façade
+    Crème Piñata Señora Fjäll Smörgåsbord Résumé Matinée Encore');
+SET VARIABLE places = phrases('Paris; Lagos; Mumbai; Seoul; Kyoto; Cairo; Istanbul; São Paulo;
+    Málaga; Bogotá; Zürich; Malmö; Århus; Tromsø; Köln; Montréal; Córdoba; Reykjavík; Oslo;
+    Lisbon; Naples; Prague; Vienna; Dublin; Glasgow; Cardiff; Brooklyn; Chicago; Memphis;
+    New Orleans; El Paso; Anchorage; Havana; Lima; Quito; Santiago; Dakar; Accra; Nairobi;
+    Cape Town; Tangier; Beirut; Amman; Dubai; Karachi; Delhi; Chennai; Kolkata; Dhaka; Bangkok;
+    Manila; Jakarta; Taipei; Shanghai; Osaka; Busan; Perth; Auckland');
+SET VARIABLE script_words = words('사랑 겨울 바다 비밀 東京 物語 夏祭り 約束 حكاية القاهرة البحر मोहब्बत दिल सफर
+    Đường Mẹ İstanbul Aşk');
+SET VARIABLE openings = phrases('After a storm cuts off the coast;
+    When an old friend returns from prison; On the eve of a royal wedding; Decades after the war;
+    With only ten days left until the harvest; Haunted by a childhood secret;
+    Fresh out of drama school; While the city sleeps; When a map turns up in the attic;
+    Against the wishes of the family; In the summer of 1969; Stranded between two borders;
+    During a record-breaking heat wave; After losing everything at cards;
+    When the river changes its course; Hired for one last job;
+    In a town where nobody tells the truth');
 SET VARIABLE heroes = phrases('detective; single father; pastry chef; retired boxer; young lawyer;
     night-shift nurse; street magician; wedding planner; widowed fisherman; exchange student;
     former spy; radio host; rookie cop; chess prodigy; stand-up comic; beekeeper; ballet dancer;
     stunt driver; substitute teacher; forensic accountant; pop idol; goat herder; ghostwriter');
-SET VARIABLE goals = phrases('must choose between love and loyalty; sets out to prove an innocent man’s case;
-    risks it all for the chance of a lifetime; goes undercover at the “Grand Hotel”;
-    opens a restaurant with an estranged sister; discovers a conspiracy that reaches the palace;
-    falls for the one person who can never know; trains a hopeless team for the national finals;
-    takes a road trip with a stranger; uncovers the town’s best-kept secret;
-    wins back the house known as "The Folly"; fights to keep the family together;
-    wakes up as someone else; strikes a deal with a ruthless gang leader');
-SET VARIABLE twists = phrases('But the past has other plans.; Nobody is prepared for what follows.;
-    Then the phone rings.; Winner of three festival awards.; Based on a true story.;
-    The clock is ticking, and the exits are closed.; Love, of course, gets in the way.;
-    Only one of them will come home.; And the neighbors are watching.; Inspired by the best-selling novel.;
+SET VARIABLE goals = phrases('must choose between love and loyalty;
+    sets out to prove an innocent man’s case; risks it all for the chance of a lifetime;
+    goes undercover at the “Grand Hotel”; opens a restaurant with an estranged sister;
+    discovers a conspiracy that reaches the palace; falls for the one person who can never know;
+    trains a hopeless team for the national finals; takes a road trip with a stranger;
+    uncovers the town’s best-kept secret; wins back the house known as "The Folly";
+    fights to keep the family together; wakes up as someone else;
+    strikes a deal with a ruthless gang leader');
+SET VARIABLE twists = phrases('But the past has other plans.;
+    Nobody is prepared for what follows.; Then the phone rings.; Winner of three festival awards.;
+    Based on a true story.; The clock is ticking, and the exits are closed.;
+    Love, of course, gets in the way.; Only one of them will come home.;
+    And the neighbors are watching.; Inspired by the best-selling novel.;
     A bittersweet comedy about home, hope and soup.; What could possibly go wrong?;
     It all leads back to one "harmless" joke.; Even the dog knows more than he lets on.');
 SET VARIABLE tones = words('shy brilliant grumpy lonely penniless charming fearless weary clumsy
@@ -238,8 +263,8 @@ CREATE OR REPLACE TEMP TABLE titles (id BIGINT, born_on_day INTEGER);
 
 CREATE OR REPLACE TEMP TABLE corrections (id BIGINT, on_day INTEGER, field VARCHAR);
 
--- The winners of the day's lottery: the first are deleted, the others have one field corrected. Those
--- that carry a defect by their id (see planted) do not take part.
+-- The winners of the day's lottery: the first are deleted, the others have one field corrected.
+-- Those that carry a defect by their id (see planted) do not take part.
 CREATE OR REPLACE TEMP MACRO picked(today, n_deletes, n_updates) AS TABLE
 WITH lottery AS (
     SELECT
@@ -264,9 +289,8 @@ SELECT
     END AS field,
 FROM lottery;
 
--- One row: the CSV text of the ids from first_id to last_id, and what was written into it. Each value
--- takes its number of corrections in a way that no two neighbouring versions are equal.
-CREATE OR REPLACE TEMP MACRO sample_part(first_id, last_id) AS TABLE
+-- The state in the order of the file, with the number of corrections of each field.
+CREATE OR REPLACE TEMP MACRO living_titles() AS TABLE
 WITH versions AS (
     SELECT
         id,
@@ -277,23 +301,33 @@ WITH versions AS (
         count(*) FILTER (WHERE field = 'duration') AS duration_v,
         count(*) FILTER (WHERE field = 'title') AS title_v,
     FROM corrections
-    WHERE id BETWEEN first_id AND last_id
     GROUP BY id
-),
-living AS (
+)
+SELECT
+    t.id,
+    t.born_on_day,
+    coalesce(v.rating_v, 0) AS rating_v,
+    coalesce(v.description_v, 0) AS description_v,
+    coalesce(v.cast_v, 0) AS cast_v,
+    coalesce(v.date_v, 0) AS date_v,
+    coalesce(v.duration_v, 0) AS duration_v,
+    coalesce(v.title_v, 0) AS title_v,
+FROM titles AS t
+LEFT JOIN versions AS v ON v.id = t.id
+ORDER BY t.id;
+
+CREATE OR REPLACE TEMP TABLE living AS
+FROM living_titles();
+
+-- One row per living title from first_id to last_id, in the order of living: its line of the CSV
+-- and what is in it. A value uses its number of corrections: no version equals the one before it.
+CREATE OR REPLACE TEMP MACRO sample_part(first_id, last_id) AS TABLE
+WITH hashed AS (
     SELECT
-        t.id,
-        noise(t.id, 0) AS h,
-        t.born_on_day,
-        coalesce(v.rating_v, 0) AS rating_v,
-        coalesce(v.description_v, 0) AS description_v,
-        coalesce(v.cast_v, 0) AS cast_v,
-        coalesce(v.date_v, 0) AS date_v,
-        coalesce(v.duration_v, 0) AS duration_v,
-        coalesce(v.title_v, 0) AS title_v,
-    FROM titles AS t
-    LEFT JOIN versions AS v ON v.id = t.id
-    WHERE t.id BETWEEN first_id AND last_id
+        *,
+        noise(id, 0) AS h,
+    FROM living
+    WHERE id BETWEEN first_id AND last_id
 ),
 defects AS (
     SELECT
@@ -304,7 +338,7 @@ defects AS (
         planted(id, h, 14, getvariable('one_in').leading_blank) AS has_leading_blank,
         planted(id, h, 15, getvariable('one_in').stray_comma) AS has_stray_comma,
         planted(id, h, 16, getvariable('one_in').missing_date) AS has_no_date,
-    FROM living
+    FROM hashed
 ),
 drawn AS (
     SELECT
@@ -345,6 +379,8 @@ built AS (
         is_cp1252,
         is_shifted AND rating_v = 0 AS is_shifted,
         CASE
+            -- one word: the titles that repeat, about 5 in 10,000 as in the real file
+            WHEN draw(h, 59, 1000) < 3 THEN noun
             WHEN title_template < 2 THEN concat('The ', adjective, ' ', noun)
             WHEN title_template < 4 THEN concat(noun, ' & ', noun_2)
             WHEN title_template < 30
@@ -387,7 +423,10 @@ built AS (
             WHEN has_stray_comma THEN country_1 || ','
             WHEN country_share < 9 THEN NULL
             ELSE country_1
-                || CASE WHEN country_share < 24 AND country_2 <> country_1 THEN ', ' || country_2 ELSE '' END
+                || CASE
+                    WHEN country_share < 24 AND country_2 <> country_1 THEN ', ' || country_2
+                    ELSE ''
+                END
                 || CASE
                     WHEN country_share < 14 AND country_3 NOT IN (country_1, country_2)
                         THEN ', ' || country_3
@@ -454,22 +493,37 @@ lines AS (
             's' || id, type, csv_field(title), csv_field(director), csv_field(cast_list),
             csv_field(country), csv_field(date_added), release_year, rating, coalesce(duration, ''),
             csv_field(listed_in), csv_field(description)
-        ) || ',,,,,,,,,,,,,,' AS line,
+        ) AS line,
     FROM finished
 )
--- A line that is to become Windows-1252 is marked by a leading 0x01.
 SELECT
-    encode(string_agg(CASE WHEN is_cp1252 THEN chr(1) ELSE '' END || line || e'\r\n', '' ORDER BY id))
-        AS csv,
-    count(*) AS records,
-    count(*) FILTER (WHERE type = 'Movie') AS movies,
-    count(*) FILTER (WHERE type = 'TV Show') AS tv_shows,
-    count(*) FILTER (WHERE contains(line, e'\n')) AS line_feed_records,
-    count(*) FILTER (WHERE rating LIKE '% min') AS durations_in_rating,
-    count(*) FILTER (WHERE date_added LIKE ' %') AS leading_blanks,
-    count(*) FILTER (WHERE country LIKE ',%' OR country LIKE '%,') AS stray_commas,
-    count(*) FILTER (WHERE date_added IS NULL) AS missing_dates,
-    count(*) FILTER (WHERE director IS NULL) AS missing_directors,
-    count(*) FILTER (WHERE cast_list = '') AS missing_casts,
-    count(*) FILTER (WHERE country IS NULL) AS missing_countries,
+    -- 0x01 marks a line that is to become Windows-1252
+    concat(CASE WHEN is_cp1252 THEN chr(1) END, line, e',,,,,,,,,,,,,,\r\n') AS line,
+    type = 'Movie' AS is_movie,
+    contains(line, e'\n') AS has_line_feed,
+    rating LIKE '% min' AS has_duration_in_rating,
+    date_added LIKE ' %' AS has_leading_blank,
+    country LIKE ',%' OR country LIKE '%,' AS has_stray_comma,
+    date_added IS NULL AS has_no_date,
+    director IS NULL AS has_no_director,
+    cast_list = '' AS has_no_cast,
+    country IS NULL AS has_no_country,
 FROM lines;
+
+CREATE OR REPLACE TEMP TABLE part AS
+FROM sample_part(1, 0);
+
+CREATE OR REPLACE TEMP MACRO counts_of_part() AS TABLE
+SELECT
+    count(*) AS rows,
+    count(*) FILTER (WHERE is_movie) AS movies,
+    count(*) FILTER (WHERE NOT is_movie) AS tv_shows,
+    count(*) FILTER (WHERE has_line_feed) AS line_feed_records,
+    count(*) FILTER (WHERE has_duration_in_rating) AS durations_in_rating,
+    count(*) FILTER (WHERE has_leading_blank) AS leading_blanks,
+    count(*) FILTER (WHERE has_stray_comma) AS stray_commas,
+    count(*) FILTER (WHERE has_no_date) AS missing_dates,
+    count(*) FILTER (WHERE has_no_director) AS missing_directors,
+    count(*) FILTER (WHERE has_no_cast) AS missing_casts,
+    count(*) FILTER (WHERE has_no_country) AS missing_countries,
+FROM part;

@@ -8,20 +8,20 @@
 
 -- Text cleaned, column by column; a duration that stands in `rating` is moved to where it belongs.
 CREATE OR REPLACE TEMP VIEW cleaned_titles AS
-WITH trimmed AS (
+WITH cleaned AS (
     SELECT
-        clean_value(show_id, 'show_id') AS show_id,
-        clean_value("type", 'type') AS "type",
-        clean_value(title, 'title') AS title,
-        clean_value(director, 'director') AS director,
-        clean_value("cast", 'cast') AS "cast",
-        clean_value(country, 'country') AS country,
-        clean_value(date_added, 'date_added') AS date_text,
-        clean_value(release_year, 'release_year') AS year_text,
-        clean_value(rating, 'rating') AS rating_text,
-        clean_value(duration, 'duration') AS duration_text,
-        clean_value(listed_in, 'listed_in') AS listed_in,
-        clean_value(description, 'description') AS description,
+        clean_text(show_id) AS show_id,
+        clean_text("type") AS "type",
+        clean_text(title) AS title,
+        clean_text(director) AS director,
+        clean_text("cast") AS "cast",
+        clean_text(country) AS country,
+        clean_text(date_added) AS date_added,
+        clean_text(release_year) AS release_year,
+        clean_text(rating) AS rating,
+        clean_text(duration) AS duration,
+        clean_text(listed_in) AS listed_in,
+        clean_text(description) AS description,
         show_id AS raw_show_id,
         "type" AS raw_type,
         title AS raw_title,
@@ -36,7 +36,38 @@ WITH trimmed AS (
         description AS raw_description,
         source_line
     FROM contract_netflix_titles
+),
+
+trimmed AS (
+    SELECT
+        clean_list(show_id, 'show_id') AS show_id,
+        clean_list("type", 'type') AS "type",
+        clean_list(title, 'title') AS title,
+        clean_list(director, 'director') AS director,
+        clean_list("cast", 'cast') AS "cast",
+        clean_list(country, 'country') AS country,
+        clean_list(date_added, 'date_added') AS date_text,
+        clean_list(release_year, 'release_year') AS year_text,
+        clean_list(rating, 'rating') AS rating_text,
+        clean_list(duration, 'duration') AS duration_text,
+        clean_list(listed_in, 'listed_in') AS listed_in,
+        clean_list(description, 'description') AS description,
+        raw_show_id,
+        raw_type,
+        raw_title,
+        raw_director,
+        raw_cast,
+        raw_country,
+        raw_date_added,
+        raw_release_year,
+        raw_rating,
+        raw_duration,
+        raw_listed_in,
+        raw_description,
+        source_line
+    FROM cleaned
 )
+
 SELECT
     concat_ws(
         chr(31),
@@ -136,57 +167,6 @@ WHERE coalesce(
     release_year_rule, rating_rule, duration_rule, listed_in_rule, description_rule
 ) IS NOT NULL;
 
--- Sound records that share a key: equal ones collapse into the first, others are all set aside.
-CREATE OR REPLACE TEMP TABLE shared_keys AS
-WITH sound AS (
-    SELECT
-        titles.business_key,
-        titles.source_line
-    FROM cleaned_titles AS titles
-    WHERE titles.source_line NOT IN (SELECT broken_records.source_line FROM broken_records)
-),
-
-shared AS (
-    SELECT sound.business_key
-    FROM sound
-    GROUP BY sound.business_key
-    HAVING count(*) > 1
-),
-
-members AS (
-    SELECT
-        titles.business_key,
-        titles.source_line,
-        concat_ws(
-            chr(31),
-            coalesce(titles.show_id, ''), coalesce(titles."type", ''), coalesce(titles.title, ''),
-            coalesce(titles.director, ''), coalesce(titles."cast", ''),
-            coalesce(titles.country, ''), coalesce(titles.date_text, ''),
-            coalesce(titles.year_text, ''), coalesce(titles.rating, ''),
-            coalesce(titles.duration, ''), coalesce(titles.listed_in, ''),
-            coalesce(titles.description, '')
-        ) AS content
-    FROM cleaned_titles AS titles
-    INNER JOIN shared ON titles.business_key = shared.business_key
-    WHERE titles.source_line NOT IN (SELECT broken_records.source_line FROM broken_records)
-)
-
-SELECT
-    business_key,
-    source_line,
-    min(content) OVER (PARTITION BY business_key)
-        <> max(content) OVER (PARTITION BY business_key) AS is_conflict,
-    row_number() OVER (PARTITION BY business_key ORDER BY source_line) AS copy_number
-FROM members;
-
-CREATE OR REPLACE TEMP TABLE set_aside AS
-SELECT broken_records.source_line
-FROM broken_records
-UNION ALL
-SELECT shared_keys.source_line
-FROM shared_keys
-WHERE shared_keys.is_conflict OR shared_keys.copy_number > 1;
-
 CREATE OR REPLACE TABLE staging_netflix_titles AS
 SELECT
     titles.business_key,
@@ -218,7 +198,48 @@ SELECT
     titles.source_line,
     getvariable('batch_id') AS batch_id
 FROM cleaned_titles AS titles
-WHERE titles.source_line NOT IN (SELECT set_aside.source_line FROM set_aside);
+WHERE titles.source_line NOT IN (SELECT broken_records.source_line FROM broken_records);
+
+-- Sound records that share a key: equal ones collapse into the first, others are all set aside.
+CREATE OR REPLACE TEMP TABLE shared_keys AS
+WITH shared AS (
+    SELECT business_key
+    FROM staging_netflix_titles
+    GROUP BY business_key
+    HAVING count(*) > 1
+),
+
+members AS (
+    SELECT
+        titles.business_key,
+        titles.source_line,
+        concat_ws(
+            chr(31),
+            coalesce(titles.show_id, ''), coalesce(titles."type", ''), coalesce(titles.title, ''),
+            coalesce(titles.director, ''), coalesce(titles."cast", ''),
+            coalesce(titles.country, ''), coalesce(CAST(titles.date_added AS VARCHAR), ''),
+            coalesce(CAST(titles.release_year AS VARCHAR), ''), coalesce(titles.rating, ''),
+            coalesce(titles.duration, ''), coalesce(titles.listed_in, ''),
+            coalesce(titles.description, '')
+        ) AS content
+    FROM staging_netflix_titles AS titles
+    INNER JOIN shared ON titles.business_key = shared.business_key
+)
+
+SELECT
+    business_key,
+    source_line,
+    min(content) OVER (PARTITION BY business_key)
+        <> max(content) OVER (PARTITION BY business_key) AS is_conflict,
+    row_number() OVER (PARTITION BY business_key ORDER BY source_line) AS copy_number
+FROM members;
+
+DELETE FROM staging_netflix_titles
+WHERE source_line IN (
+    SELECT shared_keys.source_line
+    FROM shared_keys
+    WHERE shared_keys.is_conflict OR shared_keys.copy_number > 1
+);
 
 -- What was set aside, with the value as the file has it. first_seen and last_seen are snapshot
 -- times; a record that is sound again, or gone, leaves the table by itself.
@@ -437,6 +458,7 @@ WHERE split_part(lost.repair, ':', 1) = 'lost_in_cast';
 CREATE OR REPLACE TABLE staging_books AS
 SELECT
     getvariable('batch_id') AS batch_id,
+    getvariable('rules') AS rules,
     (SELECT count(*) FROM raw_netflix_titles) AS raw_rows,
     (SELECT count(*) FROM staging_netflix_titles) AS staged_rows,
     (SELECT count(DISTINCT source_line) FROM staging_netflix_quarantine) AS quarantined_records,
