@@ -3,8 +3,8 @@
 The same (rows, day, seed, shares) give the same bytes. Day D + 1 is day D with some titles
 inserted, some corrected and some deleted; every other title keeps its line byte for byte.
 
-Reads: sql/sample.sql (vocabulary, state, CSV text).
-Writes: <name>.csv and beside it <name>.truth.json: how many of what was planted, which keys
+Reads:   sql/sample.sql (vocabulary, state, CSV text).
+Writes:  <name>.csv and beside it <name>.truth.json: how many of what was planted, which keys
     changed since the day before, and the SHA-256 of the CSV.
 Fails when: an option is out of range, or the target exists and is not known to come from this
     script (one line on stderr, exit code 2, nothing written).
@@ -13,16 +13,21 @@ Fails when: an option is out of range, or the target exists and is not known to 
 import argparse
 import hashlib
 import json
-import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import duckdb
+from config import SQL, load_settings
+from errors import DONE, SettingsError, StepError
+from files import replacing
+from steps import say
 
-SQL_FILE = Path(__file__).resolve().parent.parent / "sql" / "sample.sql"
+if TYPE_CHECKING:
+    import duckdb
+
+SQL_FILE = SQL / "sample.sql"
 COLUMNS = (
     "show_id,type,title,director,cast,country,"
     "date_added,release_year,rating,duration,listed_in,description"
@@ -48,7 +53,7 @@ MAX_ROWS, MAX_DAY, MAX_SEED = 100_000_000, 3_650, 2**32 - 1
 MAX_LISTED_LINES, MAX_LISTED_KEYS = 100, 1_000  # the truth stays readable for a large file
 
 
-class SampleError(Exception):
+class SampleError(SettingsError):
     """A request that cannot be met; the message is the one line the user sees."""
 
 
@@ -75,6 +80,8 @@ def run(
     if not force:
         _refuse_foreign_file(out, truth_file)
 
+    import duckdb  # only where there is something to make: `make run-all` asks every night
+
     with duckdb.connect() as con:
         con.execute("SET VARIABLE seed = ?", [seed])
         con.execute("SET VARIABLE one_in = ?", [ONE_IN])
@@ -87,8 +94,10 @@ def run(
             "changes": changes,  # against the day before; null on day 1
         }
         out.parent.mkdir(parents=True, exist_ok=True)
-        _write_atomically(out, _csv_parts(con, last_id, truth))
-    _write_atomically(truth_file, [json.dumps(truth, indent=2).encode() + b"\n"])
+        with replacing(out) as temporary, temporary.open("wb") as file:
+            file.writelines(_csv_parts(con, last_id, truth))
+    with replacing(truth_file) as temporary:
+        temporary.write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
     return truth
 
 
@@ -121,7 +130,7 @@ def _refuse_foreign_file(out: Path, truth_file: Path) -> None:
 
 
 def _play_days(
-    con: duckdb.DuckDBPyConnection,
+    con: "duckdb.DuckDBPyConnection",
     rows: int,
     day: int,
     inserts: float,
@@ -168,7 +177,7 @@ def _keys(ids: list[int]) -> dict:
     return {"count": len(ids), "keys": keys}
 
 
-def _csv_parts(con: duckdb.DuckDBPyConnection, last_id: int, truth: dict) -> Iterator[bytes]:
+def _csv_parts(con: "duckdb.DuckDBPyConnection", last_id: int, truth: dict) -> Iterator[bytes]:
     """Yield the file's bytes; after the last part, `truth` has the counts of what was yielded."""
     digest, lines, size, counts, in_cp1252 = hashlib.sha256(), 0, 0, Counter(), []
     for text in _texts(con, last_id, counts):
@@ -182,7 +191,7 @@ def _csv_parts(con: duckdb.DuckDBPyConnection, last_id: int, truth: dict) -> Ite
     truth["cp1252_lines"] = {"count": len(in_cp1252), "first": in_cp1252[:MAX_LISTED_LINES]}
 
 
-def _texts(con: duckdb.DuckDBPyConnection, last_id: int, counts: Counter) -> Iterator[bytes]:
+def _texts(con: "duckdb.DuckDBPyConnection", last_id: int, counts: Counter) -> Iterator[bytes]:
     """Yield the file as UTF-8 with marked lines, and add what is in it to `counts`."""
     yield HEADER
     for first_id in range(1, last_id + 1, PART_ROWS):
@@ -211,24 +220,6 @@ def _encode_marked_lines(text: bytes) -> tuple[bytes, list[int]]:
     return b"".join(pieces), line_numbers
 
 
-def _write_atomically(path: Path, parts: Iterable[bytes]) -> None:
-    """A reader sees the old file or the whole new one, also after a crash or a power cut."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise SampleError(message)  # one line, without the usage text
@@ -239,7 +230,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=10_000, help="titles on day 1 (%(default)s)")
     parser.add_argument("--day", type=int, default=1, help="which night's file (%(default)s)")
     parser.add_argument("--seed", type=int, default=42, help="another catalogue (%(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("data/raw/netflix_titles.csv"))
+    parser.add_argument("--out", type=Path, help="DATA_DIR/raw/netflix_titles.csv")
     for name, share in (("inserts", INSERTS), ("updates", UPDATES), ("deletes", DELETES)):
         parser.add_argument(
             f"--{name}", type=float, default=share, help="share a day (%(default)s)"
@@ -247,14 +238,29 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--force", action="store_true", help="replace a file made by something else"
     )
+    parser.add_argument(
+        "--if-missing", action="store_true", help="only where there is no input and none is named"
+    )
     try:
-        options = parser.parse_args(argv)
-        truth = run(**vars(options))
-    except SampleError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    sys.stdout.write(f"{options.out}: {truth['rows']} titles, sha256 {truth['sha256']}\n")
-    return 0
+        options = vars(parser.parse_args(argv))
+        settings = load_settings()
+        options["out"] = options["out"] or settings.default_csv
+        wanted = options.pop("if_missing")
+        if wanted and (settings.netflix_csv or settings.default_csv.exists()):
+            return DONE
+        if wanted:
+            say(
+                f"sample    There is no input file {options['out']}, so this run uses MADE-UP "
+                "sample data.\n          Put the real catalogue there, or set NETFLIX_CSV to where "
+                "it is, and run again.",
+                "33",
+            )
+        truth = run(**options)
+    except StepError as error:
+        say(f"sample    stopped: {error}", "31", sys.stderr)
+        return error.exit_code
+    say(f"sample    {truth['rows']:>11,} rows  {options['out']}, day {options['day']}", "0")
+    return DONE
 
 
 if __name__ == "__main__":

@@ -245,7 +245,7 @@ def check_digest(delivery: Delivery, digest: str) -> None:
 
 
 def check_end(step: Step, found: Scan, batches: list[Batch], accepted: bool, digest: str) -> None:
-    """A file cut in the middle mostly shows at its end; one cut behind the header has no records."""
+    """A file cut in the middle shows at its end mostly; one cut behind the header is empty."""
     if not found.records:
         raise Refused("the file has a header and no record; nothing was changed")
     if found.ends_with_newline:
@@ -322,7 +322,7 @@ def report(step: Step, found: Scan) -> None:
         shown = ", ".join(str(line) for line in found.repaired_line_numbers[:5])
         more = ", ..." if found.repaired_lines > 5 else ""
         step.note(
-            f"{found.repaired_lines:,} line(s) had bytes in Windows-1252, read as such: {shown}{more}"
+            f"{found.repaired_lines:,} line(s) had Windows-1252 bytes, read as such: {shown}{more}"
         )
     if found.rejected:
         step.warn(f"{found.rejected:,} record(s) do not fit the header; kept in the rejects file")

@@ -144,7 +144,8 @@ def with_likeness(
     for name in unknown:
         if by_key:
             query = (
-                f"SELECT avg(CAST(new.{identifier(name)} IS NOT DISTINCT FROM old.{source} AS INT)) "
+                f"SELECT avg(CAST(new.{identifier(name)} IS NOT DISTINCT FROM old.{source} "
+                "AS INT)) "
                 f"FROM raw_netflix_titles AS new INNER JOIN previous_snapshot AS old "
                 f"ON new.{identifier(bound[contract.key[0]])} = "
                 f"old.{identifier(then[contract.key[0]])} WHERE old.{source} IS NOT NULL"
@@ -187,7 +188,7 @@ def retyped(con: DuckDBPyConnection, contract: Contract) -> list[Change]:
         Change(
             "retyped",
             column.name,
-            f"only {found[2 * at]:,} of {found[2 * at + 1]:,} values looked at are a {column.type}.",
+            f"only {found[2 * at]:,} of {found[2 * at + 1]:,} values seen are a {column.type}.",
         )
         for at, column in enumerate(typed)
         if found[2 * at] * 2 < found[2 * at + 1]

@@ -59,8 +59,8 @@ def run(step: Step) -> None:
     if count["fail"]:
         failed = ", ".join(result.name for result in results if result.verdict == "fail")
         raise QualityError(
-            f"{count['fail']} of {len(results)} checks failed ({failed}); nothing is published past "
-            f"them. The rows: {step.settings.log_dir / 'monitor.log'}, run {step.run_id}"
+            f"{count['fail']} of {len(results)} checks failed ({failed}); nothing is published "
+            f"past them. The rows: {step.settings.log_dir / 'monitor.log'}, run {step.run_id}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Replay every raw snapshot into a fresh warehouse and swap it in; or prove that nothing would change.
+"""Replay all raw snapshots into a fresh warehouse and swap it in; or prove it would change nothing.
 
 Reads:   the manifest, data/decisions.jsonl, all snapshots; of the live warehouse its run records
          and which snapshots it had merged

@@ -35,7 +35,8 @@ def explain(con: duckdb.DuckDBPyConnection, key: str, batches: dict[str, Batch])
         source = batch.source if batch else "(not in the manifest)"
         say(
             f"  {row['valid_from']:%Y-%m-%d %H:%M} to {until:<16}  {row['operation']:<8}  "
-            f"show_id {row['show_id']}, {source} line {row['source_line']}, batch {row['batch_id']}",
+            f"show_id {row['show_id']}, {source} line {row['source_line']}, "
+            f"batch {row['batch_id']}",
             "0",
         )
         for change in changes.get((title_id, row["valid_from"]), []):
@@ -53,8 +54,8 @@ def explain(con: duckdb.DuckDBPyConnection, key: str, batches: dict[str, Batch])
     for row in held:
         say(
             f"  in quarantine: {row['rule']} ({row['column_name']} = {row['raw_value']!r}, line "
-            f"{row['source_line']} of batch {row['batch_id']}), since {row['first_seen_at']:%Y-%m-%d}"
-            "; the last good version stays",
+            f"{row['source_line']} of batch {row['batch_id']}), since "
+            f"{row['first_seen_at']:%Y-%m-%d}; the last good version stays",
             "33",
         )
     return bool(versions or held)

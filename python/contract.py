@@ -1,4 +1,4 @@
-"""sql/contract.toml: the columns that the catalogue must have, and how a file's are bound to them."""
+"""sql/contract.toml: the columns the catalogue must have, and how a file's are bound to them."""
 
 import hashlib
 import tomllib

@@ -230,7 +230,7 @@ def catch_up(
     todo: list[Batch],
     known: set[str],
 ) -> list[tuple[Batch, Diff]]:
-    """Merge all of `todo` in order. A snapshot that is refused is left out, unless it is the newest.
+    """Merge all of `todo` in order. What is refused is left out, unless it is the newest.
 
     `known` are the batches that were merged before: they pass unjudged, they were judged then.
     """
