@@ -15,17 +15,18 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import duckdb
+
 from config import Settings
 from contract import load_contract
 from delivery import Delivery, fetch, opened
 from errors import Refused
 from files import replacing, sha256, sync
 from manifest import Batch, append, read
-from scan import Part, Scan, normalised, scan, scan_carefully
+from parts import SPARE_RECORD_BYTES, branch, raw_columns
+from scan import Scan, scan, scan_carefully
 from steps import Step, run_step, utc_now
-
-LINEAGE = ("ingestion_ts", "source_file", "source_line", "batch_id")
-SPARE_RECORD_BYTES = 2 << 20  # DuckDB's own limit on a record; longer ones get what they need
+from warehouse import connect, identifier, literal
 
 
 def run(step: Step) -> None:
@@ -101,8 +102,6 @@ def land(step: Step, delivery: Delivery, batches: list[Batch], folder: Path) -> 
             raise Refused(f"{delivery.name} has a header and no record; nothing was changed")
     rejects = store_rejects(found, parquet, lineage, settings) if found.rejected else None
     report(step, found)
-    import duckdb
-
     batch = Batch(
         batch_id=batch_id,
         snapshot_at=taken_at,
@@ -137,10 +136,6 @@ def parse(
 
     Shape: the file's columns as text, then ingestion_ts, source_file, source_line, batch_id.
     """
-    import duckdb
-
-    from warehouse import connect, identifier
-
     con = connect(":memory:", settings, [settings.raw_dir])
     con.execute("SET preserve_insertion_order = false")  # source_line carries the order
     branches = " UNION ALL ".join(branch(part, found, len(columns)) for part in found.parts)
@@ -149,7 +144,7 @@ def parse(
         written = con.execute(
             f"COPY (SELECT {named}, ?::TIMESTAMP AS ingestion_ts, ? AS source_file, "
             f"source_line, ? AS batch_id FROM ({branches})) "
-            f"TO {quoted(target)} (FORMAT parquet, COMPRESSION zstd)",
+            f"TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)",
             lineage,
         ).fetchone()[0]
     except duckdb.InvalidInputException:
@@ -157,61 +152,6 @@ def parse(
     finally:
         con.close()
     return written
-
-
-def branch(part: Part, found: Scan, width: int) -> str:
-    """One part as a query: c0, c1, ... and source_line."""
-    names = [f"c{at}" for at in range(width)]
-    limit = max(SPARE_RECORD_BYTES, 2 * found.longest_record)
-    fields = ["source_line", *names] if part.numbered else names
-    types = ", ".join(f"'{name}': 'VARCHAR'" for name in fields)
-    source = (
-        f"read_csv({quoted(part.path)}, auto_detect = false, header = false, skip = 1, "
-        f"columns = {{{types}}}, "
-        f"delim = {quoted(',' if part.numbered else found.delimiter)}, quote = '\"', "
-        f"escape = '\"', strict_mode = true, parallel = false, max_line_size = {limit})"
-    )
-    if part.numbered:
-        return (
-            f"SELECT {', '.join(names)}, CAST(source_line AS BIGINT) AS source_line FROM {source}"
-        )
-    inside = "0"
-    if part.line_feeds_inside:  # a record with line feeds inside moves all records behind it
-        text = f"concat_ws('', {', '.join(names)})"
-        any_inside = " OR ".join(f"contains({name}, chr(10))" for name in names)
-        inside = (
-            f"CASE WHEN {any_inside} "
-            f"THEN strlen({text}) - strlen(replace({text}, chr(10), '')) ELSE 0 END"
-        )
-    before = "OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"  # streams, row by row
-    return (
-        f"SELECT {', '.join(names)}, CAST({part.first_line - 1} + row_number() OVER () "
-        f"+ sum(line_feeds) {before} - line_feeds AS BIGINT) AS source_line "
-        f"FROM (SELECT *, {inside} AS line_feeds FROM {source})"
-    )
-
-
-def raw_columns(header: list[str]) -> list[str]:
-    """Names for the Parquet: as in the file; unnamed ones get their position, as `unnamed_13`.
-
-    Raises Refused where two columns have the same name.
-    """
-    seen: dict[str, str] = {}
-    columns = []
-    for position, name in enumerate(header, 1):
-        key = normalised(name)
-        if not key:
-            name = f"unnamed_{position}"
-        elif key in LINEAGE:
-            name = f"{name}__in_file"
-        if normalised(name) in seen:
-            raise Refused(
-                f"the header names {name!r} twice (columns {seen[normalised(name)]} and "
-                f"{position}); nothing was changed"
-            )
-        seen[normalised(name)] = str(position)
-        columns.append(name)
-    return columns
 
 
 def snapshot_time(step: Step, batches: list[Batch]) -> datetime:
@@ -284,8 +224,6 @@ def check_rejects(
 
 def store_rejects(found: Scan, parquet: Path, lineage: list, settings: Settings) -> Path:
     """The misfits, beside the snapshot: source_line, reason, raw_text, ingestion_ts, ..."""
-    from warehouse import connect
-
     target = parquet.with_suffix(".rejects.parquet")
     con = connect(":memory:", settings, [settings.raw_dir])
     limit = max(SPARE_RECORD_BYTES, 3 * found.longest_record)
@@ -293,11 +231,11 @@ def store_rejects(found: Scan, parquet: Path, lineage: list, settings: Settings)
         con.execute(
             "COPY (SELECT CAST(source_line AS BIGINT) AS source_line, reason, raw_text, "
             "?::TIMESTAMP AS ingestion_ts, ? AS source_file, ? AS batch_id "
-            f"FROM read_csv({quoted(found.rejects)}, auto_detect = false, header = false, "
+            f"FROM read_csv({literal(found.rejects)}, auto_detect = false, header = false, "
             "skip = 1, columns = {'source_line': 'VARCHAR', 'reason': 'VARCHAR', "
             "'raw_text': 'VARCHAR'}, delim = ',', quote = '\"', escape = '\"', "
             f"parallel = false, max_line_size = {limit})) "
-            f"TO {quoted(temporary)} (FORMAT parquet, COMPRESSION zstd)",
+            f"TO {literal(temporary)} (FORMAT parquet, COMPRESSION zstd)",
             lineage,
         )
     con.close()
@@ -363,12 +301,6 @@ def public(source: str) -> str:
     from remote import without_secrets
 
     return without_secrets(source)
-
-
-def quoted(text: str | Path) -> str:
-    from warehouse import literal
-
-    return literal(text)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ import ast
 import re
 
 import pytest
+from conftest import PROJECT
 
 from config import SETTINGS
-from conftest import PROJECT
 from contract import load_contract
 
 MAKEFILE = (PROJECT / "Makefile").read_text()
@@ -23,8 +23,8 @@ def test_every_setting_is_in_env_example_with_its_default_and_no_other():
 
 
 def test_every_target_is_phony_and_has_help():
-    assert TARGETS == set(re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE))
-    assert TARGETS == set(re.findall(r"^([a-z-]+):.*## \S", MAKEFILE, re.MULTILINE))
+    assert set(re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)) == TARGETS
+    assert set(re.findall(r"^([a-z-]+):.*## \S", MAKEFILE, re.MULTILINE)) == TARGETS
 
 
 def test_every_script_has_a_target_and_every_target_a_script():
