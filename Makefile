@@ -25,7 +25,11 @@ help: ## Print this list
 
 .PHONY: setup
 setup: ## Make .venv with the pinned requirements (again only when they changed)
-	@$(IN) cmp -s requirements.txt "$(VENV)/requirements.txt" || bash .ci/setup "$(PYTHON)" "$(VENV)"
+	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" requirements.txt
+
+.PHONY: setup-test
+setup-test: setup-test ## Install what only the tests need
+	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" tests/requirements.txt
 
 .PHONY: run-all
 run-all: input raw load schema staging merge monitor ## The nightly job: all steps, stops at the first failure
@@ -83,15 +87,15 @@ why: setup ## 11: every version of a title and where it came from: KEY=s123
 	@$(RUN) python/11_explain_title.py "$(KEY)"
 
 .PHONY: test
-test: setup ## The quick tests (under 3 minutes)
+test: setup-test ## The quick tests (under 3 minutes)
 	@$(RUN) -m pytest -m "not slow"
 
 .PHONY: test-full
-test-full: setup ## All tests
+test-full: setup-test ## All tests
 	@$(RUN) -m pytest
 
 .PHONY: lint
-lint: setup ## Check style and formatting
+lint: setup-test ## Check style and formatting
 	@$(RUN) -m ruff check . && "$(VENV)/bin/python" -m ruff format --check .
 
 .PHONY: clean

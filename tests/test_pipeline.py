@@ -110,7 +110,7 @@ def test_the_real_file_gives_the_known_numbers(pipeline, real_data):
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the project in a path with blanks, using the virtual environment of this run."""
-    if not (Path(sys.prefix) / "requirements.txt").exists():
+    if not (Path(sys.prefix) / "have-requirements.txt").exists():
         pytest.skip("this Python is not from a virtual environment that `make setup` made")
     target = tmp_path / "a path with 'blanks'"
     target.mkdir()
