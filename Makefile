@@ -42,6 +42,10 @@ input: setup ## Make sample data where there is no input file and none is named
 sample: setup ## Make up a catalogue: ROWS=10000 DAY=1 SEED=42
 	@$(RUN) python/00_make_sample_data.py --rows "$(ROWS)" --day "$(DAY)" --seed "$(SEED)"
 
+.PHONY: clean-sample
+clean-sample: setup ## Remove the sample and what came of it, before the first real file
+	@$(RUN) python/00_make_sample_data.py --remove
+
 .PHONY: inspect
 inspect: setup ## What is in the input file? Encoding, columns, nulls, examples, warnings
 	@$(RUN) python/01_inspect_data.py

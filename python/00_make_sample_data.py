@@ -13,16 +13,17 @@ Fails when: an option is out of range, or the target exists and is not known to 
 import argparse
 import hashlib
 import json
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from config import SQL, load_settings
+from config import SQL, Settings, load_settings
 from errors import DONE, SettingsError, StepError
-from files import replacing
-from steps import say
+from files import replacing, sha256
+from steps import lock, say
 
 if TYPE_CHECKING:
     import duckdb
@@ -220,6 +221,33 @@ def _encode_marked_lines(text: bytes) -> tuple[bytes, list[int]]:
     return b"".join(pieces), line_numbers
 
 
+def remove(settings: Settings) -> int:
+    """Remove the sample file and all that came of it; refuses where any real file was landed."""
+    from manifest import read
+
+    with lock(settings):
+        if not all(batch.sample for batch in read(settings.manifest)):
+            raise SampleError("real files were landed here, not only samples; nothing was removed")
+        csv = settings.default_csv
+        truth = csv.with_suffix(".truth.json")
+        if truth.exists():
+            expected = json.loads(truth.read_bytes())["sha256"]
+            if csv.exists() and sha256(csv) == expected:
+                csv.unlink()
+            truth.unlink()
+        shutil.rmtree(settings.snapshots, ignore_errors=True)
+        for path in (
+            settings.manifest,
+            settings.latest,
+            settings.decisions,
+            settings.warehouse_path,
+            Path(f"{settings.warehouse_path}.wal"),
+        ):
+            path.unlink(missing_ok=True)
+    say("sample    removed, with its snapshots and its warehouse", "0")
+    return DONE
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise SampleError(message)  # one line, without the usage text
@@ -241,9 +269,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--if-missing", action="store_true", help="only where there is no input and none is named"
     )
+    parser.add_argument(
+        "--remove", action="store_true", help="remove the sample, its snapshots and its warehouse"
+    )
     try:
         options = vars(parser.parse_args(argv))
         settings = load_settings()
+        if options.pop("remove"):
+            return remove(settings)
         options["out"] = options["out"] or settings.default_csv
         wanted = options.pop("if_missing")
         if wanted and (settings.netflix_csv or settings.default_csv.exists()):

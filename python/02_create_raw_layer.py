@@ -9,6 +9,7 @@ Fails when: the file is not a whole CSV with a known header, more records than a
 The manifest line is the moment of truth: files without one are leftovers, swept by the next run.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -27,6 +28,13 @@ from parts import SPARE_RECORD_BYTES, branch, raw_columns
 from scan import Scan, scan, scan_carefully
 from steps import Step, run_step, utc_now
 from warehouse import connect, identifier, literal
+
+MIXED = {
+    False: "this is a real file, but the history so far is of made-up sample data; nothing was "
+    "changed. Run `make clean-sample`, which removes the sample and what came of it, and again.",
+    True: "this is made-up sample data, but the history so far is of real files; nothing was "
+    "changed. Name another place for it: make run-all DATA_DIR=... WAREHOUSE_PATH=...",
+}
 
 
 def run(step: Step) -> None:
@@ -76,6 +84,9 @@ def land(step: Step, delivery: Delivery, batches: list[Batch], folder: Path) -> 
     digest = sha256(delivery.path) if compressed else found.sha256
     accepted = bool(settings.accept) and digest.startswith(settings.accept)
     check_digest(delivery, digest)
+    sample = is_sample(delivery, digest)
+    if batches and batches[-1].sample != sample:
+        raise Refused(MIXED[sample])
     check_end(step, found, batches, accepted, digest)
     columns = raw_columns(found.header)
     taken_at = snapshot_time(step, batches)
@@ -107,6 +118,7 @@ def land(step: Step, delivery: Delivery, batches: list[Batch], folder: Path) -> 
         snapshot_at=taken_at,
         landed_at=utc_now(),
         source=public(settings.source),
+        sample=sample,
         source_sha256=digest,
         source_bytes=delivery.path.stat().st_size,
         ends_with_newline=found.ends_with_newline,
@@ -174,6 +186,15 @@ def snapshot_time(step: Step, batches: list[Batch]) -> datetime:
             f"{newest:%Y-%m-%d %H:%M:%S} UTC; this one is filed one second after it"
         )
     return newest + timedelta(seconds=1)
+
+
+def is_sample(delivery: Delivery, digest: str) -> bool:
+    """Whether step 00 made this file up: its truth.json stands beside it and names its digest."""
+    try:
+        truth = json.loads(delivery.path.with_suffix(".truth.json").read_bytes())
+        return truth["sha256"] == digest
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def check_digest(delivery: Delivery, digest: str) -> None:

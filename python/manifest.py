@@ -39,6 +39,7 @@ class Batch:
     header: list[str]  # as the file has it
     columns: list[str]  # as the Parquet has it, without the lineage columns
     versions: dict[str, str]
+    sample: bool = False  # made up by 00_make_sample_data.py
 
 
 def read(path: Path) -> list[Batch]:

@@ -107,6 +107,26 @@ def test_the_real_file_gives_the_known_numbers(pipeline, real_data):
     assert (pipeline.digests(), pipeline.tables()) == (files, tables)
 
 
+def test_sample_and_real_files_never_share_a_history(pipeline):
+    assert pipeline.step("00_make_sample_data", "--rows", "50").returncode == 0
+    assert pipeline.steps(*CHAIN).returncode == 0
+    before = pipeline.digests(), pipeline.tables()
+    real = b"show_id,type,title,release_year\ns1,Movie,A,2020\n"
+    refused = pipeline.land(real)
+    assert (refused.returncode, "make clean-sample" in refused.stderr) == (20, True)
+    assert (pipeline.digests(), pipeline.tables()) == before
+
+    assert pipeline.step("00_make_sample_data", "--remove").returncode == 0
+    assert [path for path in pipeline.root.rglob("*") if path.suffix in (".parquet", ".csv")] == [
+        pipeline.root / "catalogue.csv"
+    ]
+    assert pipeline.land(real).returncode == 0
+    assert pipeline.step("06_merge_cdc").returncode == 0
+    kept = pipeline.digests()
+    assert pipeline.step("00_make_sample_data", "--remove").returncode == 2
+    assert pipeline.digests() == kept
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the project in a path with blanks, using the virtual environment of this run."""
