@@ -1,8 +1,8 @@
 -- What an analyst asks of a delivered file: content and oddities of each column, doubled keys.
 -- Grain: one row each; inspect_columns has one struct for each column of the file (c0, c1, ...),
 --   inspect_distinct one exact count, of nothing where there are more than `exact_rows` records.
--- Inputs -> outputs: the views records (c0, c1, ..., source_line) and record_keys (key, source_line),
---   the variables record_count, exact_rows, repaired_lines -> the four tables.
+-- Inputs -> outputs: the views records (c0, c1, ..., source_line), record_keys (key, source_line),
+--   the variables record_count, exact_rows, repaired_lines -> the tables inspect_*.
 -- Running it twice is safe: it replaces its tables, in a database that is in memory.
 
 -- How many values have an oddity, and the line of the first one.
@@ -79,13 +79,20 @@ SELECT count_if(strlen(concat(*COLUMNS('^c\d+$'))) > length(concat(*COLUMNS('^c\
 FROM records
 WHERE getvariable('repaired_lines') > 0;
 
+-- First the keys alone: grouping needs the memory that reading CSV takes for its buffers.
+CREATE OR REPLACE TEMP TABLE inspect_key_lines AS
+SELECT
+    key,
+    source_line
+FROM record_keys;
+
 CREATE OR REPLACE TEMP TABLE inspect_keys AS
 WITH suspects AS (
     SELECT
         key,
         count(*) AS times,
         min(source_line) AS line
-    FROM record_keys
+    FROM inspect_key_lines
     GROUP BY key
     HAVING count(*) > 1 OR key IS NULL
 )

@@ -1,11 +1,11 @@
--- The cleaning rules, as functions: everything here that only DuckDB spells this way is in this file.
+-- The cleaning rules, as functions: what only DuckDB spells this way is in this file.
 -- Grain: none; scalar functions of one value.
 -- Inputs -> outputs: session variables list_columns, not_null_columns, closed_columns,
 --   allowed_values, tracked_columns, key_columns (lists, from sql/contract.toml) -> temp macros.
 -- Running it twice is safe: it replaces the functions and touches no table.
 
 -- All Unicode blanks and control characters count as blanks; runs become one; NFC; '' is NULL.
--- Most values need nothing of that, and normalising costs four times what the rest does: only values
+-- Most values need none of that, and normalising costs four times what the rest does: only values
 -- with a blank at an end, two in a row, or a character outside the ranges below are looked at. The
 -- ranges hold no blank but U+0020, and no character that NFC changes or joins to the one before.
 CREATE OR REPLACE TEMP MACRO may_need_cleaning(value) AS
@@ -39,7 +39,9 @@ CREATE OR REPLACE TEMP MACRO clean_list(value, column_name) AS
 
 -- "September 25, 2021" and the forms that other editions of the catalogue use.
 CREATE OR REPLACE TEMP MACRO parse_date(value) AS
-    CAST(try_strptime(value, ['%B %d, %Y', '%Y-%m-%d', '%b %d, %Y', '%d-%b-%y', '%d %B %Y']) AS DATE);
+    CAST(
+        try_strptime(value, ['%B %d, %Y', '%Y-%m-%d', '%b %d, %Y', '%d-%b-%y', '%d %B %Y']) AS DATE
+    );
 
 -- "2020", and "2020.0" as spreadsheets and data frames write it.
 CREATE OR REPLACE TEMP MACRO parse_year(value) AS

@@ -454,7 +454,7 @@ FROM lost
 INNER JOIN contract_netflix_titles AS raw ON lost.source_line = raw.source_line
 WHERE split_part(lost.repair, ':', 1) = 'lost_in_cast';
 
--- The books of this staging: raw = staged + quarantined + duplicates (records); lost_in_cast values.
+-- The books of this staging: raw = staged + quarantined + duplicates; lost_in_cast counts values.
 CREATE OR REPLACE TABLE staging_books AS
 SELECT
     getvariable('batch_id') AS batch_id,
@@ -462,5 +462,7 @@ SELECT
     (SELECT count(*) FROM raw_netflix_titles) AS raw_rows,
     (SELECT count(*) FROM staging_netflix_titles) AS staged_rows,
     (SELECT count(DISTINCT source_line) FROM staging_netflix_quarantine) AS quarantined_records,
-    (SELECT count(*) FROM shared_keys WHERE NOT is_conflict AND copy_number > 1) AS exact_duplicates,
+    (
+        SELECT count(*) FROM shared_keys WHERE NOT is_conflict AND copy_number > 1
+    ) AS exact_duplicates,
     (SELECT count(*) FROM staging_lost_in_cast) AS lost_in_cast;
