@@ -84,7 +84,8 @@ def say(text: str, colour: str, stream: Any = None) -> None:
     text = "\n".join(printable(line) for line in text.split("\n"))
     if stream.isatty() and not os.environ.get("NO_COLOR"):
         text = f"\033[{colour}m{text}\033[0m"
-    stream.write(text.encode(stream.encoding or "utf-8", "replace").decode(stream.encoding) + "\n")
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
 
 
 def run_step(name: str, run: Callable[[Step], None], warehouse: bool = True) -> int:

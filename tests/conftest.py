@@ -1,22 +1,27 @@
 """What the tests share: a pipeline in a temporary folder, run as a user runs it."""
 
 import hashlib
+import io
 import os
+import runpy
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 import duckdb
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
 LANDING = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
+CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
 
 
 @dataclass
 class Pipeline:
-    """One data folder, one warehouse; steps run as subprocesses with exactly these settings."""
+    """One data folder, one warehouse; steps run with exactly these settings."""
 
     root: Path
     settings: dict[str, str] = field(default_factory=dict)
@@ -32,7 +37,26 @@ class Pipeline:
         }
 
     def step(self, name: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess:
-        """Run python/<name>.py; the result has returncode, stdout and stderr as text."""
+        """Run python/<name>.py as a script, inside this process: ten times as fast.
+
+        The result has returncode, stdout and stderr (text), as that of `process`.
+        """
+        path = PROJECT / "python" / f"{name}.py"
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with (
+            mock.patch.dict(os.environ, {**self.environment, **settings}, clear=True),
+            mock.patch.object(sys, "argv", [str(path), *arguments]),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            try:
+                runpy.run_path(str(path), run_name="__main__")
+            except SystemExit as end:
+                code = end.code or 0
+        return subprocess.CompletedProcess(name, code, out.getvalue(), err.getvalue())
+
+    def process(self, name: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess:
+        """Run python/<name>.py as its own process, as make does."""
         return subprocess.run(
             [sys.executable, str(PROJECT / "python" / f"{name}.py"), *arguments],
             env={**self.environment, **settings},
@@ -49,6 +73,10 @@ class Pipeline:
             if result.returncode:
                 break
         return result
+
+    def all_steps(self, **settings: str) -> subprocess.CompletedProcess:
+        """02 to 07, up to the first that fails."""
+        return self.steps(*CHAIN, **settings)
 
     def land(self, content: bytes, name: str = "catalogue.csv", **settings: str):
         """Write a file and run 02 to 05 on it."""

@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import LANDING, PROJECT
-
-CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
+from conftest import CHAIN, PROJECT
 
 
 def test_the_sample_runs_through_and_its_books_are_the_planted_truth(pipeline):
