@@ -105,6 +105,7 @@ def diff(con: DuckDBPyConnection, batch: Batch, settings: Settings, contract: Co
     con.execute("SET VARIABLE tracked_columns = ?", [contract.tracked])
     con.execute("SET VARIABLE rehash = ?", [set(then) != set(tracked)])
     con.execute("SET VARIABLE new_columns = ?", [[n for n in tracked if n not in then]])
+    con.execute("SET VARIABLE by_title = ?", [settings.cdc_key == "title"])
     show_rejects(con, batch, settings)
     run_sql(con, f"cdc_key_{settings.cdc_key}.sql")
     run_sql(con, "cdc_diff.sql")
@@ -187,16 +188,8 @@ def guard(con: DuckDBPyConnection, found: Diff, settings: Settings) -> str | Non
     """Why this change is implausible, or None. There is nothing to compare a first load with."""
     if not found.previous:
         return None
-    if settings.cdc_key == "show_id" and (rekeyed := fetch_sql(con, "guard_rekeyed.sql")):
-        moved = rekeyed[0]["moved_titles"]
-        if moved > REKEYED_ROWS and 100 * moved > REKEYED_PCT * found.previous:
-            examples = "".join(
-                f"\n  {row['title']!r}: {row['old_key']} is now {row['new_key']}" for row in rekeyed
-            )
-            return (
-                f"show_id was renumbered: {moved:,} of {found.previous:,} titles are there under "
-                f"another id. CDC_KEY=title merges such a source by title, type and year.{examples}"
-            )
+    if settings.cdc_key == "show_id" and (verdict := rekeyed(con, found)):
+        return verdict
     counts = found.counts
     for what, count, rows, pct in (
         (
@@ -220,6 +213,26 @@ def guard(con: DuckDBPyConnection, found: Diff, settings: Settings) -> str | Non
                 f"are {rows:,} and {pct:g} %."
             )
     return None
+
+
+def rekeyed(con: DuckDBPyConnection, found: Diff) -> str | None:
+    """Whether many titles are there under another key than before: then no key means anything."""
+
+    def many(titles: int) -> bool:
+        return titles > REKEYED_ROWS and 100 * titles > REKEYED_PCT * found.previous
+
+    if not many(found.counts["update"] + found.counts["delete"]):
+        return None
+    rows = fetch_sql(con, "guard_rekeyed.sql")
+    if not rows or not many(moved := rows[0]["moved_titles"]):
+        return None
+    examples = "".join(
+        f"\n  {row['title']!r}: {row['old_key']} is now {row['new_key']}" for row in rows
+    )
+    return (
+        f"show_id was renumbered: {moved:,} of {found.previous:,} titles are there under another "
+        f"id. CDC_KEY=title merges such a source by title, type and year.{examples}"
+    )
 
 
 def catch_up(

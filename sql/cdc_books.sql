@@ -19,7 +19,7 @@ WITH touched AS (
 live AS (
     SELECT
         count(*) AS row_count,
-        sum(CAST(hash(title_id, row_hash) AS HUGEINT)) AS checksum
+        bit_xor(hash(title_id, row_hash)) AS checksum
     FROM analytics_netflix_history
     WHERE is_current
 ),
@@ -27,14 +27,14 @@ live AS (
 staged AS (
     SELECT
         count(*) AS row_count,
-        sum(CAST(hash(title_id, row_hash) AS HUGEINT)) AS checksum
+        bit_xor(hash(title_id, row_hash)) AS checksum
     FROM merge_input
 ),
 
 carried AS (
     SELECT
         count(*) AS row_count,
-        sum(CAST(hash(history.title_id, history.row_hash) AS HUGEINT)) AS checksum
+        bit_xor(hash(history.title_id, history.row_hash)) AS checksum
     FROM analytics_netflix_history AS history
     INNER JOIN merge_changes ON history.title_id = merge_changes.title_id
     WHERE history.is_current AND merge_changes.operation = 'carry'
@@ -44,9 +44,9 @@ SELECT
     live.row_count AS current_rows,
     carried.row_count AS carried_rows,
     live.row_count - staged.row_count - carried.row_count AS current_is_staging_plus_carried,
-    CAST(
-        coalesce(live.checksum, 0) <> coalesce(staged.checksum, 0) + coalesce(carried.checksum, 0)
-        AS INTEGER
+    xor(
+        coalesce(live.checksum, 0),
+        xor(coalesce(staged.checksum, 0), coalesce(carried.checksum, 0))
     ) AS current_content_is_staging_plus_carried,
     (
         SELECT count(*)

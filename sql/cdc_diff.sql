@@ -1,8 +1,8 @@
 -- Finds what one staged snapshot changes in the history, without changing anything.
 -- Grain: merge_changes one row per title that is new, changed, gone, carried or refilled.
 -- Inputs -> outputs: merge_input (staging with title_id), staging_netflix_quarantine,
---   rejected_texts, analytics_netflix_history; session variables rehash and new_columns
---   -> temp table merge_changes.
+--   rejected_texts, analytics_netflix_history; session variables
+--   by_title, rehash, new_columns, tracked_columns -> temp table merge_changes.
 -- Running it twice is safe: it replaces temporary tables only.
 
 CREATE OR REPLACE TEMP MACRO differs(new_value, old_value, column_name) AS
@@ -10,9 +10,7 @@ CREATE OR REPLACE TEMP MACRO differs(new_value, old_value, column_name) AS
     AND list_contains(getvariable('tracked_columns'), column_name)
     AND NOT list_contains(getvariable('new_columns'), column_name);
 
--- Where the set of tracked columns changed, every hash differs; then the columns themselves say
--- whether a title changed, and new columns are filled into the open version ("fill").
-CREATE OR REPLACE TEMP TABLE merge_changes AS
+CREATE OR REPLACE TEMP TABLE merge_differences AS
 WITH live AS (
     SELECT
         title_id,
@@ -20,28 +18,27 @@ WITH live AS (
         row_hash
     FROM analytics_netflix_history
     WHERE is_current
-),
+)
 
-different AS (
-    SELECT
-        coalesce(new.title_id, live.title_id) AS title_id,
-        live.business_key AS old_business_key,
-        new.business_key AS new_business_key,
-        CASE
-            WHEN live.title_id IS NULL THEN 'insert'
-            WHEN new.title_id IS NULL THEN 'delete'
-            ELSE 'update'
-        END AS operation,
-        new.row_hash IS DISTINCT FROM live.row_hash AS is_content_changed
-    FROM merge_input AS new
-    FULL JOIN live ON new.title_id = live.title_id
-    WHERE new.row_hash IS DISTINCT FROM live.row_hash
-        OR new.business_key IS DISTINCT FROM live.business_key
-),
+SELECT
+    coalesce(new.title_id, live.title_id) AS title_id,
+    CASE
+        WHEN live.title_id IS NULL THEN 'insert'
+        WHEN new.title_id IS NULL THEN 'delete'
+        ELSE 'update'
+    END AS operation,
+    new.row_hash IS DISTINCT FROM live.row_hash AS is_content_changed
+FROM merge_input AS new
+FULL JOIN live ON new.title_id = live.title_id
+WHERE new.row_hash IS DISTINCT FROM live.row_hash
+    OR (getvariable('by_title') AND new.business_key IS DISTINCT FROM live.business_key);
 
-same_but_for_new_columns AS (
+-- Where the set of tracked columns changed, every hash differs; then the columns themselves say
+-- whether a title changed, and new columns are filled into the open version ("fill").
+CREATE OR REPLACE TEMP TABLE merge_changes AS
+WITH same_but_for_new_columns AS (
     SELECT different.title_id
-    FROM different
+    FROM merge_differences AS different
     INNER JOIN merge_input AS new ON different.title_id = new.title_id
     INNER JOIN analytics_netflix_history AS old
         ON different.title_id = old.title_id AND old.is_current
@@ -68,9 +65,9 @@ same_but_for_new_columns AS (
 gone AS (
     SELECT
         different.title_id,
-        different.old_business_key AS business_key,
+        old.business_key,
         old.title
-    FROM different
+    FROM merge_differences AS different
     INNER JOIN analytics_netflix_history AS old
         ON different.title_id = old.title_id AND old.is_current
     WHERE different.operation = 'delete'
@@ -100,14 +97,12 @@ unreadable AS (
 ended_before AS (
     SELECT DISTINCT history.title_id
     FROM analytics_netflix_history AS history
-    INNER JOIN different ON history.title_id = different.title_id
+    INNER JOIN merge_differences AS different ON history.title_id = different.title_id
     WHERE different.operation = 'insert' AND NOT history.is_current
 )
 
 SELECT
     different.title_id,
-    different.old_business_key,
-    different.new_business_key,
     CASE
         WHEN unreadable.title_id IS NOT NULL THEN 'carry'
         WHEN same_but_for_new_columns.title_id IS NOT NULL THEN 'fill'
@@ -115,7 +110,7 @@ SELECT
         ELSE different.operation
     END AS operation,
     different.is_content_changed
-FROM different
+FROM merge_differences AS different
 LEFT JOIN unreadable ON different.title_id = unreadable.title_id
 LEFT JOIN same_but_for_new_columns ON different.title_id = same_but_for_new_columns.title_id
 LEFT JOIN ended_before ON different.title_id = ended_before.title_id;
