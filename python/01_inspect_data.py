@@ -27,7 +27,7 @@ from contract import Contract, bind, load_contract
 from delivery import Delivery, fetch, opened
 from errors import CRASH, DONE, Refused, StepError
 from files import sha256
-from parts import branch, raw_columns
+from parts import raw_columns, records
 from scan import Scan, normalised, scan, scan_carefully
 from steps import printable, say
 from warehouse import connect, run_sql
@@ -80,7 +80,7 @@ def run(settings: Settings) -> Look:
         look = look_at(delivery, found, contract, folder, settings) if found.plain else None
         if look is None:  # the two parsers disagree: take it apart record by record, as step 02
             for part in found.parts:
-                part.path.unlink()
+                part.unlink()
             digest = found.sha256
             with opened(delivery, settings.max_file_size) as stream:
                 found = scan_carefully(stream, folder, contract.known_names)
@@ -101,11 +101,10 @@ def look_at(
     keys = [f"c{columns.index(bound[name])}" for name in contract.key if bound[name]]
     complete = " AND ".join(f"trim({key}) <> ''" for key in keys) or "false"
     key = keys[0] if len(keys) == 1 else f"concat_ws(' + ', {', '.join(keys) or 'NULL'})"
-    branches = " UNION ALL ".join(branch(part, found, len(columns)) for part in found.parts)
     con = connect(":memory:", settings, [folder])
     try:
         con.execute("SET preserve_insertion_order = false")  # source_line carries the order
-        con.execute(f"CREATE TEMP VIEW records AS {branches}")
+        con.execute(f"CREATE TEMP VIEW records AS {records(found, len(columns))}")
         con.execute(
             f"CREATE TEMP VIEW record_keys AS SELECT CASE WHEN {complete} THEN {key} END AS key, "
             f"source_line FROM records WHERE {bool(keys)}"
@@ -130,7 +129,7 @@ def look_at(
             beyond_ascii=con.execute("FROM inspect_beyond_ascii").fetchone()[0],
             misfits=first_misfits(found.rejects),
         )
-    except duckdb.InvalidInputException:
+    except (duckdb.InvalidInputException, duckdb.ConversionException):
         return None
     finally:
         con.close()
@@ -225,8 +224,7 @@ def file_warnings(look: Look) -> Iterator[str]:
     if not found.ends_with_newline:
         yield "no line end at the end of the file: it may have been cut"
     if len(line_ends(found)) > 1:
-        inside = " (those inside quotes counted)" if found.parts[0].numbered else ""
-        yield f"mixed line ends: {facts(look)['line ends']}{inside}"
+        yield f"mixed line ends: {facts(look)['line ends']}"
     if found.blank_lines:
         yield f"{many(found.blank_lines, 'blank line')} between the records"
 

@@ -24,7 +24,7 @@ from delivery import Delivery, fetch, opened
 from errors import Refused
 from files import replacing, sha256, sync
 from manifest import Batch, append, read
-from parts import SPARE_RECORD_BYTES, branch, raw_columns
+from parts import SPARE_RECORD_BYTES, raw_columns, records
 from scan import Scan, scan, scan_carefully
 from steps import Step, run_step, utc_now
 from warehouse import connect, identifier, literal
@@ -150,16 +150,15 @@ def parse(
     """
     con = connect(":memory:", settings, [settings.raw_dir])
     con.execute("SET preserve_insertion_order = false")  # source_line carries the order
-    branches = " UNION ALL ".join(branch(part, found, len(columns)) for part in found.parts)
     named = ", ".join(f"c{at} AS {identifier(name)}" for at, name in enumerate(columns))
     try:
         written = con.execute(
             f"COPY (SELECT {named}, ?::TIMESTAMP AS ingestion_ts, ? AS source_file, "
-            f"source_line, ? AS batch_id FROM ({branches})) "
+            f"source_line, ? AS batch_id FROM ({records(found, len(columns))})) "
             f"TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)",
             lineage,
         ).fetchone()[0]
-    except duckdb.InvalidInputException:
+    except (duckdb.InvalidInputException, duckdb.ConversionException):
         return None
     finally:
         con.close()

@@ -1,7 +1,7 @@
 """One pass over the delivered bytes: digest, encoding repair, line ends, and an own record count.
 
-The pass writes the text as clean UTF-8 into part files that a CSV parser reads in parallel, each
-one starting at a record and knowing its line. `scan` trusts the file's structure and counts its
+The pass writes the text as clean UTF-8 into part files that a CSV parser reads in parallel; each
+record has its line number before its first field. `scan` trusts the file's structure and counts its
 records by the parity of quote characters, at memory speed: a second opinion that a parser's own
 count must equal. `scan_carefully` is for files where it does not: it takes the file apart record
 by record, keeps what fits the header and sets the rest aside with line, reason and text.
@@ -30,16 +30,6 @@ UTF8_BOM, UTF16_BOMS = codecs.BOM_UTF8, (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_B
 
 
 @dataclass
-class Part:
-    """A file of whole records in clean UTF-8; `numbered` ones carry their line as first field."""
-
-    path: Path
-    first_line: int
-    line_feeds_inside: int = 0
-    numbered: bool = False
-
-
-@dataclass
 class Scan:
     """What one pass found. Lines count from 1, as an editor and `grep -n` count them."""
 
@@ -61,8 +51,9 @@ class Scan:
     quote_open_at_end: bool = False
     ends_with_newline: bool = True
     longest_record: int = 0
-    parts: list[Part] = field(default_factory=list)
+    parts: list[Path] = field(default_factory=list)
     rejects: Path | None = None
+    careful: bool = False  # read record by record; its parts have commas whatever the file has
 
     @property
     def plain(self) -> bool:
@@ -105,39 +96,36 @@ def scan(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
     Raises Refused where the bytes are not a delimited text with such a header.
     """
     found, digest = Scan(), Digest(stream)
-    part = out = None
-    odd, last, written = False, b"", 0
+    out, odd, last, written = None, False, b"\n", 0
     try:
         for block in text_blocks(digest, found):
+            last = block[-1:]
             if not found.header:
                 header_bytes = read_header(block, found, names)
                 found.lines += block.count(b"\n", 0, header_bytes)
                 block = block[header_bytes:]
-            if not odd and (out is None or written > PART_BYTES):
-                if out:
-                    out.close()
-                part = Part(folder / f"part{len(found.parts):04}.csv", found.lines + 1)
-                found.parts.append(part)
-                out = open(part.path, "wb")  # noqa: SIM115 - closed below
-                out.write(head(found, block))
-                written = 0
-            written += out.write(block)
             # What is left of the block without its text is quotes and line ends; without whole
             # quoted fields, too, it is the records' ends.
             marks = block.translate(None, NOT_STRUCTURE)
             line_feeds = marks.count(b"\n")
             found.lines_cr += marks.count(b"\r") - marks.count(b"\r\n")
             found.nul_bytes += block.count(b"\0") if b"\0" in block else 0
-            marks = b'"' + marks if odd else marks
+            marks = (b'"' + marks if odd else marks).replace(b'""', b"")
+            inside = lines_inside(marks, odd)
+            if not odd and (out is None or written > PART_BYTES):
+                if out:
+                    out.close()
+                found.parts.append(folder / f"part{len(found.parts):04}.csv")
+                out = open(found.parts[-1], "wb")  # noqa: SIM115 - closed below
+                written = out.write(head(found, block))
+            written += out.write(numbered(block, inside, found))
             odd = marks.count(b'"') % 2 == 1
-            marks = re.sub(rb'"[^"]*("|$)', b"", marks.replace(b'""', b""))
+            marks = re.sub(rb'"[^"]*("|$)', b"", marks)
             ended = marks.count(b"\n")
             found.lines_crlf += marks.count(b"\r\n")
             found.lines_lf += ended - marks.count(b"\r\n")
             found.records += ended
-            part.line_feeds_inside += line_feeds - ended
             found.lines += line_feeds
-            last = block[-1:] or last
     finally:
         if out:
             out.close()
@@ -145,15 +133,42 @@ def scan(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
     if not found.header:
         raise Refused("the file is empty")
     found.quote_open_at_end = odd
-    found.ends_with_newline = last in (b"\n", b"\r", b"")
+    found.ends_with_newline = last in (b"\n", b"\r")
     found.records += not found.ends_with_newline
     return found
+
+
+def numbered(block: bytes, inside: list[int], found: Scan) -> bytes:
+    """The block with its line number as first field of each record.
+
+    `inside` are the lines of the block (from 0) that begin within quotes: they start no record.
+    """
+    lines = block.split(b"\n")
+    prefix = b"\n%d" + found.delimiter.encode()
+    first = found.lines + 1
+    pieces = [b""] * (2 * len(lines))
+    pieces[0::2] = [prefix % number for number in range(first, first + len(lines))]
+    pieces[1::2] = lines
+    for line in inside:
+        pieces[2 * line] = b"\n"
+    if not lines[-1]:
+        pieces[-2] = b"\n"  # the end of the last line: no record begins behind it
+    return b"".join(pieces).removeprefix(b"\n")
+
+
+def lines_inside(marks: bytes, odd: bool) -> list[int]:
+    """Which lines (from 0) begin within quotes, from a block's quotes and line ends alone."""
+    inside = [0] if odd else []
+    for quoted in re.finditer(rb'"[^"]*("|$)', marks):
+        before = marks.count(b"\n", 0, quoted.start())
+        inside += range(before + 1, before + 1 + quoted[0].count(b"\n"))
+    return inside
 
 
 def head(found: Scan, block: bytes) -> bytes:
     """A first line for a part, to be skipped: the parser learns the kind of line end from it."""
     line_end = b"\r\n" if b"\r\n" in block[: block.find(b"\n") + 1] else b"\n"
-    return found.delimiter.join(["head"] * len(found.header)).encode() + line_end
+    return found.delimiter.join(["head"] * (1 + len(found.header))).encode() + line_end
 
 
 def scan_carefully(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
@@ -161,13 +176,13 @@ def scan_carefully(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
 
     The rejects file is a CSV with source_line, reason, raw_text. Slower by far; for damaged files.
     """
-    found, digest = Scan(), Digest(stream)
+    found, digest = Scan(careful=True), Digest(stream)
     csv.field_size_limit(2 * MAX_LINE_BYTES)
     rejects = folder / "rejects.csv"
-    part = Part(folder / "careful.csv", 1, numbered=True)
+    part = folder / "careful.csv"
     lines = text_lines(text_blocks(digest, found), found, names)
     with (
-        open(part.path, "w", encoding="utf-8", newline="") as kept_file,
+        open(part, "w", encoding="utf-8", newline="") as kept_file,
         open(rejects, "w", encoding="utf-8", newline="") as rejects_file,
     ):
         kept, aside = csv.writer(kept_file), csv.writer(rejects_file)
@@ -175,6 +190,9 @@ def scan_carefully(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
         aside.writerow(["source_line", "reason", "raw_text"])
         for number, fields, reason, raw in split_records(lines, found):
             found.records += 1
+            found.lines_crlf += raw.endswith("\r\n")
+            found.lines_lf += raw.endswith("\n") and not raw.endswith("\r\n")
+            found.lines_cr += raw.endswith("\r")
             found.longest_record = max(found.longest_record, len(raw.encode()))
             if reason:
                 found.rejected += 1
@@ -213,7 +231,8 @@ def text_blocks(stream: Digest, found: Scan) -> Iterator[bytes]:
                     found.repaired_line_numbers.append(number)
                 done = end
         if pieces:
-            found.encoding = "utf-8 with windows-1252"
+            if "windows-1252" not in found.encoding:
+                found.encoding += f"{' and' if 'with' in found.encoding else ' with'} windows-1252"
             block = b"".join([*pieces, block[done:]])
         yield block
 
@@ -312,15 +331,13 @@ def text_lines(blocks: Iterable[bytes], found: Scan, names: set[str]) -> Iterato
     for block in blocks:
         if not found.header:
             header_bytes = read_header(block, found, names)
-            found.lines += block.count(b"\n", 0, header_bytes)
+            line_end = "\n" if b"\n" in block else "\r"  # what counts as a line
+            found.lines += block.count(line_end.encode(), 0, header_bytes)
             block = block[header_bytes:]
         for line in io.StringIO(block.decode(), newline=""):
             found.ends_with_newline = line[-1] in "\r\n"
-            found.lines_crlf += line.endswith("\r\n")
-            found.lines_lf += line.endswith("\n") and not line.endswith("\r\n")
-            found.lines_cr += line.endswith("\r")
             yield found.lines + 1, line
-            found.lines += line.endswith("\n")
+            found.lines += line.endswith(line_end)
 
 
 def split_records(
