@@ -56,7 +56,12 @@ def run(step: Step) -> None:
     if not missing:
         bind_columns(con, batch, contract)
         changes += retyped(con, contract)
+    known = step.con.execute(
+        "SELECT kind, column_name FROM ops_schema_changes WHERE batch_id = ?", [batch.batch_id]
+    ).fetchall()
     for change in changes:
+        if (change.kind, change.column) in known:
+            continue  # this very file was reported before
         step.keep(
             "INSERT INTO ops_schema_changes VALUES (?, ?, ?, ?, ?)",
             [batch.batch_id, change.kind, change.column, change.detail, step.started_at],

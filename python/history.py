@@ -15,7 +15,7 @@ from errors import Refused, StepError
 from layers import accepts, bind_columns, check_books, load_raw, stage, staged_already
 from manifest import Batch, verified_file
 from steps import Step
-from warehouse import fetch_sql, literal, run_sql
+from warehouse import fetch_sql, literal, run_sql, set_variables
 
 REKEYED_ROWS, REKEYED_PCT = 20, 5  # both exceeded: no publisher corrects that many titles at once
 OPERATIONS = ("insert", "reappear", "update", "delete", "fill", "carry")
@@ -100,12 +100,17 @@ def diff(con: DuckDBPyConnection, batch: Batch, settings: Settings, contract: Co
         "SELECT tracked_columns, current_rows FROM ops_merges ORDER BY snapshot_at DESC LIMIT 1"
     ).fetchone()
     then = before[0].split(" ") if before else tracked
-    con.execute("SET VARIABLE batch_id = ?", [batch.batch_id])
-    con.execute("SET VARIABLE snapshot_at = ?", [batch.snapshot_at])
-    con.execute("SET VARIABLE tracked_columns = ?", [contract.tracked])
-    con.execute("SET VARIABLE rehash = ?", [set(then) != set(tracked)])
-    con.execute("SET VARIABLE new_columns = ?", [[n for n in tracked if n not in then]])
-    con.execute("SET VARIABLE by_title = ?", [settings.cdc_key == "title"])
+    set_variables(
+        con,
+        {
+            "batch_id": batch.batch_id,
+            "snapshot_at": batch.snapshot_at,
+            "tracked_columns": contract.tracked,
+            "rehash": set(then) != set(tracked),
+            "new_columns": [name for name in tracked if name not in then],
+            "by_title": settings.cdc_key == "title",
+        },
+    )
     show_rejects(con, batch, settings)
     run_sql(con, f"cdc_key_{settings.cdc_key}.sql")
     run_sql(con, "cdc_diff.sql")

@@ -69,9 +69,15 @@ def run_sql(
 
     A file opens no transaction itself: it is a part of the caller's, which run_step opens.
     """
-    for key, value in (variables or {}).items():
-        con.execute(f"SET VARIABLE {identifier(key)} = ?", [value])
+    set_variables(con, variables or {})
     con.execute((SQL / name).read_text(encoding="utf-8"))
+
+
+def set_variables(con: duckdb.DuckDBPyConnection, variables: Mapping[str, Any]) -> None:
+    """Set session variables; a list is one of texts, also where it is empty."""
+    for name, value in variables.items():
+        bound = "CAST(? AS VARCHAR[])" if isinstance(value, list) else "?"
+        con.execute(f"SET VARIABLE {identifier(name)} = {bound}", [value])
 
 
 @contextmanager
