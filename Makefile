@@ -92,11 +92,11 @@ why: setup ## 11: every version of a title and where it came from: KEY=s123
 
 .PHONY: test
 test: setup-test ## The quick tests (under 3 minutes)
-	@$(RUN) -m pytest -m "not slow"
+	@$(RUN) -m pytest -n auto -m "not slow"
 
 .PHONY: test-full
 test-full: setup-test ## All tests
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -n auto
 
 .PHONY: lint
 lint: setup-test ## Check style and formatting
