@@ -16,11 +16,10 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import duckdb
-
 from config import Settings
 from contract import load_contract
 from delivery import Delivery, fetch, opened
+from engine import duckdb
 from errors import Refused
 from files import replacing, sha256, sync
 from manifest import Batch, append, read

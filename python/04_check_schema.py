@@ -8,9 +8,8 @@ Fails when: a required column is missing, or a change has the policy "stop" (exi
 import sys
 from dataclasses import dataclass
 
-from duckdb import DuckDBPyConnection
-
 from contract import Contract, bind, load_contract
+from engine import DuckDBPyConnection
 from errors import Refused
 from layers import accepts, bind_columns, newest_batch, use_macros
 from manifest import Batch, read, verified

@@ -13,9 +13,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from config import SQL
+from engine import duckdb
 from errors import QualityError
 from steps import Step, open_log, printable, run_step, say, utc_now
 

@@ -13,9 +13,8 @@ import argparse
 import sys
 from pathlib import Path
 
-import duckdb
-
 from contract import load_contract
+from engine import duckdb
 from errors import QualityError, Refused
 from files import sync
 from history import catch_up, pending, prepare

@@ -9,9 +9,8 @@ KEY is a show_id, a title_id or a title.
 
 import sys
 
-import duckdb
-
 from config import load_settings
+from engine import duckdb
 from errors import CRASH, DONE, SettingsError, StepError
 from manifest import Batch, read
 from steps import say

@@ -6,11 +6,10 @@ comes late, or a change of CDC_KEY, replays all of them in their order, in one t
 
 from dataclasses import dataclass
 
-from duckdb import DuckDBPyConnection
-
 import decisions
 from config import Settings
 from contract import Contract, bind
+from engine import DuckDBPyConnection
 from errors import Refused, StepError
 from layers import accepts, bind_columns, check_books, load_raw, stage, staged_already
 from manifest import Batch, verified_file

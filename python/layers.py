@@ -6,11 +6,10 @@ Each function works in the caller's transaction, on the batch it is given, and o
 import hashlib
 from dataclasses import dataclass
 
-from duckdb import DuckDBPyConnection
-
 import decisions
 from config import SQL, Settings
 from contract import Contract, bind
+from engine import DuckDBPyConnection
 from errors import Refused, StepError
 from manifest import Batch, read, verified
 from warehouse import fetch_sql, identifier, literal, run_sql

@@ -11,10 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from duckdb import DuckDBPyConnection
-
 from config import PROJECT, Settings, load_settings
 from contract import load_contract
+from engine import DuckDBPyConnection
 from errors import DONE, STOPPED, StepError
 from history import catch_up, diff, forget, guard, merge, merged, pending, prepare
 from layers import bind_columns, load_raw, stage

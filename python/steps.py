@@ -21,7 +21,7 @@ from config import Settings, load_settings
 from errors import CRASH, DONE, LockedError, StepError
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    from engine import DuckDBPyConnection
 
 LOG_BYTES, LOG_FILES = 5_000_000, 5
 

@@ -5,9 +5,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from config import SQL, Settings
+from engine import duckdb
 from errors import LockedError
 
 # The storage format that every DuckDB 1.x, and so the BI tools of today, can open.
