@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import re
+import stat
 import time
 import zipfile
 from collections.abc import Iterator
@@ -72,6 +73,8 @@ def local(path: Path) -> Delivery:
         raise Refused(f"{path} is a folder, expected a file; nothing was changed")
     try:
         found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, and is read only once
+            raise Refused(f"{path} is not a regular file; nothing was changed")
         if 0 <= time.time() - found.st_mtime < YOUNG_S:
             time.sleep(SETTLE_S)
             still_the_same(path, found)

@@ -55,6 +55,10 @@ def connect(
             f"{path} is open in another program ({holder}); nothing was changed. "
             "Close it there, or read the published copy instead, and run the step again."
         ) from None
+    if not read_only:
+        # FSST for every text instead of trying all codecs on each column: writes a fifth faster
+        # (half the time on small tables), 5 % larger, read as fast.
+        con.execute("SET force_compression = 'fsst'")
     folders = ", ".join(literal(folder) for folder in reads)
     con.execute(f"SET allowed_directories = [{folders}]")
     con.execute("SET enable_external_access = false")
