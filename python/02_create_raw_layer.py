@@ -101,6 +101,7 @@ def land(step: Step, delivery: Delivery, batches: list[Batch], folder: Path) -> 
                 found = scan_carefully(stream, folder, names)
             if not compressed and found.sha256 != digest:
                 raise Refused(f"{delivery.name} changed while it was read; run the step again")
+            check_last(step, found, batches, accepted, digest)
             check_rejects(found, accepted, digest, settings, folder)
             kept = parse(found, columns, temporary, lineage, settings)
         if found.records != (kept or 0) + found.rejected:
@@ -120,7 +121,7 @@ def land(step: Step, delivery: Delivery, batches: list[Batch], folder: Path) -> 
         sample=sample,
         source_sha256=digest,
         source_bytes=delivery.path.stat().st_size,
-        ends_with_newline=found.ends_with_newline,
+        ends_with_newline=found.ends_with_newline and not found.last_misfit,
         etag=delivery.etag,
         last_modified=delivery.last_modified,
         parquet=parquet.name,
@@ -205,7 +206,7 @@ def check_digest(delivery: Delivery, digest: str) -> None:
 
 def check_end(step: Step, found: Scan, batches: list[Batch], accepted: bool, digest: str) -> None:
     """A file cut in the middle shows at its end mostly; one cut behind the header is empty."""
-    if not found.records and found.plain:
+    if not found.records and found.plain:  # else the careful reading tells
         raise Refused("the file has a header and no record; nothing was changed")
     if found.ends_with_newline:
         return
@@ -215,6 +216,20 @@ def check_end(step: Step, found: Scan, batches: list[Batch], accepted: bool, dig
             f"nothing was changed. If it is right: make run-all ACCEPT={digest[:12]}"
         )
     step.warn("the last line of the file has no line end; it may have been cut")
+
+
+def check_last(step: Step, found: Scan, batches: list[Batch], accepted: bool, digest: str) -> None:
+    """A file cut inside a record ends with one that does not fit, with or without a line end."""
+    if not found.records:
+        raise Refused("the file has a header and no record; nothing was changed")
+    if not found.last_misfit or found.rejected == found.records:
+        return
+    if batches and batches[-1].ends_with_newline and not accepted:
+        raise Refused(
+            f"the file looks cut: its last record does not fit the header ({found.last_misfit}); "
+            f"nothing was changed. If it is right: make run-all ACCEPT={digest[:12]}"
+        )
+    step.warn("the last record of the file does not fit the header; it may have been cut")
 
 
 def check_rejects(
@@ -316,7 +331,7 @@ def show_latest(settings: Settings) -> None:
 def public(source: str) -> str:
     """The source as it may be recorded: without user, password and query."""
     if "://" not in source:
-        return Path(source).name
+        return os.fsencode(Path(source).name).decode(errors="replace")  # a name may be no text
     from remote import without_secrets
 
     return without_secrets(source)

@@ -87,7 +87,8 @@ def local(path: Path) -> Delivery:
         raise Refused(f"{path} cannot be read ({error.strerror}); nothing was changed") from None
     promise = path.with_name(path.name + ".sha256")
     text = promise.read_text(errors="replace") if promise.is_file() else None
-    return Delivery(path, path.name, sha256=promised(text, promise.name))
+    name = os.fsencode(path.name).decode(errors="replace")  # a file name need not be text
+    return Delivery(path, name, sha256=promised(text, promise.name))
 
 
 def promised(text: str | None, name: str) -> str | None:

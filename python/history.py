@@ -105,6 +105,7 @@ def diff(con: DuckDBPyConnection, batch: Batch, settings: Settings, contract: Co
             "batch_id": batch.batch_id,
             "snapshot_at": batch.snapshot_at,
             "tracked_columns": contract.tracked,
+            "key_columns": contract.key,
             "rehash": set(then) != set(tracked),
             "new_columns": [name for name in tracked if name not in then],
             "by_title": settings.cdc_key == "title",
@@ -143,8 +144,7 @@ def merge(
     """
     found = diff(con, batch, settings, contract)
     verdict = guard(con, found, settings) if judge else None
-    accepted = bool(verdict) and accepts(settings, batch, verdict)
-    if verdict and not accepted:
+    if verdict and not accepts(settings, batch, verdict):
         raise Refused(
             f"{verdict}\n  Nothing was changed. See it with `make plan`; if it is right: "
             f"make run-all ACCEPT={batch.source_sha256[:12]}"
@@ -182,7 +182,7 @@ def merge(
             c["fill"],
             c["carry"],
             current,
-            accepted,
+            decisions.read(settings.decisions).get(batch.batch_id) == "accepted",
         ],
     )
     return found

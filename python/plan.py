@@ -16,7 +16,7 @@ from contract import load_contract
 from engine import DuckDBPyConnection
 from errors import DONE, STOPPED, StepError
 from history import catch_up, diff, forget, guard, merge, merged, pending, prepare
-from layers import bind_columns, load_raw, stage
+from layers import accepts, bind_columns, load_raw, stage
 from manifest import Batch, read
 from steps import Step, lock, open_log, say
 from warehouse import connect, fetch_sql, transaction
@@ -100,6 +100,9 @@ def compare(settings: Settings) -> int:
         con.execute("SET VARIABLE batch_id = ?", [batch.batch_id])
         show(con, Path(settings.source).name, batch)
     con.close()
+    if verdict and accepts(settings, batch, verdict):
+        say(f"plan      ACCEPT lets it pass: {verdict}\nplan      nothing was written", "33")
+        return DONE
     if verdict:
         say(f"plan      the guard would stop it: {verdict}", "31")
         say(f"          If it is right: make run-all ACCEPT={batch.source_sha256[:12]}", "31")

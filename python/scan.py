@@ -24,6 +24,7 @@ from files import BLOCK_BYTES
 PART_BYTES = 64 << 20  # large enough to parse at full speed, small enough to share among threads
 MAX_LINE_BYTES = 64 << 20  # no catalogue has such a line; a file that has is not text
 MAX_REPORTED_LINES = 100
+MAX_COLUMNS = 1_000  # DuckDB takes 1 MB a column to write Parquet; no catalogue has so many
 DELIMITERS = ",;\t|"
 NOT_STRUCTURE = bytes(set(range(256)) - set(b'"\r\n'))
 UTF8_BOM, UTF16_BOMS = codecs.BOM_UTF8, (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -31,7 +32,7 @@ UTF8_BOM, UTF16_BOMS = codecs.BOM_UTF8, (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_B
 
 @dataclass
 class Scan:
-    """What one pass found. Lines count from 1, as an editor and `grep -n` count them."""
+    """What one pass found. Lines count from 1 and end in LF, CRLF or, in odd files, CR."""
 
     header: list[str] = field(default_factory=list)
     delimiter: str = ","
@@ -51,6 +52,7 @@ class Scan:
     quote_open_at_end: bool = False
     ends_with_newline: bool = True
     longest_record: int = 0
+    last_misfit: str = ""  # why the last record does not fit, where it does not
     parts: list[Path] = field(default_factory=list)
     rejects: Path | None = None
     careful: bool = False  # read record by record; its parts have commas whatever the file has
@@ -96,14 +98,12 @@ def scan(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
     Raises Refused where the bytes are not a delimited text with such a header.
     """
     found, digest = Scan(), Digest(stream)
-    out, odd, last, written = None, False, b"\n", 0
+    out, odd, last, any_lf, written = None, False, b"\n", False, 0
     try:
         for block in text_blocks(digest, found):
-            last = block[-1:]
+            last, any_lf = block[-1:], any_lf or b"\n" in block
             if not found.header:
-                header_bytes = read_header(block, found, names)
-                found.lines += block.count(b"\n", 0, header_bytes)
-                block = block[header_bytes:]
+                block = block[read_header(block, found, names) :]
             # What is left of the block without its text is quotes and line ends; without whole
             # quoted fields, too, it is the records' ends.
             marks = block.translate(None, NOT_STRUCTURE)
@@ -133,8 +133,8 @@ def scan(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
     if not found.header:
         raise Refused("the file is empty")
     found.quote_open_at_end = odd
-    found.ends_with_newline = last in (b"\n", b"\r")
-    found.records += not found.ends_with_newline
+    found.ends_with_newline = last == b"\n" or (last == b"\r" and not any_lf)  # not half a CRLF
+    found.records += bool(block) and not found.ends_with_newline
     return found
 
 
@@ -194,6 +194,7 @@ def scan_carefully(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
             found.lines_lf += raw.endswith("\n") and not raw.endswith("\r\n")
             found.lines_cr += raw.endswith("\r")
             found.longest_record = max(found.longest_record, len(raw.encode()))
+            found.last_misfit = reason
             if reason:
                 found.rejected += 1
                 aside.writerow([number, reason, raw.rstrip("\r\n")])
@@ -295,7 +296,7 @@ def normalised(name: str) -> str:
 
 
 def read_header(block: bytes, found: Scan, names: set[str]) -> int:
-    """Set found.header and found.delimiter from the first block; return the header's length.
+    """Set found.header, .delimiter and .lines from the first block; return the header's length.
 
     The delimiter is the one under which most columns have a known name.
     """
@@ -322,7 +323,15 @@ def read_header(block: bytes, found: Scan, names: set[str]) -> int:
             f"no recognisable header: the file starts with {start!r}, expected column names like "
             f"{', '.join(sorted(names)[:5])}"
         )
+    if any("\0" in name for name in header):
+        raise Refused("the header has a NUL byte; nothing was changed")
+    if len(header) > MAX_COLUMNS:
+        raise Refused(
+            f"the header names {len(header):,} columns, allowed are {MAX_COLUMNS:,}; nothing was "
+            "changed"
+        )
     found.header, found.delimiter = [name.strip() for name in header], delimiter
+    found.lines = taken
     return len("".join(lines[:taken]).encode())
 
 
@@ -330,14 +339,11 @@ def text_lines(blocks: Iterable[bytes], found: Scan, names: set[str]) -> Iterato
     """(line number, line with its end) behind the header."""
     for block in blocks:
         if not found.header:
-            header_bytes = read_header(block, found, names)
-            line_end = "\n" if b"\n" in block else "\r"  # what counts as a line
-            found.lines += block.count(line_end.encode(), 0, header_bytes)
-            block = block[header_bytes:]
+            block = block[read_header(block, found, names) :]
         for line in io.StringIO(block.decode(), newline=""):
             found.ends_with_newline = line[-1] in "\r\n"
             yield found.lines + 1, line
-            found.lines += line.endswith(line_end)
+            found.lines += 1
 
 
 def split_records(
@@ -391,9 +397,12 @@ def parse(lines: list[str], found: Scan) -> tuple[list[str] | None, str]:
         return None, f"broken quotes: {error}"
     if len(records) != 1:
         return None, OPEN_QUOTE
-    if len(records[0]) != len(found.header):
-        return None, f"{len(records[0])} fields, the header has {len(found.header)}"
-    return records[0], ""
+    fields, width = records[0], len(found.header)
+    if len(fields) == width + 1 and not fields[-1]:  # as DuckDB reads a delimiter at the line's end
+        fields.pop()
+    if len(fields) != width:
+        return None, f"{len(fields)} fields, the header has {width}"
+    return fields, ""
 
 
 def strictly_quoted(raw: str, delimiter: str) -> bool:

@@ -2,7 +2,7 @@
 -- Grain: merge_changes one row per title that is new, changed, gone, carried or refilled.
 -- Inputs -> outputs: merge_input (staging with title_id), staging_netflix_quarantine,
 --   rejected_texts, analytics_netflix_history; session variables
---   by_title, rehash, new_columns, tracked_columns -> temp table merge_changes.
+--   by_title, rehash, new_columns, tracked_columns, key_columns -> temp table merge_changes.
 -- Running it twice is safe: it replaces temporary tables only.
 
 CREATE OR REPLACE TEMP MACRO differs(new_value, old_value, column_name) AS
@@ -83,6 +83,7 @@ unreadable AS (
     FROM gone
     INNER JOIN staging_netflix_quarantine AS quarantine ON gone.title = quarantine.title
     WHERE quarantine.rule LIKE 'missing_%'
+        AND list_contains(getvariable('key_columns'), quarantine.column_name)
     UNION
     SELECT gone.title_id
     FROM gone

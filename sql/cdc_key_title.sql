@@ -96,17 +96,20 @@ GROUP BY staged.identity
 HAVING count(*) = 1;
 
 -- Pass 4: the title or the year was corrected under the same key; people or description vouch.
+-- Two live titles can have that key: one that was left as it was keeps its old one.
 INSERT INTO title_matches
 SELECT
     staged.business_key,
-    known.title_id
+    any_value(known.title_id) AS title_id
 FROM open_staged AS staged
 INNER JOIN open_known AS known ON staged.business_key = known.business_key
 WHERE known.is_current
     AND (
         (staged.people = known.people AND staged.people <> '|')
         OR (staged.description = known.description AND staged.description <> '')
-    );
+    )
+GROUP BY staged.business_key
+HAVING count(*) = 1;
 
 -- Pass 5: a title that ended before and is back.
 INSERT INTO title_matches
@@ -164,14 +167,3 @@ LEFT JOIN title_matches AS matches ON staged.business_key = matches.business_key
 WHERE NOT EXISTS (
     SELECT 1 FROM ambiguous_candidates WHERE ambiguous_candidates.business_key = staged.business_key
 );
-
-DELETE FROM ops_ambiguous_matches WHERE batch_id = getvariable('batch_id');
-
-INSERT INTO ops_ambiguous_matches
-SELECT
-    getvariable('batch_id') AS batch_id,
-    business_key,
-    min(title) AS title,
-    string_agg(title_id, ', ' ORDER BY title_id) AS candidates
-FROM ambiguous_candidates
-GROUP BY business_key;

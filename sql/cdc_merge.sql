@@ -1,7 +1,8 @@
 -- Writes one snapshot's changes into the history: closes ended versions, adds new ones.
 -- Grain: analytics_netflix_history one row per version of a title (SCD type 2).
--- Inputs -> outputs: merge_changes (of cdc_diff.sql), merge_input; session variables batch_id and
---   snapshot_at -> analytics_netflix_history. Only rows that change are touched.
+-- Inputs -> outputs: merge_changes (of cdc_diff.sql), merge_input, ambiguous_candidates; session
+--   variables batch_id and snapshot_at -> analytics_netflix_history (only rows that change are
+--   touched), ops_ambiguous_matches.
 -- Running it twice is safe: the caller merges a batch once, and in one transaction.
 
 UPDATE analytics_netflix_history
@@ -70,3 +71,12 @@ INNER JOIN merge_changes AS changes ON new.title_id = changes.title_id
 WHERE changes.operation = 'fill'
     AND analytics_netflix_history.is_current
     AND analytics_netflix_history.title_id = new.title_id;
+
+INSERT INTO ops_ambiguous_matches
+SELECT
+    getvariable('batch_id') AS batch_id,
+    business_key,
+    min(title) AS title,
+    string_agg(title_id, ', ' ORDER BY title_id) AS candidates
+FROM ambiguous_candidates
+GROUP BY business_key;

@@ -1,9 +1,12 @@
 """What the tests share: a pipeline in a temporary folder, run as a user runs it."""
 
+import csv
 import hashlib
 import io
+import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -17,6 +20,50 @@ import pytest
 PROJECT = Path(__file__).resolve().parent.parent
 LANDING = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
+COLUMNS = (
+    "show_id", "type", "title", "director", "cast", "country", "date_added", "release_year",
+    "rating", "duration", "listed_in", "description",
+)  # fmt: skip
+
+
+def title(number: int, **values: str) -> dict[str, str]:
+    """One sound record of the catalogue; `values` say what is special about it."""
+    return {
+        "show_id": f"s{number}",
+        "type": "Movie",
+        "title": f"Title {number}",
+        "director": "",
+        "cast": "Ann Lee, Bo Ek",
+        "country": "Norway",
+        "date_added": "September 25, 2021",
+        "release_year": "2020",
+        "rating": "PG",
+        "duration": "90 min",
+        "listed_in": "Dramas, Comedies",
+        "description": f"What happens in {number}.",
+        **values,
+    }
+
+
+def catalogue(
+    *records: dict[str, str],
+    header: str = "",
+    delimiter: str = ",",
+    line_end: str = "\r\n",
+    quoting: int = csv.QUOTE_MINIMAL,
+) -> str:
+    """A CSV text of the records; `header` replaces the first line, which names their fields."""
+    out = io.StringIO()
+    fields = list(records[0]) if records else list(COLUMNS)
+    writer = csv.DictWriter(
+        out, fields, delimiter=delimiter, lineterminator=line_end, quoting=quoting
+    )
+    if header:
+        out.write(header + line_end)
+    else:
+        writer.writeheader()
+    writer.writerows(records)
+    return out.getvalue()
 
 
 @dataclass
@@ -78,12 +125,39 @@ class Pipeline:
         """02 to 07, up to the first that fails."""
         return self.steps(*CHAIN, **settings)
 
-    def land(self, content: bytes, name: str = "catalogue.csv", **settings: str):
-        """Write a file and run 02 to 05 on it."""
+    def put(self, content: bytes | str, name: str = "catalogue.csv") -> str:
+        """Write a source file; its path."""
         path = self.root / name
-        path.write_bytes(content)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
         os.utime(path, (1_700_000_000, 1_700_000_000))  # long finished, not "still being written"
-        return self.steps(*LANDING, NETFLIX_CSV=str(path), **settings)
+        return str(path)
+
+    def raw(self, content: bytes | str, name: str = "catalogue.csv", **settings: str):
+        """Write a file and run 02 on it."""
+        return self.step("02_create_raw_layer", NETFLIX_CSV=self.put(content, name), **settings)
+
+    def land(self, content: bytes | str, name: str = "catalogue.csv", **settings: str):
+        """Write a file and run 02 to 05 on it."""
+        return self.steps(*LANDING, NETFLIX_CSV=self.put(content, name), **settings)
+
+    def batches(self) -> list[dict]:
+        """The manifest's lines, in the order in which they were written."""
+        path = self.root / "data" / "raw" / "manifest.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def snapshot(self, batch: dict, columns: str = "*", kind: str = "parquet") -> list[tuple]:
+        """Rows of a batch's snapshot, or of its rejects, in the order of the file."""
+        if not batch[kind]:
+            return []
+        path = self.root / "data" / "raw" / "snapshots" / batch[kind]
+        return duckdb.execute(
+            f"SELECT {columns} FROM read_parquet(?) ORDER BY source_line", [str(path)]
+        ).fetchall()
+
+    def copy_of(self, other: "Pipeline") -> "Pipeline":
+        """This pipeline, with the data and the warehouse of another."""
+        shutil.copytree(other.root, self.root, dirs_exist_ok=True)
+        return self
 
     def query(self, sql: str) -> list[tuple]:
         with duckdb.connect(str(self.root / "dw.db"), read_only=True) as con:
@@ -100,20 +174,30 @@ class Pipeline:
 
     def tables(self, leave_out: str = "ops_runs") -> dict[str, list[tuple]]:
         """The content of every table and view, sorted, but for those named in `leave_out`."""
-        names = [row[0] for row in self.query("SELECT table_name FROM duckdb_tables()")]
-        names += [
-            row[0] for row in self.query("SELECT view_name FROM duckdb_views() WHERE NOT internal")
-        ]
-        return {
-            name: sorted(self.query(f'SELECT * FROM "{name}"'), key=repr)
-            for name in sorted(names)
-            if name not in leave_out.split()
-        }
+        with duckdb.connect(str(self.root / "dw.db"), read_only=True) as con:
+            names = con.execute(
+                "SELECT table_name FROM duckdb_tables() "
+                "UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1"
+            ).fetchall()
+            return {
+                name: sorted(con.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr)
+                for (name,) in names
+                if name not in leave_out.split()
+            }
 
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Pipeline:
     return Pipeline(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """A pipeline that took in 40 titles, for tests to copy (`pipeline.copy_of(loaded_once)`)."""
+    loaded = Pipeline(tmp_path_factory.mktemp("loaded"))
+    assert loaded.land(catalogue(*map(title, range(1, 41)))).returncode == 0
+    assert loaded.step("06_merge_cdc").returncode == 0
+    return loaded
 
 
 @pytest.fixture(scope="session")

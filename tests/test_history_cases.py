@@ -96,8 +96,25 @@ CASES = {
         [AB, [line("s1", "A"), line("s2", "B", year="9999")], {"s1": "A"}],
         [A_OPEN, ("s2", "B", "insert", 1, 3, "delete")],
     ),
+    "quarantined on its first day": Case(
+        [[line("s1", "A"), line("s2", "B", kind="Opera")], AB],
+        [A_OPEN, ("s2", "B", "insert", 2, None, None)],
+    ),
+    "gone, then quarantined: what is gone is not carried": Case(
+        [AB, {"s1": "A"}, [line("s1", "A"), line("s2", "B", kind="Opera")]],
+        [A_OPEN, ("s2", "B", "insert", 1, 2, "delete")],
+    ),
+    "conflicting duplicates, then only one of them": Case(
+        [AB, [line("s1", "A"), line("s1", "X"), line("s2", "B")], {"s1": "X", "s2": "B"}],
+        [
+            ("s1", "A", "insert", 1, 3, "update"),
+            ("s1", "X", "update", 3, None, None),
+            B_OPEN,
+        ],
+        [(3, "s1", "title", "A", "X")],
+    ),
     "a record that does not fit the header is no deletion": Case(
-        [AB, [line("s1", "A"), "s2,Movie,B"]], [A_OPEN, B_OPEN]
+        [AB, ["s2,Movie,B", line("s1", "A")]], [A_OPEN, B_OPEN]
     ),
     "a record with an open quote is no deletion": Case(
         [AB, ['s2,Movie,"B,,2020', line("s1", "A")]], [A_OPEN, B_OPEN]
@@ -124,6 +141,29 @@ CASES = {
         [{"s1": "A"}, {"s9": "A"}],
         [("s1", "A", "insert", 1, 2, "delete"), ("s9", "A", "insert", 2, None, None)],
     ),
+    "one is deleted and another renamed to its title": Case(
+        [AB, {"s2": "A"}],
+        [
+            ("s1", "A", "insert", 1, 2, "delete"),
+            ("s2", "A", "update", 2, None, None),
+            ("s2", "B", "insert", 1, 2, "update"),
+        ],
+        [(2, "s2", "title", "B", "A")],
+    ),
+    "two swap their titles": Case(
+        [AB, {"s1": "B", "s2": "A"}],
+        [
+            ("s1", "A", "insert", 1, 2, "update"),
+            ("s1", "B", "update", 2, None, None),
+            ("s2", "A", "update", 2, None, None),
+            ("s2", "B", "insert", 1, 2, "update"),
+        ],
+        [(2, "s1", "title", "A", "B"), (2, "s2", "title", "B", "A")],
+    ),
+    "a key in other letters is another key": Case(
+        [{"s1": "A"}, {"S1": "A"}],
+        [("S1", "A", "insert", 2, None, None), ("s1", "A", "insert", 1, 2, "delete")],
+    ),
     "everything at once": Case(
         [AB, {"s1": "A2", "s3": "C"}],
         [
@@ -140,6 +180,20 @@ CASES = {
         [(2, "s2", "director", None, "D"), (2, "s2", "title", "B", "B2")],
         headers={1: "show_id,type,title,release_year"},
     ),
+    "a column is added while a title is set aside": Case(
+        [
+            ["s1,Movie,A,2020", "s2,Movie,B,2020"],
+            [line("s1", "A", "D"), line("s2", "B", "D", kind="Opera")],
+            [line("s1", "A", "D"), line("s2", "B", "D")],
+        ],
+        [
+            A_OPEN,
+            ("s2", "B", "insert", 1, 3, "update"),
+            ("s2", "B", "update", 3, None, None),
+        ],
+        [(3, "s2", "director", None, "D")],
+        headers={1: "show_id,type,title,release_year"},
+    ),
     "a column is taken out of the file": Case(
         [[line("s1", "A", "D")], ["s1,Movie,A,2020"]],
         [("s1", "A", "insert", 1, 2, "update"), ("s1", "A", "update", 2, None, None)],
@@ -153,6 +207,13 @@ CASES = {
         [[line("s1", "A", "X")], [line("s1", "A", "Y")]],
         [A_OPEN],
         contracts={2: ("[columns.director]", "[columns.director]\ntracked = false")},
+    ),
+    "an untracked column changes": Case(
+        [[line("s1", "A", "X")], [line("s1", "A", "Y")]],
+        [A_OPEN],
+        contracts={
+            day: ("[columns.director]", "[columns.director]\ntracked = false") for day in (1, 2)
+        },
     ),
     "a column becomes tracked": Case(
         [[line("s1", "A", "X")], [line("s1", "A", "X")], [line("s1", "A", "Y")]],
@@ -235,6 +296,31 @@ def test_history_of(pipeline, name):
         check_invariants(pipeline)
     assert versions(pipeline) == sorted(case.versions, key=lambda v: (v[0], v[1], v[3]))
     assert updates(pipeline) == case.changes
+
+
+def test_the_change_feed_tells_of_everything_that_happened(pipeline):
+    case = Case([AB, {"s1": "A2", "s3": "C"}, {"s1": "A2", "s2": "B2", "s3": "C"}], [])
+    for day in (1, 2, 3):
+        deliver(pipeline, case, day)
+    assert pipeline.query(
+        "SELECT day(changed_at), title_id, operation, column_name, old_value, new_value "
+        "FROM cdc_netflix_changes ORDER BY changed_at, title_id"
+    ) == [
+        (1, "s1", "insert", None, None, "A"),
+        (1, "s2", "insert", None, None, "B"),
+        (2, "s1", "update", "title", "A", "A2"),
+        (2, "s2", "delete", None, "B", None),
+        (2, "s3", "insert", None, None, "C"),
+        (3, "s2", "reappear", None, None, "B2"),
+    ]
+    assert (
+        pipeline.query(
+            "SELECT changes.title_id FROM cdc_netflix_changes AS changes "
+            "ANTI JOIN ops_merges AS merges "
+            "ON changes.batch_id = merges.batch_id AND changes.changed_at = merges.snapshot_at"
+        )
+        == []
+    ), "a change is of the batch that brought it"
 
 
 def test_the_same_bytes_again_change_nothing(pipeline):

@@ -1,0 +1,270 @@
+"""The contract: columns are bound by name, drift is reported, a breaking change stops the run."""
+
+import re
+
+import pytest
+from conftest import CHAIN, COLUMNS, LANDING, PROJECT, catalogue, title
+
+from contract import bind, load_contract
+from errors import SettingsError
+
+CONTRACT = (PROJECT / "sql" / "contract.toml").read_text()
+TEN = [title(number, director=f"Dir {number}", cast=f"Ann {number}") for number in range(1, 11)]
+CHANGES = "SELECT kind, column_name FROM ops_schema_changes ORDER BY ALL"
+
+
+def renamed(records, **names):
+    return [{names.get(name, name): value for name, value in row.items()} for row in records]
+
+
+def without(records, *names):
+    return [{name: row[name] for name in row if name not in names} for row in records]
+
+
+def aliased(pipeline, **aliases):
+    """A contract file with more aliases, in force for this pipeline."""
+    text = CONTRACT
+    for name, alias in aliases.items():
+        text = re.sub(rf"(?<=\[columns\.{name}\]\n)", f'aliases = ["{alias}"]\n', text)
+        if name in ("show_id", "cast", "country"):  # these have some already
+            text = re.sub(rf"(\[columns\.{name}\]\n)aliases.*\n([^\[]*aliases = \[)",
+                          rf'\1\2"{alias}", ', text)  # fmt: skip
+    return in_force(pipeline, text)
+
+
+def in_force(pipeline, text):
+    path = pipeline.root / "contract.toml"
+    path.write_text(text)
+    pipeline.settings["CONTRACT_PATH"] = str(path)
+    return path
+
+
+def staged(pipeline):
+    columns = ", ".join(f'"{name}"' for name in COLUMNS)
+    return pipeline.query(f"SELECT {columns}, row_hash FROM staging_netflix_titles ORDER BY ALL")
+
+
+def test_case_blanks_underscores_and_order_make_no_difference(pipeline):
+    assert pipeline.land(catalogue(*TEN)).returncode == 0
+    before = staged(pipeline)
+    mixed = [dict(reversed(row.items())) for row in TEN]
+    names = {name: f"  {name.replace('_', '  ').upper()} " for name in COLUMNS}
+    result = pipeline.land(catalogue(*renamed(mixed, **names)))
+    assert result.returncode == 0, result.stderr
+    assert staged(pipeline) == before
+    assert pipeline.query(CHANGES) == [("reordered", "(header)")]
+
+
+def test_a_catalogue_under_other_names_runs_through_by_the_contract_file_alone(pipeline):
+    names = {"show_id": "Netflix ID", "type": "Kind", "title": "Name", "director": "directed by",
+             "cast": "Stars", "country": "Made In", "date_added": "added", "release_year": "Year",
+             "rating": "Age", "duration": "Length", "listed_in": "Genre",
+             "description": "Plot"}  # fmt: skip
+    other = catalogue(*renamed(TEN, **names))
+    assert pipeline.land(other).returncode == 20
+    aliased(pipeline, **names)
+    result = pipeline.land(other)
+    assert result.returncode == 0, result.stderr
+    renamed_content = staged(pipeline)
+    assert pipeline.query("SELECT DISTINCT kind FROM ops_schema_changes") == [("renamed",)]
+    assert [row[:12] for row in renamed_content] == sorted(
+        (
+            *(row[name] for name in COLUMNS[:6]),
+            pipeline.query("SELECT DATE '2021-09-25'")[0][0],
+            2020,
+            *(row[name] for name in COLUMNS[8:]),
+        )
+        for row in TEN
+    )
+    assert pipeline.steps(*CHAIN[4:]).returncode == 0
+    assert pipeline.query("SELECT count(*) FROM analytics_netflix_current") == [(10,)]
+    # The publisher goes back to the old names: nothing changes in any title.
+    result = pipeline.land(catalogue(*TEN))
+    assert result.returncode == 0
+    assert staged(pipeline) == renamed_content
+
+
+def test_its_own_name_goes_before_an_alias(pipeline):
+    contract = load_contract(aliased(pipeline, title="name"))
+    assert bind(contract, ["NAME", "Title"])["title"] == "Title"
+    assert bind(contract, ["NAME"])["title"] == "NAME"
+    assert bind(contract, ["other"])["title"] is None
+
+
+def test_an_optional_missing_column_is_null_and_reported(pipeline):
+    result = pipeline.land(catalogue(*without(TEN, "director", "description")))
+    assert result.returncode == 0
+    assert "column director removed: not in the file, so NULL." in result.stderr + "".join(
+        pipeline.step("04_check_schema").stderr
+    )
+    assert pipeline.query("SELECT count(*), count(director) FROM staging_netflix_titles") == [
+        (10, 0)
+    ]
+    assert pipeline.query(CHANGES) == [("removed", "description"), ("removed", "director")]
+
+
+def test_a_required_missing_column_stops_before_any_table_changes(pipeline, loaded_once):
+    pipeline.copy_of(loaded_once)
+    before = pipeline.tables("ops_runs ops_schema_changes raw_netflix_titles")
+    result = pipeline.land(catalogue(*renamed(TEN, title="headline")))
+    assert result.returncode == 20
+    assert "required column title is not in the file; no table was changed." in result.stderr
+    assert "The file has: show_id, type, headline, director" in result.stderr
+    # The view of the raw snapshot shows the new file; all that is made of it is as it was.
+    after = pipeline.tables("ops_runs ops_schema_changes raw_netflix_titles")
+    assert after.pop("contract_netflix_titles", None) is not ...
+    before.pop("contract_netflix_titles", None)
+    assert after == before
+    assert pipeline.query(CHANGES) == [("added", "headline"), ("removed", "title")]
+    # The next sound file goes through.
+    assert pipeline.land(catalogue(*TEN)).returncode == 0
+
+
+def test_an_unknown_column_stays_in_raw_and_disturbs_nothing(pipeline):
+    assert pipeline.land(catalogue(*TEN)).returncode == 0
+    before = staged(pipeline)
+    more = [row | {"imdb score": "7.9", "": "", "_": ""} for row in TEN]
+    result = pipeline.land(catalogue(*more))
+    assert result.returncode == 0
+    assert staged(pipeline) == before
+    assert pipeline.query(CHANGES) == [("added", "imdb score")]
+    assert pipeline.query('SELECT DISTINCT "imdb score" FROM raw_netflix_titles') == [("7.9",)]
+    # It is reported once: the next file with it brings no news.
+    assert pipeline.land(catalogue(*more, title(11) | {"imdb score": "8"})).returncode == 0
+    assert pipeline.query(CHANGES) == [("added", "imdb score")]
+
+
+def test_unnamed_columns_are_noise_while_empty_and_drift_once_they_hold_something(pipeline):
+    noise = catalogue(*[row | {"x": ""} for row in TEN], header=",".join((*COLUMNS, "")))
+    result = pipeline.land(noise)
+    assert result.returncode == 0, result.stderr
+    assert pipeline.query(CHANGES) == []
+    filled = catalogue(*[row | {"x": "!"} for row in TEN], header=",".join((*COLUMNS, "")))
+    assert pipeline.land(filled).returncode == 0
+    assert pipeline.query(CHANGES) == [("added", "unnamed_13")]
+
+
+@pytest.mark.parametrize("missing", ["listed_in", "title"])
+def test_a_renamed_column_is_recognised_by_its_values(pipeline, missing):
+    assert pipeline.land(catalogue(*TEN)).returncode == 0
+    changed = [row | {"listed_in": "News"} if row["show_id"] == "s1" else row for row in TEN]
+    changed = [row | {"title": "News"} if row["show_id"] == "s1" else row for row in changed]
+    source = pipeline.put(
+        catalogue(
+            *renamed(changed, **{missing: "genre ''"}),
+            title(11) if 0 else renamed([title(11)], **{missing: "genre ''"})[0],
+        )
+    )
+    pipeline.steps(*LANDING[:2], NETFLIX_CSV=source)
+    result = pipeline.step("04_check_schema", NETFLIX_CSV=source)
+    assert result.returncode == (20 if missing == "title" else 0)
+    suggestion = (
+        f""""genre ''" looks like it, renamed (90.0 % equal by key); if so, write into """
+        f"""[columns.{missing}] of the contract: aliases = ["genre ''"]"""
+    )
+    assert suggestion in result.stderr
+    ((detail,),) = pipeline.query("SELECT detail FROM ops_schema_changes WHERE kind = 'removed'")
+    assert suggestion in detail
+    # The line that it gives, written where it says, mends it.
+    line = suggestion.split("contract: ")[1]
+    in_force(pipeline, CONTRACT.replace(f"[columns.{missing}]", f"[columns.{missing}]\n{line}"))
+    result = pipeline.steps(*LANDING, NETFLIX_CSV=source)
+    assert result.returncode == 0, result.stderr
+    assert pipeline.query(f"SELECT count({missing}) FROM staging_netflix_titles") == [(11,)]
+
+
+def test_a_renamed_key_is_recognised_by_its_values_too(pipeline):
+    assert pipeline.land(catalogue(*TEN)).returncode == 0
+    result = pipeline.land(catalogue(*renamed(TEN, show_id="number")))
+    assert result.returncode == 20
+    assert "'number' looks like it, renamed (100.0 % of its values found)" in result.stderr
+
+
+def test_a_column_that_only_left_is_like_no_other(pipeline):
+    assert pipeline.land(catalogue(*TEN)).returncode == 0
+    other = [row | {"score": "7"} for row in without(TEN, "listed_in")]
+    assert pipeline.land(catalogue(*other)).returncode == 0
+    assert pipeline.query("SELECT detail FROM ops_schema_changes WHERE kind = 'removed'") == [
+        ("not in the file, so NULL.",)
+    ]
+
+
+DRIFT = {
+    "added": [row | {"extra": "x"} for row in TEN],
+    "removed": without(TEN, "description"),
+    "renamed": renamed(TEN, cast="actors"),
+    "reordered": [dict(reversed(row.items())) for row in TEN],
+    "retyped": [row | {"duration": "1:30"} for row in TEN],
+}
+
+
+@pytest.mark.parametrize("kind", DRIFT)
+def test_each_kind_of_change_stops_or_warns_as_the_policy_says(pipeline, loaded_once, kind):
+    pipeline.copy_of(loaded_once)
+    text = catalogue(*DRIFT[kind])
+    in_force(pipeline, re.sub(rf'^{kind} = "\w+"', f'{kind} = "stop"', CONTRACT, flags=re.M))
+    hidden = "ops_runs ops_schema_changes raw_netflix_titles contract_netflix_titles"
+    before = pipeline.tables(hidden)
+    stopped = pipeline.land(text)
+    assert (stopped.returncode, pipeline.tables(hidden)) == (20, before)
+    assert f"was {kind} (" in stopped.stderr
+    assert "which the contract says to stop for; no table was changed" in stopped.stderr
+    (change,) = pipeline.query("SELECT kind, column_name FROM ops_schema_changes")
+    assert change[0] == kind
+    # Stopped again and again, it is one row; ACCEPT of that file lets it pass, and for good.
+    source = str(pipeline.root / "catalogue.csv")
+    assert pipeline.steps(*LANDING, NETFLIX_CSV=source).returncode == 20
+    assert pipeline.query("SELECT kind, column_name FROM ops_schema_changes") == [change]
+    accept = stopped.stderr.split("ACCEPT=")[1].split()[0]
+    limits = {"MAX_LOST_IN_CAST_ROWS": "99"}
+    done = pipeline.steps(*LANDING, NETFLIX_CSV=source, ACCEPT=accept, **limits)
+    assert done.returncode == 0, done.stderr
+    assert pipeline.steps(*LANDING, NETFLIX_CSV=source, **limits).returncode == 0
+
+    warned = re.sub(rf'^{kind} = "\w+"', f'{kind} = "warn"', CONTRACT, flags=re.M)
+    in_force(pipeline, warned)
+    result = pipeline.step("04_check_schema")
+    assert (result.returncode, f" {kind}: " in result.stderr) == (0, True)
+
+
+def test_some_values_of_another_type_are_no_retyped_column(pipeline):
+    some = [row | {"duration": "1:30"} if row["show_id"] < "s5" else row for row in TEN]
+    assert pipeline.land(catalogue(*some)).returncode == 0
+    assert pipeline.query(CHANGES) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ((r"\A", "[["), "cannot be read"),
+        ((r"\A", "\x00"), "cannot be read"),
+        ((r"(?s)\[policy\].*?(?=\[columns)", ""), "unknown or missing entry: 'policy'"),
+        (('retyped = "stop"', ""), "unknown or missing entry: 'retyped'"),
+        (('retyped = "stop"', 'retyped = "halt"'), "policy retyped must be warn or stop"),
+        (('type = "year"', 'type = "number"'), "type of release_year is 'number'; allowed is"),
+        (('type = "year"', 'kind = "year"'), "unknown or missing entry"),
+        (('type = "year"', 'type = ["year"]'), "type of release_year is"),
+        ((r"required = true\nkey", 'required = "yes"\nkey'), "required of show_id must be true"),
+        ((r"aliases = \[\"id\"\]", 'aliases = "id"'), "aliases of show_id must be a list"),
+        ((r"aliases = \[\"id\"\]", "aliases = [1]"), "aliases of show_id must be a list"),
+        ((r"aliases = \[\"id\"\]", 'aliases = [" "]'), "aliases of show_id must be a list"),
+        ((r"aliases = \[\"id\"\]", 'aliases = ["Title"]'), "'title' names two columns"),
+        ((r"\nkey = true", ""), "no column is the key"),
+        ((r"\[columns.director\]\ntype = .list.", ""), "has no column director"),
+        ((r"\Z", '\n[columns.score]\ntype = "text"\n'), "has a column score that"),
+    ],
+)
+def test_a_wrong_contract_file_exits_2_and_says_where(pipeline, loaded_once, wrong, message):
+    text, count = re.subn(*wrong, CONTRACT, count=1)
+    assert count == 1
+    in_force(pipeline.copy_of(loaded_once), text)
+    before = pipeline.digests(), pipeline.tables()
+    for name in ("02_create_raw_layer", "04_check_schema", "05_run_staging_sql"):
+        result = pipeline.step(name, NETFLIX_CSV=pipeline.put(catalogue(*TEN)))
+        assert (result.returncode, message in result.stderr) == (2, True), result.stderr
+    assert (pipeline.digests(), pipeline.tables()) == before
+
+
+def test_a_contract_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(SettingsError, match="nowhere.toml cannot be read: .*No such file"):
+        load_contract(tmp_path / "nowhere.toml")
