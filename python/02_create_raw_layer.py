@@ -238,7 +238,7 @@ def check_rejects(
     """Stop where more records than allowed, by count and by share, do not fit the header."""
     share = 100 * found.rejected / max(found.records, 1)
     over = found.rejected > settings.max_rejected_rows and share > settings.max_rejected_pct
-    if (over or found.rejected == found.records) and not accepted:
+    if (over and not accepted) or found.rejected == found.records:
         import csv
 
         with open(found.rejects, encoding="utf-8", newline="") as file:

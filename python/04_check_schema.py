@@ -45,12 +45,12 @@ def run(step: Step) -> None:
 
     bound = bind(contract, batch.columns)
     unknown = non_empty(con, [name for name in batch.columns if name not in bound.values()])
-    changes = header_changes(contract, batch, previous, unknown)
+    if previous and unknown:
+        load_previous(con, verified(settings.snapshots, previous))
+    changes = header_changes(con, contract, batch, previous, unknown)
     required = [column.name for column in contract.columns if column.required]
     missing = [name for name in required if not bound[name]]
     if previous and unknown:
-        path = verified(settings.snapshots, previous)
-        load_previous(con, path)
         changes = [with_likeness(con, change, contract, bound, unknown) for change in changes]
     if not missing:
         bind_columns(con, batch, contract)
@@ -85,7 +85,11 @@ def run(step: Step) -> None:
 
 
 def header_changes(
-    contract: Contract, batch: Batch, previous: Batch | None, unknown: list[str]
+    con: DuckDBPyConnection,
+    contract: Contract,
+    batch: Batch,
+    previous: Batch | None,
+    unknown: list[str],
 ) -> list[Change]:
     """What the header says; on a first load what deviates from the contract."""
     now = bind(contract, batch.columns)
@@ -100,7 +104,9 @@ def header_changes(
             changes.append(Change("added", name, "in the file again."))
         elif now[name] and normalised(now[name]) != normalised(then[name]):
             changes.append(Change("renamed", name, f"comes as {now[name]!r}."))
-    known = {normalised(name) for name in previous.columns} if previous else set()
+    there, names = previous.columns if previous else [], {normalised(name) for name in unknown}
+    there = [name for name in there if normalised(name) in names]
+    known = {normalised(name) for name in non_empty(con, there, "previous_snapshot")}
     changes += [
         Change("added", name, "unknown to the contract; kept in raw, not used.")
         for name in unknown
@@ -114,12 +120,14 @@ def header_changes(
     return changes
 
 
-def non_empty(con: DuckDBPyConnection, columns: list[str]) -> list[str]:
-    """Those of the raw columns that hold any value."""
+def non_empty(
+    con: DuckDBPyConnection, columns: list[str], table: str = "raw_netflix_titles"
+) -> list[str]:
+    """Those of the columns that hold any value."""
     if not columns:
         return []
     counts = ", ".join(f"count({identifier(name)})" for name in columns)
-    found = con.execute(f"SELECT {counts} FROM raw_netflix_titles").fetchone()
+    found = con.execute(f"SELECT {counts} FROM {table}").fetchone()
     return [name for name, count in zip(columns, found, strict=True) if count]
 
 

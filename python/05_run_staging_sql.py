@@ -9,7 +9,10 @@ Fails when: more records or values than allowed are set aside or lost, or the bo
 import sys
 
 from contract import load_contract
+from engine import DuckDBPyConnection
+from errors import Refused
 from layers import check_books, newest_batch, stage, staged_already
+from manifest import Batch
 from steps import Step, run_step
 
 
@@ -18,6 +21,11 @@ def run(step: Step) -> None:
     batch = newest_batch(settings)
     contract = load_contract(settings.contract_path)
     known = staged_already(step.con, batch, contract)
+    if not known and not columns_checked(step.con, batch):
+        raise Refused(
+            f"the columns of snapshot {batch.batch_id} did not pass the contract yet; nothing was "
+            "changed. Run `make schema` (or `make run-all`) first."
+        )
     books = known or stage(step.con, batch, contract)
     step.batch_id, step.rows_in, step.rows_out = batch.batch_id, books.raw, books.staged
     check_books(step.con, batch, books, settings)
@@ -28,6 +36,15 @@ def run(step: Step) -> None:
     for name, value in (("quarantined", books.quarantined), ("lost in cast", books.lost_in_cast)):
         if value:
             step.warn(f"{value:,} {name}; see staging_netflix_quarantine, staging_lost_in_cast")
+
+
+def columns_checked(con: DuckDBPyConnection, batch: Batch) -> bool:
+    """Whether the last run of step 04 was on this snapshot and let it pass."""
+    last = con.execute(
+        "SELECT batch_id, status FROM ops_runs WHERE step = 'schema' "
+        "ORDER BY finished_at DESC LIMIT 1"
+    ).fetchone()
+    return last == (batch.batch_id, "done")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def run(step: Step) -> None:
     step.batch_id = batch.batch_id
     prepare(con)
     todo, anew = pending(con, batches, settings)
-    known = {name for name, _ in merged(con)}
+    known = {name for name, key in merged(con) if key == settings.cdc_key}
     if anew:
         forget(con)
     results = catch_up(step, con, batches, contract, todo, known)

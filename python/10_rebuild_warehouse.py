@@ -101,7 +101,10 @@ def take_over(step: Step, con: duckdb.DuckDBPyConnection, keep_records: bool) ->
         return set()
     try:
         con.execute(f"ATTACH {literal(live)} AS live (READ_ONLY)")
-        known = {row[0] for row in con.execute("SELECT batch_id FROM live.ops_merges").fetchall()}
+        found = con.execute(
+            "SELECT batch_id FROM live.ops_merges WHERE cdc_key = ?", [step.settings.cdc_key]
+        ).fetchall()
+        known = {batch_id for (batch_id,) in found}
         with transaction(con):
             for table in OPS_TABLES if keep_records else ():
                 con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM live.{table}")

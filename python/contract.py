@@ -10,6 +10,10 @@ from errors import SettingsError
 from scan import normalised
 
 TYPES = ("text", "list", "date", "year", "duration")
+CANONICAL = (  # what sql/staging.sql makes
+    "show_id", "type", "title", "director", "cast", "country", "date_added", "release_year",
+    "rating", "duration", "listed_in", "description",
+)  # fmt: skip
 KINDS = ("added", "removed", "renamed", "reordered", "retyped")
 
 
@@ -76,6 +80,31 @@ def load_contract(path: Path) -> Contract:
                 f"the contract {path}: type of {column.name} is {column.type!r}; "
                 f"allowed is {', '.join(TYPES)}"
             )
+        for entry in ("required", "key", "nullable", "tracked"):
+            if not isinstance(getattr(column, entry), bool):
+                raise SettingsError(
+                    f"the contract {path}: {entry} of {column.name} must be true or false"
+                )
+        for entry in ("allowed", "aliases"):
+            texts = getattr(column, entry)
+            if not isinstance(texts, tuple) or not all(
+                isinstance(text, str) and text.strip() for text in texts
+            ):
+                raise SettingsError(
+                    f"the contract {path}: {entry} of {column.name} must be a list of names in "
+                    'quotes, like ["one", "two"]'
+                )
+    given = {column.name for column in columns}
+    if absent := [name for name in CANONICAL if name not in given]:
+        raise SettingsError(
+            f"the contract {path} has no column {absent[0]}; one that the files lack may be "
+            "`required = false`, but not left out"
+        )
+    if foreign := sorted(given - set(CANONICAL)):
+        raise SettingsError(
+            f"the contract {path} has a column {foreign[0]} that sql/staging.sql does not make; "
+            "another name for a column goes into its aliases"
+        )
     wrong = [kind for kind, value in policy.items() if value not in ("warn", "stop")]
     if wrong:
         raise SettingsError(f"the contract {path}: policy {wrong[0]} must be warn or stop")

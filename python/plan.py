@@ -85,7 +85,7 @@ def compare(settings: Settings) -> int:
         if not todo:
             say(f"plan      nothing to do: {batches[-1].batch_id} is merged already", "0")
             return DONE
-        known = {name for name, _ in merged(con)}
+        known = {name for name, key in merged(con) if key == settings.cdc_key}
         if anew:
             forget(con)
             say(f"plan      the history would be built anew from {len(todo)} snapshots", "36")

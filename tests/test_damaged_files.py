@@ -7,6 +7,7 @@ guard then sees what is missing). A mutated one keeps every record that was not 
 import csv
 import importlib
 import io
+import itertools
 import json
 import os
 import random
@@ -143,7 +144,7 @@ def original(tmp_path_factory) -> bytes:
 def records_of(content: bytes) -> dict[str, bytes]:
     """Key -> the record's bytes, line end included."""
     ends = list(record_ends(content))
-    pieces = [content[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    pieces = [content[a:b] for a, b in itertools.pairwise(ends)]
     return {piece.split(b",", 1)[0].decode(): piece for piece in pieces}
 
 

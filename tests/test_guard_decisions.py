@@ -193,3 +193,19 @@ def test_the_plan_says_what_the_run_says_and_writes_nothing(loaded, name):
     assert everything() == before
     assert loaded.land(catalogue(*records), **settings).returncode == 0
     assert loaded.step(MERGE, **settings).returncode == code
+
+
+def test_switching_the_key_back_does_not_let_a_renumbered_file_in_unjudged(pipeline):
+    header = "show_id,type,title,release_year\n"
+    old = "".join(f"n{n},Movie,Title {n},2020\n" for n in range(60))
+    new = "".join(f"s{n},Movie,Title {n},2020\n" for n in range(60))
+    for day, rows in ((1, old), (2, new)):
+        landed = pipeline.land(
+            (header + rows).encode(), SNAPSHOT_AT=f"2020-01-0{day}", CDC_KEY="title"
+        )
+        assert landed.returncode == 0, landed.stderr
+        assert pipeline.step("06_merge_cdc", CDC_KEY="title").returncode == 0
+    before = pipeline.tables()
+    back = pipeline.step("06_merge_cdc", CDC_KEY="show_id")
+    assert (back.returncode, "was renumbered: 60 of 60" in back.stderr) == (20, True), back.stderr
+    assert pipeline.tables() == before

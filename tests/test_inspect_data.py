@@ -172,9 +172,7 @@ def test_a_damaged_file_shows_what_does_not_fit_and_profiles_the_rest(pipeline: 
 def test_odd_files_are_looked_at_nevertheless(pipeline: Pipeline) -> None:
     assert warned(report(pipeline, rows())) == ["there is a header and no record"]
     mixed = rows(PLAIN_ROW) + PLAIN_ROW.replace("s1", "s2").encode() + b"\n"
-    assert warned(report(pipeline, mixed)) == [
-        "mixed line ends: CRLF 1, LF 1"
-    ]
+    assert warned(report(pipeline, mixed)) == ["mixed line ends: CRLF 1, LF 1"]
     (pipeline.root / "catalogue.csv").unlink()
     packed = report(pipeline, gzip.compress(rows(PLAIN_ROW)), "catalogue.csv.gz")
     assert fact(packed, "sha-256") == inspect_data.sha256(pipeline.root / "catalogue.csv.gz")
