@@ -14,15 +14,20 @@ from manifest import Batch
 from steps import utc_now
 
 
-def read(path: Path) -> dict[str, str]:
-    """Batch id -> its last verdict: accepted, refused or passed."""
+def read(path: Path, cdc_key: str | None = None) -> dict[str, str]:
+    """Batch id -> its last verdict: accepted, refused or passed.
+
+    With `cdc_key` without the verdicts that hold for merging by the other key only: renumbered ids
+    are no reason to leave a snapshot out of a history by title.
+    """
     if not path.exists():
         return {}
     verdicts = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             entry = json.loads(line)
-            verdicts[entry["batch_id"]] = entry["verdict"]
+            if cdc_key is None or entry.get("cdc_key") in (None, cdc_key):
+                verdicts[entry["batch_id"]] = entry["verdict"]
         except (ValueError, KeyError, TypeError):
             raise Refused(
                 f"{path} line {number} is damaged; nothing was changed. Restore the file from a "
@@ -31,13 +36,14 @@ def read(path: Path) -> dict[str, str]:
     return verdicts
 
 
-def decide(path: Path, batch: Batch, verdict: str, reason: str) -> None:
-    """Record a verdict, where it is a new one."""
-    if read(path).get(batch.batch_id) == verdict:
+def decide(path: Path, batch: Batch, verdict: str, reason: str, cdc_key: str | None = None) -> None:
+    """Record a verdict, where it is a new one; with `cdc_key` it holds for that key only."""
+    if read(path, cdc_key).get(batch.batch_id) == verdict:
         return
     entry = {
         "batch_id": batch.batch_id,
         "verdict": verdict,
+        "cdc_key": cdc_key,
         "decided_at": utc_now().isoformat(timespec="seconds"),
         "reason": reason.splitlines()[0],
     }

@@ -57,7 +57,7 @@ def pending(
     A refused snapshot is left out, unless it is the newest: that one is judged again, since the
     contract or the settings may have been mended, and unless ACCEPT names it.
     """
-    verdicts = decisions.read(settings.decisions)
+    verdicts = decisions.read(settings.decisions, settings.cdc_key)
     eligible = [
         batch
         for batch in batches
@@ -81,8 +81,7 @@ def forget(con: DuckDBPyConnection) -> None:
 def replay(
     con: DuckDBPyConnection, batch: Batch, settings: Settings, contract: Contract, judge: bool
 ) -> Diff:
-    """Load, stage and merge one snapshot from its file; with `judge` within the limits only."""
-    load_raw(con, batch, settings)
+    """Stage and merge the snapshot that raw holds; with `judge` within the limits only."""
     bind_columns(con, batch, contract)
     books = stage(con, batch, contract)
     if judge:
@@ -250,25 +249,34 @@ def catch_up(
     """Merge all of `todo` in order. What is refused is left out, unless it is the newest.
 
     `known` are the batches that were merged before: they pass unjudged, they were judged then.
+    Raises Refused where the newest is refused, and where a snapshot cannot be read or a known one
+    no longer be merged: that is no verdict on it, and without it the history would be another.
     """
     settings = step.settings
+    path, key = settings.decisions, settings.cdc_key
     results = []
     for batch in todo:
         judge = batch.batch_id not in known
         newest = batch is batches[-1]
         as_staged = len(todo) == 1 and staged_already(con, batch, contract)
+        if not as_staged:
+            load_raw(con, batch, settings)
+        if batch.rejects:
+            verified_file(settings.snapshots / batch.rejects, batch.rejects_sha256)
         try:
             if as_staged:
                 found = merge(con, batch, settings, contract, judge)
             else:
                 found = replay(con, batch, settings, contract, judge)
         except Refused as error:
-            decisions.decide(settings.decisions, batch, "refused", str(error))
+            if not judge:
+                raise
+            decisions.decide(path, batch, "refused", str(error), key)
             if newest:
                 raise
             step.warn(f"snapshot {batch.batch_id} is left out of the history: {error}")
             continue
-        if decisions.read(settings.decisions).get(batch.batch_id) == "refused":
-            decisions.decide(settings.decisions, batch, "passed", "judged again, and sound now")
+        if "refused" in {decisions.read(path, by).get(batch.batch_id) for by in (None, key)}:
+            decisions.decide(path, batch, "passed", "judged again, and sound now", key)
         results.append((batch, found))
     return results

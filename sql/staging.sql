@@ -85,7 +85,10 @@ SELECT
     country,
     parse_date(date_text) AS date_added,
     parse_year(year_text) AS release_year,
-    CASE WHEN is_duration(rating_text) THEN NULL ELSE rating_text END AS rating,
+    CASE
+        WHEN duration_text IS NULL AND is_duration(rating_text) THEN NULL
+        ELSE rating_text
+    END AS rating,
     CASE
         WHEN duration_text IS NULL AND is_duration(rating_text) THEN rating_text
         ELSE duration_text
@@ -110,7 +113,9 @@ SELECT
         repair(raw_duration, duration_text, 'cleaned:duration'),
         repair(raw_listed_in, listed_in, 'cleaned:listed_in'),
         repair(raw_description, description, 'cleaned:description'),
-        CASE WHEN is_duration(rating_text) THEN 'duration_moved:rating' END,
+        CASE
+            WHEN duration_text IS NULL AND is_duration(rating_text) THEN 'duration_moved:rating'
+        END,
         lost_in_cast(date_text, parse_date(date_text), 'date_added'),
         lost_in_cast(year_text, parse_year(year_text), 'release_year'),
         lost_in_cast(
@@ -220,10 +225,16 @@ members AS (
             coalesce(titles.country, ''), coalesce(CAST(titles.date_added AS VARCHAR), ''),
             coalesce(CAST(titles.release_year AS VARCHAR), ''), coalesce(titles.rating, ''),
             coalesce(titles.duration, ''), coalesce(titles.listed_in, ''),
-            coalesce(titles.description, '')
+            coalesce(titles.description, ''),
+            -- values lost in a cast are NULL above; copies that differ in them are not equal
+            CASE
+                WHEN titles.repairs LIKE '%lost_in_cast:%'
+                    THEN concat_ws(chr(31), raw.date_added, raw.release_year)
+            END
         ) AS content
     FROM staging_netflix_titles AS titles
     INNER JOIN shared ON titles.business_key = shared.business_key
+    INNER JOIN contract_netflix_titles AS raw ON titles.source_line = raw.source_line
 )
 
 SELECT

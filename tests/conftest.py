@@ -140,6 +140,26 @@ class Pipeline:
         """Write a file and run 02 to 05 on it."""
         return self.steps(*LANDING, NETFLIX_CSV=self.put(content, name), **settings)
 
+    def refused(self, source: str, before: tuple | None = None, **settings: str):
+        """Run 02 on a source that it must refuse; nothing but ops_runs may differ afterwards.
+
+        `before` is (digests, tables) where they are known already.
+        """
+        before = before or (self.digests(), self.tables())
+        result = self.step("02_create_raw_layer", NETFLIX_CSV=source, **settings)
+        assert (result.returncode, result.stdout) == (20, ""), result.stderr
+        assert result.stderr.startswith("raw       stopped: ")
+        assert (self.digests(), self.tables()) == before
+        self.assert_harmless_on_a_terminal(result)
+        return result
+
+    def assert_harmless_on_a_terminal(self, result: subprocess.CompletedProcess) -> None:
+        """No control character but the line feed gets out, no traceback anywhere."""
+        log = (self.root / "logs" / "pipeline.log").read_text()
+        for text in (result.stdout, result.stderr, log):
+            assert "Traceback" not in text
+            assert all(c.isprintable() or c == "\n" for c in text)
+
     def batches(self) -> list[dict]:
         """The manifest's lines, in the order in which they were written."""
         path = self.root / "data" / "raw" / "manifest.jsonl"

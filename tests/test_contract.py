@@ -23,13 +23,10 @@ def without(records, *names):
 
 
 def aliased(pipeline, **aliases):
-    """A contract file with more aliases, in force for this pipeline."""
-    text = CONTRACT
+    """The contract with these aliases and no others, in force for this pipeline."""
+    text = re.sub(r"^aliases = .*\n", "", CONTRACT, flags=re.M)
     for name, alias in aliases.items():
-        text = re.sub(rf"(?<=\[columns\.{name}\]\n)", f'aliases = ["{alias}"]\n', text)
-        if name in ("show_id", "cast", "country"):  # these have some already
-            text = re.sub(rf"(\[columns\.{name}\]\n)aliases.*\n([^\[]*aliases = \[)",
-                          rf'\1\2"{alias}", ', text)  # fmt: skip
+        text = text.replace(f"[columns.{name}]", f'[columns.{name}]\naliases = ["{alias}"]')
     return in_force(pipeline, text)
 
 

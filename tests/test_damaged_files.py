@@ -181,7 +181,7 @@ def check_mutants(pipeline: Pipeline, original: bytes, count: int) -> None:
             texts = "\n".join(
                 row[0] for row in duckdb.execute(f"SELECT raw_text FROM '{path}'").fetchall()
             )
-        untouched = [key for key, record in records.items() if record in mutant]
+        untouched = [key for key, record in records.items() if b"\n" + record in mutant]
         lost = [key for key in untouched if columns and key not in found and f"{key}," not in texts]
         assert lost == [], where
     assert outcomes[0] > count / 2, outcomes

@@ -333,19 +333,8 @@ def test_it_is_refused_with_one_clear_sentence_and_nothing_changes(
         assert pipeline.raw(catalogue(*ROWS[:3]), **file.settings).returncode == 0
         loaded_state = None
     source = pipeline.put(file.content, file.name)
-    result = refused(pipeline, source, before=loaded_state, **file.settings)
+    result = pipeline.refused(source, before=loaded_state, **file.settings)
     assert file.refused in result.stderr
-
-
-def refused(pipeline: Pipeline, source: str, before: tuple | None = None, **settings: str):
-    """Run 02 on a source that it must refuse, and see that nothing but ops_runs changed."""
-    before = before or (pipeline.digests(), pipeline.tables())
-    result = pipeline.step("02_create_raw_layer", NETFLIX_CSV=source, **settings)
-    assert (result.returncode, result.stdout) == (20, ""), result.stderr
-    assert result.stderr.startswith("raw       stopped: ")
-    assert (pipeline.digests(), pipeline.tables()) == before
-    assert_harmless_on_a_terminal(pipeline, result)
-    return result
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
@@ -382,15 +371,7 @@ def test_it_is_accepted_and_every_value_and_line_is_right(pipeline, loaded_once,
         }
     for line, raw in pipeline.snapshot(batch, "source_line, raw_text", "rejects"):
         assert file.content.split("\n")[line - 1].rstrip("\r") == raw
-    assert_harmless_on_a_terminal(pipeline, result)
-
-
-def assert_harmless_on_a_terminal(pipeline: Pipeline, result) -> None:
-    """No control character but the line feed gets out, no traceback anywhere."""
-    log = (pipeline.root / "logs" / "pipeline.log").read_text()
-    for text in (result.stdout, result.stderr, log):
-        assert "Traceback" not in text
-        assert all(c.isprintable() or c == "\n" for c in text)
+    pipeline.assert_harmless_on_a_terminal(result)
 
 
 def test_the_zoo_is_as_large_as_promised():
@@ -409,21 +390,21 @@ def test_bad_places_are_refused(pipeline, loaded_once):
         ("/dev/null", "is not a regular file"),
         ("ftp://example.org/c.csv", "ftp:// is not supported"),
     ):
-        assert message in refused(pipeline, str(source)).stderr
+        assert message in pipeline.refused(str(source)).stderr
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_an_unreadable_file_is_refused(pipeline, loaded_once):
     path = pipeline.copy_of(loaded_once).put(GOOD)
     Path(path).chmod(0)
-    assert "cannot be read (Permission denied)" in refused(pipeline, path).stderr
+    assert "cannot be read (Permission denied)" in pipeline.refused(path).stderr
 
 
 def test_a_line_longer_than_any_catalogue_has_is_refused(pipeline, loaded_once, monkeypatch):
     monkeypatch.setattr(scan, "MAX_LINE_BYTES", 3 << 20)
     pipeline.copy_of(loaded_once)
     path = pipeline.put(catalogue(title(1, description="x" * (5 << 20))))
-    assert "has a line of over 3 MiB: it is no CSV" in refused(pipeline, path).stderr
+    assert "has a line of over 3 MiB: it is no CSV" in pipeline.refused(path).stderr
 
 
 def test_a_header_longer_than_one_block_is_read_whole(pipeline, monkeypatch):
@@ -435,8 +416,8 @@ def test_a_header_longer_than_one_block_is_read_whole(pipeline, monkeypatch):
 def test_a_cut_file_passes_by_accept_of_that_very_file(pipeline, loaded_once):
     cut = pipeline.copy_of(loaded_once).put(GOOD[:-2])
     digest = hashlib.sha256(GOOD[:-2].encode()).hexdigest()
-    assert f"make run-all ACCEPT={digest[:12]}" in refused(pipeline, cut).stderr
-    assert "looks cut" in refused(pipeline, cut, ACCEPT="0" * 12).stderr
+    assert f"make run-all ACCEPT={digest[:12]}" in pipeline.refused(cut).stderr
+    assert "looks cut" in pipeline.refused(cut, ACCEPT="0" * 12).stderr
     result = pipeline.step("02_create_raw_layer", NETFLIX_CSV=cut, ACCEPT=digest[:12])
     assert (result.returncode, "has no line end; it may" in result.stderr) == (0, True)
     assert pipeline.batches()[-1]["raw_rows"] == 5
@@ -446,7 +427,7 @@ def test_a_cut_file_passes_by_accept_of_that_very_file(pipeline, loaded_once):
 
 def test_a_last_record_that_never_fits_stops_once_only(pipeline, loaded_once):
     footer = pipeline.copy_of(loaded_once).put(GOOD + "5 titles\r\n")
-    message = refused(pipeline, footer).stderr
+    message = pipeline.refused(footer).stderr
     assert "its last record does not fit the header" in message
     accept = message.split("ACCEPT=")[1].split()[0]
     result = pipeline.step("02_create_raw_layer", NETFLIX_CSV=footer, ACCEPT=accept)
@@ -457,7 +438,7 @@ def test_a_last_record_that_never_fits_stops_once_only(pipeline, loaded_once):
 
 def test_too_many_misfits_pass_by_accept_and_are_all_kept(pipeline, loaded_once):
     pipeline.copy_of(loaded_once)
-    message = refused(pipeline, pipeline.put(MANY_MISFITS)).stderr
+    message = pipeline.refused(pipeline.put(MANY_MISFITS)).stderr
     assert "\n  line 9: 3 fields, the header has 12\n  line 10: " in message
     accept = message.split("ACCEPT=")[1].split()[0]
     assert pipeline.raw(MANY_MISFITS, ACCEPT=accept).returncode == 0
@@ -491,7 +472,7 @@ def test_a_file_still_being_written_is_refused(pipeline, loaded_once):
     writer = threading.Thread(target=append)
     writer.start()
     try:
-        assert "is still being written" in refused(pipeline, path).stderr
+        assert "is still being written" in pipeline.refused(path).stderr
     finally:
         stop.set()
         writer.join()
@@ -509,7 +490,7 @@ def test_a_file_that_grows_while_it_is_read_is_refused(pipeline, loaded_once, mo
         return block
 
     monkeypatch.setattr(Limited, "read", grow)
-    assert "is still being written" in refused(pipeline, path).stderr
+    assert "is still being written" in pipeline.refused(path).stderr
 
 
 def test_a_fresh_file_that_is_at_rest_is_taken(pipeline):
@@ -522,9 +503,9 @@ def test_a_digest_beside_the_file_is_checked(pipeline, loaded_once):
     path = pipeline.copy_of(loaded_once).put(GOOD)
     digest = hashlib.sha256(GOOD.encode()).hexdigest()
     pipeline.put(f"{digest[::-1]}  catalogue.csv\n", "catalogue.csv.sha256")
-    assert f"promises {digest[::-1][:12]}" in refused(pipeline, path).stderr
+    assert f"promises {digest[::-1][:12]}" in pipeline.refused(path).stderr
     pipeline.put("see the website\n", "catalogue.csv.sha256")
-    assert "catalogue.csv.sha256 holds no SHA-256" in refused(pipeline, path).stderr
+    assert "catalogue.csv.sha256 holds no SHA-256" in pipeline.refused(path).stderr
     pipeline.put(f"{digest.upper()} *catalogue.csv\n", "catalogue.csv.sha256")
     assert pipeline.step("02_create_raw_layer", NETFLIX_CSV=path).returncode == 0
 
@@ -628,7 +609,7 @@ def test_a_bad_first_file_leaves_nothing_behind(pipeline, content, message):
     assert message in result.stderr
     assert pipeline.digests() == {}
     assert [name for name, rows in pipeline.tables().items() if rows] == []
-    assert_harmless_on_a_terminal(pipeline, result)
+    pipeline.assert_harmless_on_a_terminal(result)
 
 
 def test_no_record_fits_is_refused_even_with_accept(pipeline, loaded_once):
@@ -662,7 +643,7 @@ def test_the_rejects_hold_line_reason_and_text_of_each_misfit(pipeline, loaded_o
         (line, row["title"])
         for line, row in zip((2, 9, 10, 13, 14), ROWS, strict=True)  # six lines further down
     ]
-    assert_harmless_on_a_terminal(pipeline, result)
+    pipeline.assert_harmless_on_a_terminal(result)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

@@ -12,6 +12,7 @@ import pytest
 from conftest import Pipeline, catalogue, title
 from histories import History
 
+import manifest
 from errors import Refused
 
 
@@ -296,6 +297,31 @@ def test_a_damaged_line_of_decisions_stops_and_names_the_line(pipeline, loaded_o
     assert pipeline.tables() == before
 
 
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+@pytest.mark.parametrize("at", [1, 3], ids=["merged", "waiting"])
+def test_a_snapshot_that_cannot_be_read_stops_the_replay_and_is_no_verdict(
+    tmp_path: Path, damage: str, at: int
+):
+    """Left out like a refused one, what it brought would vanish from the history."""
+    history = History(tmp_path)
+    for day in (1, 2, 5):
+        history.take(titles(10 + day), day)
+    lost = history.land(titles(13), 3) if at == 3 else manifest.read(history.settings.manifest)[0]
+    history.land(titles(14), 4)  # comes late, so all is replayed
+    before = history.content()
+    path = history.settings.snapshots / lost.parquet
+    whole = path.read_bytes()
+    path.unlink() if damage == "missing" else path.write_bytes(whole[:-1])
+    with pytest.raises(Refused, match=f"is {damage}.*; nothing was changed. Restore it"):
+        history.merge()
+    assert history.content() == before
+    assert not history.settings.decisions.exists()
+
+    path.write_bytes(whole)
+    assert "built anew" in history.merge().message
+    assert history.query("SELECT count(*) FROM analytics_netflix_current") == [(15,)]
+
+
 # --- a renumbered source, merged by title ---------------------------------------------------------
 
 
@@ -336,6 +362,30 @@ def test_by_title_a_renumbered_source_continues_its_history(pipeline):
         "SELECT count(DISTINCT title_id), count(*) FROM analytics_netflix_history"
     ) == [(60, 120)]
     assert pipeline.step("10_rebuild_warehouse", "--verify", CDC_KEY="title").returncode == 0
+
+
+def test_by_title_what_was_refused_by_id_takes_its_place_too(tmp_path: Path):
+    """Several nights of renumbered files may pass before somebody switches the key."""
+    history = History(tmp_path)
+    history.take(titles(30), 1)
+    for day in (2, 3):
+        with pytest.raises(Refused, match="renumbered"):
+            history.take([title(n) | {"show_id": f"s{n + day}"} for n in range(1, 31)], day)
+    assert "3 snapshots" in history.merge(CDC_KEY="title").message
+    assert history.query("SELECT updated FROM ops_merges ORDER BY snapshot_at") == [
+        (0,),
+        (30,),
+        (30,),
+    ]
+    assert "merged already" in history.merge(CDC_KEY="title").message
+
+    with pytest.raises(Refused, match="renumbered"):
+        history.merge(CDC_KEY="show_id")
+    history.take(titles(31), 4, CDC_KEY="show_id")  # by id, both are left out as before
+    assert history.query("SELECT day(snapshot_at), inserted, updated FROM ops_merges") == [
+        (1, 30, 0),
+        (4, 1, 0),
+    ]
 
 
 def test_by_title_spelling_counts_for_nothing_and_real_changes_are_updates(tmp_path: Path):

@@ -236,6 +236,27 @@ CASES = {
             day: ("[columns.release_year]", "[columns.release_year]\nkey = true") for day in (1, 2)
         },
     ),
+    "half a composite key in a rejected record is another's": Case(
+        [
+            [line("s1", "A"), line("s2", "B", year="2021")],
+            ["s9,Movie,C,2020", line("s2", "B", year="2021")],
+        ],
+        [
+            ("s1\x1f2020", "A", "insert", 1, 2, "delete"),
+            ("s2\x1f2021", "B", "insert", 1, None, None),
+        ],
+        contracts={
+            day: ("[columns.release_year]", "[columns.release_year]\nkey = true") for day in (1, 2)
+        },
+    ),
+    "an unknown value in a key is another's key": Case(
+        [AB, [line("s9", "A", kind="Opera"), line("s2", "B")]],
+        [
+            ("s1\x1fMovie", "A", "insert", 1, 2, "delete"),
+            ("s2\x1fMovie", "B", "insert", 1, None, None),
+        ],
+        contracts={day: ("[columns.type]", "[columns.type]\nkey = true") for day in (1, 2)},
+    ),
 }
 LIMITS = {"MAX_REJECTED_ROWS": "9", "MAX_DELETED_ROWS": "99", "MAX_UPDATED_ROWS": "99"}
 

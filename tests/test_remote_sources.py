@@ -1,14 +1,19 @@
 """Sources that are not a plain local file: compressed, over http, in an object store."""
 
+import base64
 import gzip
 import hashlib
 import io
+import os
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import duckdb
 import pytest
 
+import delivery
 import remote
 
 ROWS = b"show_id,type,title,release_year\n" + b"".join(
@@ -26,8 +31,6 @@ def zipped(**members: bytes) -> bytes:
 
 
 def local(pipeline, name: str, content: bytes, **settings: str):
-    import os
-
     path = pipeline.root / name
     path.write_bytes(content)
     os.utime(path, (0, 0))
@@ -36,8 +39,6 @@ def local(pipeline, name: str, content: bytes, **settings: str):
 
 def landed(pipeline) -> int:
     latest = pipeline.root / "data/raw/netflix_titles_raw.parquet"
-    import duckdb
-
     return duckdb.execute(f"SELECT count(*) FROM '{latest}'").fetchone()[0]
 
 
@@ -93,11 +94,12 @@ class Server:
     """Answers each request with the next of `answers`: (status, headers, body) or a function."""
 
     def __init__(self):
-        self.answers, self.requests = [], []
+        self.answers, self.requests, self.paths = [], [], []  # paths: with those of the digests
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
+                outer.paths.append(self.path)
                 if self.path.split("?")[0].endswith(".sha256") and not outer.beside:
                     self.send_error(404)
                     return
@@ -276,3 +278,342 @@ def test_s3_lands_is_unchanged_then_and_tells_a_missing_object(pipeline, s3, mon
     wrong = pipeline.process(RAW, NETFLIX_CSV=source, **KEYS)
     assert (wrong.returncode, "promises 000000000000" in wrong.stderr) == (20, True), wrong.stderr
     assert pipeline.digests() == before
+
+
+def refusal(pipeline, run) -> str:
+    """What `run` says on stderr; it must be refused, and nothing in data/ may differ."""
+    before = pipeline.digests()
+    result = run()
+    assert result.returncode == 20, result.stderr
+    assert "crashed" not in result.stderr and result.stdout == ""
+    assert pipeline.digests() == before
+    return result.stderr
+
+
+def written(pipeline) -> bytes:
+    """All that the pipeline wrote: data, log and warehouse, names included."""
+    files = [path for path in sorted(pipeline.root.rglob("*")) if path.is_file()]
+    return b"\n".join(
+        str(path.relative_to(pipeline.root)).encode() + path.read_bytes() for path in files
+    )
+
+
+# ------------------------------------------------------------------------------------- archives
+
+
+def test_a_zip_with_one_flipped_byte_is_refused_after_a_whole_one(pipeline):
+    """Stored, not deflated: the text reads well, only the CRC tells."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("a.csv", ROWS)
+    whole = buffer.getvalue()
+    assert local(pipeline, "a.zip", whole).returncode == 0
+    damaged = whole.replace(b"Title 150", b"Tit1e 150")
+    said = refusal(pipeline, lambda: local(pipeline, "a.zip", damaged))
+    assert "a.zip is damaged or was cut: Bad CRC-32 for file 'a.csv'" in said
+
+
+def test_a_zip_whose_names_leave_the_folder_writes_nothing_outside(pipeline):
+    """The member is read as a stream; absolute, backslash and ../ names are only names."""
+    outside = sorted(path.name for path in pipeline.root.parent.iterdir())
+    for number, name in enumerate(("../../evil.csv", "/tmp/evil_of_a_zip.csv", "..\\evil.csv")):
+        archive = zipped(**{name: ROWS + b"s%d,Movie,More,2020\n" % (900 + number)})
+        assert local(pipeline, "evil.zip", archive).returncode == 0, name
+    assert sorted(path.name for path in pipeline.root.parent.iterdir()) == outside
+    assert not [path for path in pipeline.root.rglob("*evil*") if path.suffix == ".csv"]
+    assert not Path("/tmp/evil_of_a_zip.csv").exists()
+
+
+def test_kaggles_zip_with_the_noise_of_a_mac_lands(pipeline):
+    """A Mac puts ._ twins beside the file, too: they are no second CSV."""
+    archive = zipped(
+        **{
+            "archive/": b"",
+            "archive/netflix_titles.csv": ROWS,
+            "__MACOSX/archive/._netflix_titles.csv": b"\0\5\26\7",
+            "archive/.DS_Store": b"\0",
+            "archive/._netflix_titles.csv": b"\0\5\26\7",
+        }
+    )
+    result = local(pipeline, "archive.zip", archive)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert landed(pipeline) == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("bomb.csv.gz", gzip.compress(ROWS + b"0" * 50_000_000)),
+        ("bomb.zip", zipped(**{"a.csv": ROWS + b"0" * 50_000_000})),
+        # Lines all the way: each block is a good one, only the sum is too much.
+        ("rows.csv.gz", gzip.compress(ROWS + ROWS.split(b"\n", 1)[1] * 10_000)),
+    ],
+)
+def test_a_bomb_stops_at_the_limit_before_it_fills_the_disk(pipeline, name, content, monkeypatch):
+    assert local(pipeline, "a.csv", ROWS).returncode == 0
+    taken = []
+    read = delivery.Limited.read
+
+    def counted(self, *count):
+        block = read(self, *count)
+        taken.append(len(block))
+        return block
+
+    monkeypatch.setattr(delivery.Limited, "read", counted)
+    said = refusal(pipeline, lambda: local(pipeline, name, content, MAX_FILE_SIZE="2MB"))
+    assert "the file is larger than MAX_FILE_SIZE (2,000,000 bytes)" in said
+    assert sum(taken) <= 2_000_000
+
+
+def test_a_file_of_exactly_the_limit_lands_and_one_byte_more_does_not(pipeline):
+    limit = str(len(ROWS))
+    said = refusal(
+        pipeline, lambda: local(pipeline, "a.csv", ROWS, MAX_FILE_SIZE=str(len(ROWS) - 1))
+    )
+    assert "larger than MAX_FILE_SIZE" in said
+    assert local(pipeline, "a.csv.gz", gzip.compress(ROWS), MAX_FILE_SIZE=limit).returncode == 0
+
+
+# ----------------------------------------------------------------------------------------- http
+
+
+def test_every_request_of_a_first_and_of_an_unchanged_run(pipeline, server):
+    """The file and its digest; then one conditional request and no more."""
+    server.answers = [(200, {"ETag": '"v1"'}, ROWS), (304, {}, b"")]
+    assert fetch(pipeline, server).returncode == 0
+    before, batch = pipeline.digests(), pipeline.batches()[-1]
+    assert server.paths == ["/catalogue.csv", "/catalogue.csv.sha256"]
+    assert (batch["etag"], batch["source"]) == ('"v1"', server.url)
+    assert "unchanged since" in fetch(pipeline, server).stdout
+    assert server.paths[2:] == ["/catalogue.csv"]
+    assert pipeline.digests() == before
+
+
+def test_same_bytes_sent_again_are_unchanged(pipeline, server):
+    """A server that knows no conditions, or a new ETag for the old file."""
+    server.answers = [(200, {"ETag": '"v1"'}, ROWS), (200, {"ETag": '"v2"'}, ROWS)]
+    assert fetch(pipeline, server).returncode == 0
+    before = pipeline.digests()
+    again = fetch(pipeline, server)
+    assert (again.returncode, "unchanged since" in again.stdout) == (0, True)
+    assert pipeline.digests() == before
+
+
+def test_304_to_a_question_nobody_asked_is_no_delivery(pipeline, server):
+    """A confused cache: there is no snapshot that the file could be unchanged since."""
+    server.answers = [(304, {}, b"")]
+    said = refusal(pipeline, lambda: fetch(pipeline, server, HTTP_RETRIES="0"))
+    assert "the server answers 304" in said
+
+
+def test_an_unchanged_file_can_be_filed_under_another_time(pipeline, server):
+    """As with a local file: SNAPSHOT_AT says that it stands for that time, too."""
+    answer = lambda handler: handler.answer(  # noqa: E731
+        *((304, {}, b"") if handler.headers["If-None-Match"] else (200, {"ETag": '"v1"'}, ROWS))
+    )
+    server.answers = [answer, answer, answer]
+    for day in ("2020-01-17", "2020-01-18", "2020-01-18"):
+        assert fetch(pipeline, server, SNAPSHOT_AT=day).returncode == 0
+    assert [batch["snapshot_at"][:10] for batch in pipeline.batches()] == [
+        "2020-01-17",
+        "2020-01-18",
+    ]
+
+
+def test_another_url_is_asked_without_the_etag_of_the_first(pipeline, server):
+    server.answers = [(200, {"ETag": '"v1"'}, ROWS), (200, {"ETag": '"v1"'}, ROWS[:-20])]
+    assert fetch(pipeline, server).returncode == 0
+    pipeline.step(RAW, NETFLIX_CSV=server.url.replace("catalogue", "other"))
+    assert [request.get("If-None-Match") for request in server.requests] == [None, None]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_a_client_error_is_said_at_once(pipeline, server, status):
+    assert local(pipeline, "a.csv", ROWS).returncode == 0
+    server.answers = [(status, {}, b"<html>no</html>")]
+    said = refusal(pipeline, lambda: fetch(pipeline, server))
+    assert f"{server.url} could not be fetched after 1 attempt(s): the server answers {status}" in (
+        said
+    )
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
+def test_what_may_pass_by_itself_is_tried_as_often_as_allowed(pipeline, server, status):
+    server.answers = [(status, {}, b"")] * 3
+    said = refusal(pipeline, lambda: fetch(pipeline, server, HTTP_RETRIES="2"))
+    assert f"after 3 attempt(s): the server answers {status}" in said
+    server.answers = [(status, {}, b""), (200, {}, ROWS)]
+    assert fetch(pipeline, server, HTTP_RETRIES="1").returncode == 0
+
+
+def test_a_server_that_hangs_is_given_up_and_one_that_comes_back_is_not(pipeline, server):
+    hang = lambda _: server.stop.wait(30)  # noqa: E731
+    server.answers = [hang, (200, {}, ROWS)]
+    assert fetch(pipeline, server, HTTP_TIMEOUT_S="1", HTTP_RETRIES="1").returncode == 0
+    server.answers = [hang]
+    said = refusal(pipeline, lambda: fetch(pipeline, server, HTTP_TIMEOUT_S="1", HTTP_RETRIES="0"))
+    assert "after 1 attempt(s): TimeoutError: timed out" in said
+
+
+def test_a_body_that_drips_is_given_up(pipeline, server):
+    """Every byte comes in time, the file never would."""
+
+    def drip(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        for byte in ROWS:
+            if server.stop.wait(0.1):
+                return
+            try:
+                handler.wfile.write(bytes([byte]))
+            except OSError:
+                return
+
+    server.answers = [drip]
+    settings = {"HTTP_TIMEOUT_S": "1", "HTTP_RETRIES": "0", "MAX_FILE_SIZE": "100KB"}
+    said = refusal(pipeline, lambda: fetch(pipeline, server, **settings))
+    assert "the body came too slowly" in said
+
+
+def test_a_cut_body_then_a_whole_one_lands_whole(pipeline, server):
+    """Nothing of the first attempt is left in the second."""
+    cut = (200, {"Content-Length": str(len(ROWS) + 10)}, ROWS)
+    server.answers = [cut, (200, {}, ROWS)]
+    assert fetch(pipeline, server).returncode == 0
+    assert pipeline.batches()[-1]["source_sha256"] == hashlib.sha256(ROWS).hexdigest()
+
+
+def chunked(body: bytes, end: bytes = b"0\r\n\r\n"):
+    """An answer without Content-Length, in one chunk."""
+
+    def reply(handler):
+        handler.protocol_version = "HTTP/1.1"
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        handler.wfile.write(b"%x\r\n%s\r\n%s" % (len(body), body, end))
+        handler.close_connection = True
+
+    return reply
+
+
+def test_a_chunked_body_is_whole_with_its_last_chunk_only(pipeline, server):
+    server.answers = [chunked(ROWS[:-20] + b"\n", end=b"")]
+    said = refusal(pipeline, lambda: fetch(pipeline, server, HTTP_RETRIES="0"))
+    assert "IncompleteRead" in said
+    server.answers = [chunked(ROWS)]
+    assert fetch(pipeline, server, HTTP_RETRIES="0").returncode == 0
+    assert landed(pipeline) == 200
+
+
+def test_a_redirect_is_followed(pipeline, server):
+    server.answers = [(302, {"Location": "/elsewhere.csv"}, b""), (200, {}, ROWS)]
+    assert fetch(pipeline, server).returncode == 0
+    assert server.paths[:2] == ["/catalogue.csv", "/elsewhere.csv"]
+
+
+def test_a_compressed_file_comes_over_http(pipeline, server):
+    content = gzip.compress(ROWS)
+    server.beside = hashlib.sha256(content).hexdigest().encode()  # of the bytes as delivered
+    server.answers = [(200, {}, content)]
+    result = pipeline.step(RAW, NETFLIX_CSV=server.url + ".gz?v=1")
+    assert (result.returncode, landed(pipeline)) == (0, 200)
+    assert server.paths == ["/catalogue.csv.gz?v=1", "/catalogue.csv.gz.sha256?v=1"]
+
+
+def test_a_right_digest_beside_lands_and_garbage_is_refused(pipeline, server):
+    server.answers = [(200, {}, ROWS)] * 2
+    server.beside = b"<html>not found</html>"
+    said = refusal(pipeline, lambda: fetch(pipeline, server))
+    assert "/catalogue.csv.sha256 holds no SHA-256" in said
+    server.beside = hashlib.sha256(ROWS).hexdigest().encode() + b"  catalogue.csv\n"
+    assert fetch(pipeline, server).returncode == 0
+
+
+def test_user_and_password_of_a_url_reach_the_server_and_nothing_else(pipeline, server):
+    url = server.url.replace("//", "//reader:pa%40s5w0rd@") + "?sig=s3cr3t#fr4gment"
+    expected = "Basic " + base64.b64encode(b"reader:pa@s5w0rd").decode()
+    server.answers = [(200, {"ETag": '"v1"'}, ROWS), (304, {}, b""), (404, {}, b"")]
+    results = [pipeline.step(RAW, NETFLIX_CSV=url) for _ in range(3)]
+    assert [result.returncode for result in results] == [0, 0, 20]
+    assert [request["Authorization"] for request in server.requests] == [expected] * 3
+    told = "".join(result.stdout + result.stderr for result in results).encode()
+    for secret in (b"s3cr3t", b"s5w0rd", b"reader", b"fr4gment", expected[6:].encode()):
+        assert secret not in told + written(pipeline), secret
+    assert pipeline.batches()[-1]["source"] == server.url
+    assert pipeline.snapshot(pipeline.batches()[-1], "DISTINCT source_file, 1 AS source_line") == [
+        (server.url, 1)
+    ]
+
+
+def test_a_password_is_not_sent_on_to_where_a_redirect_leads(pipeline, server):
+    server.answers = [(302, {"Location": "/elsewhere.csv"}, b""), (200, {}, ROWS)]
+    pipeline.step(RAW, NETFLIX_CSV=server.url.replace("//", "//reader:s5w0rd@"))
+    assert ["Authorization" in request for request in server.requests] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://reader:s5w0rd@host/a.csv?sig=s3cr3t",  # no such source
+        "http://reader:s5w0rd@[::1/a.csv?sig=s3cr3t",  # no such address
+        "http://reader:s5w0rd@host:port/a.csv?sig=s3cr3t",  # no such port
+        "http://reader:s5w0rd@127.0.0.1:1/a b.csv?sig=s3cr3t",  # nobody there, a blank
+        "http:///a.csv?sig=s3cr3t",  # no host
+        "s3://reader:s5w0rd@bu cket/a.csv?sig=s3cr3t",  # no such bucket name
+        "s3://reader:s5w0rd@bucket/a.csv?sig=s3cr3t",  # no such option
+        "gs://reader:s5w0rd@bucket/a.csv?sig=s3cr3t",  # no such option
+    ],
+)
+def test_a_url_that_cannot_work_is_refused_without_telling_its_secrets(pipeline, url):
+    said = refusal(pipeline, lambda: pipeline.step(RAW, NETFLIX_CSV=url, HTTP_RETRIES="0"))
+    for secret in ("s5w0rd", "s3cr3t"):
+        assert secret not in said
+        assert secret.encode() not in written(pipeline)
+
+
+# ------------------------------------------------------------------------------------------- s3
+
+
+def test_s3_downloads_nothing_where_the_object_is_unchanged(pipeline, s3):
+    """A second run would refuse the wrong digest that stands there by then."""
+    client, query = s3
+    client.put_object(Bucket="drops", Key="same.csv", Body=ROWS)
+    source = f"s3://drops/same.csv?{query}"
+    assert pipeline.step(RAW, NETFLIX_CSV=source, **KEYS).returncode == 0
+    before = pipeline.digests()
+    client.put_object(Bucket="drops", Key="same.csv.sha256", Body=b"0" * 64)
+    again = pipeline.step(RAW, NETFLIX_CSV=source, **KEYS)
+    assert (again.returncode, "unchanged since" in again.stdout) == (0, True)
+    assert pipeline.digests() == before
+    assert pipeline.batches()[-1]["source"] == "s3://drops/same.csv"
+    for secret in (b"endpoint_override", KEYS["AWS_SECRET_ACCESS_KEY"].encode() + b"-secret"):
+        assert secret not in written(pipeline)
+
+
+def test_s3_takes_a_gzip_with_its_digest(pipeline, s3):
+    client, query = s3
+    content = gzip.compress(ROWS)
+    client.put_object(Bucket="drops", Key="packed.csv.gz", Body=content)
+    promise = hashlib.sha256(content).hexdigest() + "  packed.csv.gz\n"
+    client.put_object(Bucket="drops", Key="packed.csv.gz.sha256", Body=promise.encode())
+    result = pipeline.step(RAW, NETFLIX_CSV=f"s3://drops/packed.csv.gz?{query}", **KEYS)
+    assert (result.returncode, result.stderr, landed(pipeline)) == (0, "", 200)
+
+
+@pytest.mark.parametrize(
+    ("key", "settings", "message"),
+    [
+        ("missing.csv", {}, "s3://drops/missing.csv does not exist"),
+        ("large.csv", {"MAX_FILE_SIZE": "1KB"}, "has 4,"),
+        ("", {}, "s3://drops/ does not exist"),
+    ],
+)
+def test_s3_refuses_what_is_not_there_or_too_large(pipeline, s3, key, settings, message):
+    client, query = s3
+    client.put_object(Bucket="drops", Key="large.csv", Body=ROWS)
+    assert local(pipeline, "a.csv", ROWS).returncode == 0
+    source = f"s3://drops/{key}?{query}"
+    said = refusal(pipeline, lambda: pipeline.step(RAW, NETFLIX_CSV=source, **KEYS, **settings))
+    assert message in said

@@ -1,4 +1,4 @@
-"""The history merge by hand: join keys and hashes, close and insert the rows that differ. No checks.
+"""The history merge by hand: join keys and hashes, close and insert what differs. No checks.
 
     python tests/bench/bare_merge.py <warehouse with a newer snapshot staged, not merged>
 
