@@ -28,7 +28,7 @@ setup: ## Make .venv with the pinned requirements (again only when they changed)
 	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" requirements.txt
 
 .PHONY: setup-test
-setup-test: setup-test ## Install what only the tests need
+setup-test: setup ## Install what only the tests need
 	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" tests/requirements.txt
 
 .PHONY: run-all
