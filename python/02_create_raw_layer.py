@@ -45,6 +45,8 @@ def run(step: Step) -> None:
     try:
         folder.mkdir(parents=True)
         known = newest if newest and newest.source == public(settings.source) else None
+        if known and settings.snapshot_at not in (None, known.snapshot_at):
+            known = None  # the same file may stand for another time, too
         delivery = fetch(settings, folder, known and known.etag, known and known.last_modified)
         if delivery.path is None or already_landed(delivery, batches, settings):
             step.batch_id, step.rows_in, step.rows_out = newest.batch_id, 0, newest.raw_rows

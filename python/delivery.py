@@ -10,7 +10,7 @@ import re
 import stat
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ def fetch(settings: Settings, folder: Path, etag: str | None, modified: str | No
     Raises Refused where there is no such file, or where it did not come whole.
     """
     source = settings.source
-    scheme = urlsplit(source).scheme if "://" in source else "file"
+    scheme = source.partition("://")[0].lower() if "://" in source else "file"
     if scheme == "file":
         return local(Path(unquote(urlsplit(source).path) if "://" in source else source))
     if scheme in ("http", "https"):
@@ -65,7 +65,7 @@ def fetch(settings: Settings, folder: Path, etag: str | None, modified: str | No
         from remote import fetch_object
 
         return fetch_object(source, settings, folder, etag)
-    raise Refused(f"NETFLIX_CSV is {source!r}: {scheme}:// is not supported; see .env.example")
+    raise Refused(f"NETFLIX_CSV is a {scheme}:// URL, which is not supported; see .env.example")
 
 
 def local(path: Path) -> Delivery:
@@ -138,12 +138,13 @@ def opened(delivery: Delivery, max_bytes: int) -> Iterator[BinaryIO]:
             raise Refused(f"{delivery.name} is an HTML or XML page{about}, not a CSV file")
         try:
             if named == "gz":
-                yield Limited(gzip.GzipFile(fileobj=io.BufferedReader(file)), max_bytes)
+                unpacked = gzip.GzipFile(fileobj=io.BufferedReader(file))
+                yield Limited(unpacked.read, max_bytes)
             elif named == "zip":
                 with zipfile.ZipFile(file) as archive, archive.open(only_csv(archive)) as member:
-                    yield Limited(member, max_bytes)
+                    yield Limited(member.read, max_bytes)
             else:
-                yield Limited(file, max_bytes)
+                yield Limited(file.read, max_bytes)
         except (EOFError, zipfile.BadZipFile, gzip.BadGzipFile, *ZLIB_ERRORS) as error:
             raise Refused(f"{delivery.name} is damaged or was cut: {error}") from None
         still_the_same(path, before)
@@ -158,7 +159,9 @@ def only_csv(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     members = [
         member
         for member in archive.infolist()
-        if member.filename.lower().endswith(".csv") and not member.filename.startswith("__MACOSX/")
+        if member.filename.lower().endswith(".csv")
+        and not member.filename.startswith("__MACOSX/")
+        and not member.filename.rpartition("/")[2].startswith("._")  # a Mac's notes on a file
     ]
     if len(members) != 1:
         raise Refused(f"the ZIP archive holds {len(members)} CSV files, expected one")
@@ -168,11 +171,11 @@ def only_csv(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 class Limited:
     """A stream that ends in Refused when it gives more than it may: no bomb fills the disk."""
 
-    def __init__(self, stream: BinaryIO, max_bytes: int):
-        self.stream, self.max_bytes, self.left = stream, max_bytes, max_bytes
+    def __init__(self, source: Callable[[int], bytes], max_bytes: int):
+        self.source, self.max_bytes, self.left = source, max_bytes, max_bytes
 
     def read(self, count: int = BLOCK_BYTES) -> bytes:
-        block = self.stream.read(count)
+        block = self.source(count)
         self.left -= len(block)
         if self.left < 0:
             raise Refused(

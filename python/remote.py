@@ -4,7 +4,9 @@ A file is downloaded whole into a temporary folder or not at all; an unchanged o
 request.
 """
 
+import base64
 import http.client
+import re
 import time
 import urllib.error
 import urllib.request
@@ -26,26 +28,25 @@ def fetch_http(
 
     Server errors, time-outs and cut bodies are tried again; a 4xx answer is not.
     """
-    headers = {"User-Agent": "netflix-elt-pipeline", "Accept-Encoding": "identity"}
+    condition = {}
     if etag:
-        headers["If-None-Match"] = etag
+        condition = {"If-None-Match": etag}
     elif modified:
-        headers["If-Modified-Since"] = modified
-    name = Path(unquote(urlsplit(url).path)).name or "download.csv"
+        condition = {"If-Modified-Since": modified}
+    name = unquote(without_secrets(url)).rpartition("/")[2] or "download.csv"
     problem = ""
     for attempt in range(settings.http_retries + 1):
         if attempt:
             time.sleep(WAIT_S * 2 ** (attempt - 1))
         try:
-            request = urllib.request.Request(url, headers=headers)
-            with urllib.request.urlopen(request, timeout=settings.http_timeout_s) as response:
+            with asked(url, settings, condition) as response:
                 path = save(response, folder / "download", settings)
                 answer = response.headers
             beside = digest_beside(url, settings)
             return Delivery(path, name, answer["ETag"], answer["Last-Modified"], beside)
         except urllib.error.HTTPError as error:
             error.close()
-            if error.code == 304:
+            if error.code == 304 and condition:
                 return Delivery(None, name, etag, modified)
             problem = f"the server answers {error.code} {error.reason}"
             if error.code < 500 and error.code not in (408, 429):
@@ -53,16 +54,30 @@ def fetch_http(
         except (OSError, http.client.HTTPException, ValueError) as error:
             problem = f"{type(error).__name__}: {getattr(error, 'reason', None) or error}"
     raise Refused(
-        f"{without_secrets(url)} could not be fetched after {attempt + 1} attempt(s): {problem}; "
-        "nothing was changed. The next run tries again."
+        f"{without_secrets(url)} could not be fetched after {attempt + 1} attempt(s): "
+        f"{hidden(problem, url)}; nothing was changed. The next run tries again."
     )
+
+
+def asked(url: str, settings: Settings, headers: dict[str, str]) -> http.client.HTTPResponse:
+    """Send a request; user and password go as basic authentication, to this host only."""
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    request = urllib.request.Request(
+        urlunsplit(parts._replace(netloc=host, fragment="")),
+        headers={"User-Agent": "netflix-elt-pipeline", "Accept-Encoding": "identity"} | headers,
+    )
+    if user:
+        key = base64.b64encode(unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {key}")
+    return urllib.request.urlopen(request, timeout=settings.http_timeout_s)
 
 
 def save(response: http.client.HTTPResponse, path: Path, settings: Settings) -> Path:
     """Write the body to `path`; a total time limit keeps a dripping server from holding the run."""
     deadline = time.monotonic() + max(settings.http_timeout_s, settings.max_file_size / 500_000)
     expected = response.headers["Content-Length"]
-    body, size = Limited(response, settings.max_file_size), 0
+    body, size = Limited(response.read1, settings.max_file_size), 0  # read1: a drip comes through
     with open(path, "wb") as file:
         while block := body.read(BLOCK_BYTES):
             size += file.write(block)
@@ -78,7 +93,7 @@ def digest_beside(url: str, settings: Settings) -> str | None:
     parts = urlsplit(url)
     beside = urlunsplit(parts._replace(path=parts.path + ".sha256"))
     try:
-        with urllib.request.urlopen(beside, timeout=settings.http_timeout_s) as response:
+        with asked(beside, settings, {}) as response:
             return promised(response.read(1024).decode("utf-8", "replace"), f"{parts.path}.sha256")
     except urllib.error.HTTPError as error:
         error.close()
@@ -88,9 +103,19 @@ def digest_beside(url: str, settings: Settings) -> str | None:
 
 
 def without_secrets(url: str) -> str:
-    """The URL without user, password and query, where keys are."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    """The URL without user, password, query and fragment, where keys are; any text will do."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def hidden(text: str, url: str) -> str:
+    """An error's text, which may quote the URL, without what `without_secrets` leaves out."""
+    address, _, query = url.partition("?")
+    user = address.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    for secret in filter(None, (query, user)):
+        text = text.replace(secret, "***")
+    return text
 
 
 def fetch_object(uri: str, settings: Settings, folder: Path, etag: str | None) -> Delivery:
@@ -129,6 +154,7 @@ def fetch_object(uri: str, settings: Settings, folder: Path, etag: str | None) -
         return Delivery(path, name, tag, sha256=promised(text, f"{name}.sha256"))
     except (OSError, ValueError) as error:
         raise Refused(
-            f"{without_secrets(uri)} could not be fetched: {str(error).splitlines()[0]}; "
-            "nothing was changed. The next run tries again."
+            f"{without_secrets(uri)} could not be fetched: "
+            f"{hidden(str(error).splitlines()[0], uri)}; nothing was changed. "
+            "The next run tries again."
         ) from None

@@ -59,13 +59,15 @@ def check_cut(pipeline: Pipeline, whole: bytes, at: int) -> None:
         assert pipeline.digests() == before, at
 
 
-def test_a_small_file_cut_at_every_byte(pipeline):
+@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_small_file_cut_at_every_byte(pipeline, stride):
     assert land(pipeline, SMALL).returncode == 0
     manifest = pipeline.root / "data/raw/manifest.jsonl"
     latest = pipeline.root / "data/raw/netflix_titles_raw.parquet"
     saved = manifest.read_bytes(), latest.read_bytes()
     landed = []
-    for at in range(len(SMALL)):
+    tried = range(0, len(SMALL), stride)
+    for at in sorted({*tried, *record_ends(SMALL)}):
         check_cut(pipeline, SMALL, at)
         if manifest.read_bytes() != saved[0]:
             landed.append(at)
@@ -83,7 +85,7 @@ def cut_real(pipeline, real_data, count: int) -> None:
 
 
 def test_the_real_file_cut_at_random_bytes(pipeline, real_data):
-    cut_real(pipeline, real_data, 12)
+    cut_real(pipeline, real_data, 5)
 
 
 @pytest.mark.slow
@@ -187,8 +189,8 @@ def check_mutants(pipeline: Pipeline, original: bytes, count: int) -> None:
     assert outcomes[0] > count / 2, outcomes
 
 
-def test_80_mutated_files_lose_nothing(pipeline, original):
-    check_mutants(pipeline, original, 80)
+def test_30_mutated_files_lose_nothing(pipeline, original):
+    check_mutants(pipeline, original, 30)
 
 
 @pytest.mark.slow

@@ -388,7 +388,7 @@ def test_bad_places_are_refused(pipeline, loaded_once):
         (pipeline.root / "nowhere.csv", "no input file at "),
         (pipeline.root / "pipe.csv", "is not a regular file"),
         ("/dev/null", "is not a regular file"),
-        ("ftp://example.org/c.csv", "ftp:// is not supported"),
+        ("ftp://example.org/c.csv", "ftp:// URL, which is not supported"),
     ):
         assert message in pipeline.refused(str(source)).stderr
 

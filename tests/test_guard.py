@@ -469,6 +469,18 @@ def test_by_title_another_title_under_a_freed_id_is_another_title(tmp_path: Path
     ]
 
 
+def test_by_title_titles_without_people_and_text_have_nothing_in_common(tmp_path: Path):
+    history = History(tmp_path, CDC_KEY="title")
+    bare = {"cast": "", "description": ""}
+    history.take([title(1, **bare), title(2)], 1)
+    history.take([title(1, title="New", **bare), title(2)], 2)
+    assert versions(history) == [
+        ("a", "s1", "Title 1", "insert", 1, 2, "delete"),
+        ("b", "s2", "Title 2", "insert", 1, None, None),
+        ("c", "s1", "New", "insert", 2, None, None),
+    ]
+
+
 def test_by_title_a_title_that_was_gone_comes_back_under_another_id(tmp_path: Path):
     history = History(tmp_path, CDC_KEY="title")
     history.take([title(1), title(2)], 1)

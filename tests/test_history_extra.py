@@ -1,6 +1,12 @@
 """Cases that a mutant of the history's SQL showed to be missing; judged by the model."""
 
-from test_history_properties import POOLS, Day, check_history, place
+import pytest
+from conftest import COLUMNS, title
+from histories import History
+from test_history_properties import OPTIONAL, POOLS, Day, check_history, place
+
+from errors import StepError
+from warehouse import run_sql
 
 __all__ = ["place"]
 
@@ -13,3 +19,76 @@ def test_a_record_without_type_keeps_its_own_title_only(place) -> None:
     """s2 is unreadable, but has its key: s1, of the same title, is gone for good."""
     both = [row("s1", title="Roma"), row("s2", title="Roma")]
     check_history(*place, [Day(both), Day([row("s2", title="Roma", type=None)])])
+
+
+# For every tracked column a value that is not the one that `row` gives it.
+OTHER = {
+    name: next(raw for raw, clean in pool if clean not in (None, pool[0][1]))
+    for name, pool in POOLS.items()
+}
+
+
+def test_each_column_alone_makes_a_new_version_and_a_change(place) -> None:
+    changed = [row(f"s-{name}", **{name: OTHER[name]}) for name in OTHER]
+    unchanged = [row(f"s-{name}") for name in OTHER]
+    check_history(*place, [Day(unchanged), Day(changed), Day(unchanged)])
+
+
+def test_copies_that_differ_in_any_one_column_are_in_conflict(place) -> None:
+    sound = [row(f"s-{name}") for name in OTHER]
+    copies = [row(f"s-{name}", **{name: OTHER[name]}) for name in OTHER]
+    check_history(*place, [Day(sound), Day(sound + copies), Day(copies)])
+
+
+def test_a_new_column_is_filled_in_only_where_no_other_column_changed(place) -> None:
+    before = [row(f"s-{name}") for name in OTHER]
+    after = [row(f"s-{name}", **{OPTIONAL: "India", name: OTHER[name]}) for name in OTHER]
+    check_history(*place, [Day(before, has_optional=False), Day(after)])
+
+
+def test_many_new_columns_are_filled_into_the_open_versions(tmp_path) -> None:
+    titles = [title(1), title(2, type="TV Show", duration="2 Seasons", director="D")]
+    few = ("show_id", "type", "title", "release_year")
+    history = History(tmp_path)
+    history.take([{name: one[name] for name in few} for one in titles], 1)
+    history.take(titles, 2)
+    columns = ", ".join(f'"{name}"' for name in (*COLUMNS, "duration_minutes", "seasons"))
+    assert history.query(
+        f"SELECT {columns}, row_hash FROM analytics_netflix_history ORDER BY show_id"
+    ) == history.query(f"SELECT {columns}, row_hash FROM staging_netflix_titles ORDER BY show_id")
+    assert history.query(
+        "SELECT DISTINCT operation, day(valid_from), is_current FROM analytics_netflix_history"
+    ) == [("insert", 1, True)]
+
+
+# invariant: what would break it, done to the history right behind the merge. s1 did not change
+# (only the sums over all live titles show it), s2 did.
+BREAKS = {
+    "current_is_staging_plus_carried": "DELETE FROM {} WHERE show_id = 's1'",
+    "current_content_is_staging_plus_carried": "UPDATE {} SET row_hash = 'x' WHERE show_id = 's1'",
+    "previous_plus_inserted_minus_deleted_is_current": "DELETE FROM {} WHERE show_id = 's1'",
+    "one_current_version_per_title": "INSERT INTO {0} FROM {0} WHERE show_id = 's2' AND is_current",
+    "valid_from_before_valid_to": "UPDATE {} SET valid_to = valid_from "
+    "WHERE show_id = 's2' AND NOT is_current",
+    "no_overlap": "UPDATE {} SET valid_to = valid_to + INTERVAL 1 HOUR "
+    "WHERE show_id = 's2' AND NOT is_current",
+    "only_the_last_version_is_open": "UPDATE {} SET is_current = true "
+    "WHERE show_id = 's2' AND NOT is_current",
+}
+
+
+@pytest.mark.parametrize("invariant", BREAKS)
+def test_a_merge_that_breaks_an_invariant_is_undone(tmp_path, monkeypatch, invariant) -> None:
+    history = History(tmp_path)
+    history.take([title(1), title(2)], 1)
+    before = history.content()
+
+    def run_and_break(con, name: str, *variables) -> None:
+        run_sql(con, name, *variables)
+        if name == "cdc_merge.sql":
+            con.execute(BREAKS[invariant].format("analytics_netflix_history"))
+
+    monkeypatch.setattr("history.run_sql", run_and_break)
+    with pytest.raises(StepError, match=f"breaks an invariant .*{invariant}.*nothing was changed"):
+        history.take([title(1), title(2, rating="R")], 2)
+    assert history.content() == before

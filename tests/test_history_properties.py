@@ -419,7 +419,7 @@ def many(examples: int):
     )
 
 
-@many(15)
+@many(8)
 @given(days=histories(8, 6))
 def test_small_histories_are_those_of_the_model(place, days: list[Day]) -> None:
     check_history(*place, days)
@@ -496,7 +496,7 @@ def check_arrivals(place, seed: int, orders: int) -> None:
         assert arrive(con, ours, shuffled) == in_order, [one.batch_id for one in shuffled]
 
 
-@many(2)
+@many(1)
 @given(seed=st.integers(0, 2**32))
 def test_the_order_of_arrival_makes_no_difference(place, seed: int) -> None:
     check_arrivals(place, seed, orders=2)

@@ -606,7 +606,7 @@ def test_s3_takes_a_gzip_with_its_digest(pipeline, s3):
     ("key", "settings", "message"),
     [
         ("missing.csv", {}, "s3://drops/missing.csv does not exist"),
-        ("large.csv", {"MAX_FILE_SIZE": "1KB"}, "has 4,"),
+        ("large.csv", {"MAX_FILE_SIZE": "1KB"}, "has 5,012 bytes"),
         ("", {}, "s3://drops/ does not exist"),
     ],
 )
