@@ -36,7 +36,8 @@ run-all: input raw load schema staging merge monitor ## The nightly job: all ste
 
 .PHONY: input
 input: setup ## Make sample data where there is no input file and none is named
-	@$(RUN) python/00_make_sample_data.py --if-missing
+	@$(IN) if [ -z "$${NETFLIX_CSV:-}" ] && ! [ -e data/raw/netflix_titles.csv ]; then \
+		"$(VENV)/bin/python" python/00_make_sample_data.py --if-missing; fi
 
 .PHONY: sample
 sample: setup ## Make up a catalogue: ROWS=10000 DAY=1 SEED=42

@@ -23,12 +23,12 @@ from unicodedata import category, east_asian_width
 import duckdb
 
 from config import Settings, load_settings
-from contract import Contract, bind, load_contract
+from contract import Contract, bind, load_contract, normalised
 from delivery import Delivery, fetch, opened
 from errors import CRASH, DONE, Refused, StepError
 from files import sha256
 from parts import raw_columns, records
-from scan import Scan, normalised, scan, scan_carefully
+from scan import Scan, scan, scan_carefully
 from steps import printable, say
 from warehouse import connect, run_sql
 

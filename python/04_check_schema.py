@@ -8,12 +8,11 @@ Fails when: a required column is missing, or a change has the policy "stop" (exi
 import sys
 from dataclasses import dataclass
 
-from contract import Contract, bind, load_contract
+from contract import Contract, bind, load_contract, normalised
 from engine import DuckDBPyConnection
 from errors import Refused
 from layers import accepts, bind_columns, newest_batch, use_macros
 from manifest import Batch, read, verified
-from scan import normalised
 from steps import Step, run_step
 from warehouse import identifier, literal
 

@@ -1,13 +1,13 @@
 """sql/contract.toml: the columns the catalogue must have, and how a file's are bound to them."""
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from errors import SettingsError
-from scan import normalised
 
 TYPES = ("text", "list", "date", "year", "duration")
 CANONICAL = (  # what sql/staging.sql makes
@@ -15,6 +15,11 @@ CANONICAL = (  # what sql/staging.sql makes
     "rating", "duration", "listed_in", "description",
 )  # fmt: skip
 KINDS = ("added", "removed", "renamed", "reordered", "retyped")
+
+
+def normalised(name: str) -> str:
+    """A column name as names are compared: case, blanks and underscores make no difference."""
+    return re.sub(r"[\s_]+", "_", name.strip().casefold())
 
 
 @dataclass(frozen=True)

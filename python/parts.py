@@ -1,7 +1,8 @@
 """The parts that a scan wrote, as DuckDB reads them."""
 
+from contract import normalised
 from errors import Refused
-from scan import Scan, normalised
+from scan import Scan
 from warehouse import literal
 
 LINEAGE = ("ingestion_ts", "source_file", "source_line", "batch_id")

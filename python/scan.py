@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from contract import normalised
 from errors import Refused
 from files import BLOCK_BYTES
 
@@ -288,11 +289,6 @@ def line_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
         rest = block[cut:]
     if rest:
         yield rest
-
-
-def normalised(name: str) -> str:
-    """A column name as names are compared: case, blanks and underscores make no difference."""
-    return re.sub(r"[\s_]+", "_", name.strip().casefold())
 
 
 def read_header(block: bytes, found: Scan, names: set[str]) -> int:

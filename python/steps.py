@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -233,12 +232,8 @@ def open_log(
 ) -> Iterator[logging.Logger]:
     """A log file that rotates by size; a line is: UTC time, level, step, run id, the event."""
     settings.log_dir.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(
-        settings.log_dir / file,
-        maxBytes=LOG_BYTES,
-        backupCount=LOG_FILES,
-        encoding="utf-8",
-    )
+    rotate(settings.log_dir / file)
+    handler = logging.FileHandler(settings.log_dir / file, encoding="utf-8")
     line = logging.Formatter(
         f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {name} run={printable(run_id)} %(message)s",
         "%Y-%m-%dT%H:%M:%S",
@@ -251,3 +246,14 @@ def open_log(
         yield log
     finally:
         handler.close()
+
+
+def rotate(path: Path) -> None:
+    """Before a full log goes on: it becomes <name>.1, that one <name>.2, and so on to the last."""
+    if not path.exists() or path.stat().st_size < LOG_BYTES:
+        return
+    for number in range(LOG_FILES - 1, 0, -1):
+        older = path.with_name(f"{path.name}.{number}")
+        if older.exists():
+            os.replace(older, path.with_name(f"{path.name}.{number + 1}"))
+    os.replace(path, path.with_name(f"{path.name}.1"))

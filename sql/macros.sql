@@ -56,15 +56,15 @@ CREATE OR REPLACE TEMP MACRO parse_minutes(value) AS
 CREATE OR REPLACE TEMP MACRO parse_seasons(value) AS
     TRY_CAST(regexp_extract(value, '^([0-9]+) [Ss]easons?$', 1) AS INTEGER);
 
--- The contract's rule that a cleaned value breaks, or NULL.
+-- The contract's rule that a cleaned value breaks, as rule:column, or NULL.
 CREATE OR REPLACE TEMP MACRO broken_rule(value, column_name) AS
     CASE
         WHEN value IS NULL AND list_contains(getvariable('not_null_columns'), column_name)
-            THEN 'missing_' || column_name
+            THEN 'missing_' || column_name || ':' || column_name
         WHEN value IS NOT NULL
             AND list_contains(getvariable('closed_columns'), column_name)
             AND NOT list_contains(getvariable('allowed_values'), column_name || '=' || value)
-            THEN 'unknown_' || column_name
+            THEN 'unknown_' || column_name || ':' || column_name
     END;
 
 -- A part of the row hash: name, length and value, so that neither NULL and '' nor a separator in a

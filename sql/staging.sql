@@ -6,8 +6,10 @@
 --   session variables batch_id, snapshot_at and those of macros.sql -> the five tables.
 -- Running it twice is safe: every table is built anew from the snapshot, in one transaction.
 
--- Text cleaned, column by column; a duration that stands in `rating` is moved to where it belongs.
-CREATE OR REPLACE TEMP VIEW cleaned_titles AS
+-- The catalogue, in one pass over raw: text cleaned column by column, a duration that stands in
+-- `rating` moved to where it belongs, each rule of the contract that a record breaks named in
+-- broken_rules (and years that no film can have). What breaks one leaves the table below.
+CREATE OR REPLACE TABLE staging_netflix_titles AS
 WITH cleaned AS (
     SELECT
         clean_text(show_id) AS show_id,
@@ -66,150 +68,124 @@ trimmed AS (
         raw_description,
         source_line
     FROM cleaned
+),
+
+typed AS (
+    SELECT
+        concat_ws(
+            chr(31),
+            key_part(show_id, 'show_id'), key_part("type", 'type'), key_part(title, 'title'),
+            key_part(director, 'director'), key_part("cast", 'cast'), key_part(country, 'country'),
+            key_part(date_text, 'date_added'), key_part(year_text, 'release_year'),
+            key_part(rating_text, 'rating'), key_part(duration_text, 'duration'),
+            key_part(listed_in, 'listed_in'), key_part(description, 'description')
+        ) AS business_key,
+        show_id,
+        "type",
+        title,
+        director,
+        "cast",
+        country,
+        parse_date(date_text) AS date_added,
+        parse_year(year_text) AS release_year,
+        CASE
+            WHEN duration_text IS NULL AND is_duration(rating_text) THEN NULL
+            ELSE rating_text
+        END AS rating,
+        CASE
+            WHEN duration_text IS NULL AND is_duration(rating_text) THEN rating_text
+            ELSE duration_text
+        END AS duration,
+        listed_in,
+        description,
+        date_text,
+        year_text,
+        rating_text,
+        duration_text,
+        nullif(concat_ws(
+            ' ',
+            repair(raw_show_id, show_id, 'cleaned:show_id'),
+            repair(raw_type, "type", 'cleaned:type'),
+            repair(raw_title, title, 'cleaned:title'),
+            repair(raw_director, director, 'cleaned:director'),
+            repair(raw_cast, "cast", 'cleaned:cast'),
+            repair(raw_country, country, 'cleaned:country'),
+            repair(raw_date_added, date_text, 'cleaned:date_added'),
+            repair(raw_release_year, year_text, 'cleaned:release_year'),
+            repair(raw_rating, rating_text, 'cleaned:rating'),
+            repair(raw_duration, duration_text, 'cleaned:duration'),
+            repair(raw_listed_in, listed_in, 'cleaned:listed_in'),
+            repair(raw_description, description, 'cleaned:description'),
+            CASE
+                WHEN duration_text IS NULL AND is_duration(rating_text) THEN 'duration_moved:rating'
+            END,
+            lost_in_cast(date_text, parse_date(date_text), 'date_added'),
+            lost_in_cast(year_text, parse_year(year_text), 'release_year'),
+            lost_in_cast(
+                duration_text,
+                coalesce(parse_minutes(duration_text), parse_seasons(duration_text)),
+                'duration'
+            )
+        ), '') AS repairs,
+        source_line
+    FROM trimmed
 )
 
 SELECT
-    concat_ws(
-        chr(31),
-        key_part(show_id, 'show_id'), key_part("type", 'type'), key_part(title, 'title'),
-        key_part(director, 'director'), key_part("cast", 'cast'), key_part(country, 'country'),
-        key_part(date_text, 'date_added'), key_part(year_text, 'release_year'),
-        key_part(rating_text, 'rating'), key_part(duration_text, 'duration'),
-        key_part(listed_in, 'listed_in'), key_part(description, 'description')
-    ) AS business_key,
+    business_key,
     show_id,
     "type",
     title,
     director,
     "cast",
     country,
-    parse_date(date_text) AS date_added,
-    parse_year(year_text) AS release_year,
-    CASE
-        WHEN duration_text IS NULL AND is_duration(rating_text) THEN NULL
-        ELSE rating_text
-    END AS rating,
-    CASE
-        WHEN duration_text IS NULL AND is_duration(rating_text) THEN rating_text
-        ELSE duration_text
-    END AS duration,
+    date_added,
+    release_year,
+    rating,
+    duration,
+    parse_minutes(duration) AS duration_minutes,
+    parse_seasons(duration) AS seasons,
     listed_in,
     description,
-    date_text,
-    year_text,
-    rating_text,
-    duration_text,
-    nullif(concat_ws(
-        ' ',
-        repair(raw_show_id, show_id, 'cleaned:show_id'),
-        repair(raw_type, "type", 'cleaned:type'),
-        repair(raw_title, title, 'cleaned:title'),
-        repair(raw_director, director, 'cleaned:director'),
-        repair(raw_cast, "cast", 'cleaned:cast'),
-        repair(raw_country, country, 'cleaned:country'),
-        repair(raw_date_added, date_text, 'cleaned:date_added'),
-        repair(raw_release_year, year_text, 'cleaned:release_year'),
-        repair(raw_rating, rating_text, 'cleaned:rating'),
-        repair(raw_duration, duration_text, 'cleaned:duration'),
-        repair(raw_listed_in, listed_in, 'cleaned:listed_in'),
-        repair(raw_description, description, 'cleaned:description'),
-        CASE
-            WHEN duration_text IS NULL AND is_duration(rating_text) THEN 'duration_moved:rating'
-        END,
-        lost_in_cast(date_text, parse_date(date_text), 'date_added'),
-        lost_in_cast(year_text, parse_year(year_text), 'release_year'),
-        lost_in_cast(
-            duration_text,
-            coalesce(parse_minutes(duration_text), parse_seasons(duration_text)),
-            'duration'
-        )
-    ), '') AS repairs,
-    source_line
-FROM trimmed;
-
--- Records that cannot be a title: the rules of the contract, and years no film can have.
-CREATE OR REPLACE TEMP TABLE broken_records AS
-WITH broken AS (
-    SELECT
-        source_line,
-        business_key,
-        broken_rule(show_id, 'show_id') AS show_id_rule,
-        broken_rule("type", 'type') AS type_rule,
-        broken_rule(title, 'title') AS title_rule,
-        broken_rule(director, 'director') AS director_rule,
-        broken_rule("cast", 'cast') AS cast_rule,
-        broken_rule(country, 'country') AS country_rule,
-        broken_rule(date_text, 'date_added') AS date_added_rule,
-        CASE
-            WHEN release_year < 1870 OR release_year > year(getvariable('snapshot_at')) + 5
-                THEN 'impossible_release_year'
-            ELSE broken_rule(year_text, 'release_year')
-        END AS release_year_rule,
-        broken_rule(rating, 'rating') AS rating_rule,
-        broken_rule(duration, 'duration') AS duration_rule,
-        broken_rule(listed_in, 'listed_in') AS listed_in_rule,
-        broken_rule(description, 'description') AS description_rule
-    FROM cleaned_titles
-)
-SELECT
-    source_line,
-    business_key,
-    show_id_rule,
-    type_rule,
-    title_rule,
-    director_rule,
-    cast_rule,
-    country_rule,
-    date_added_rule,
-    release_year_rule,
-    rating_rule,
-    duration_rule,
-    listed_in_rule,
-    description_rule
-FROM broken
-WHERE coalesce(
-    show_id_rule, type_rule, title_rule, director_rule, cast_rule, country_rule, date_added_rule,
-    release_year_rule, rating_rule, duration_rule, listed_in_rule, description_rule
-) IS NOT NULL;
-
-CREATE OR REPLACE TABLE staging_netflix_titles AS
-SELECT
-    titles.business_key,
-    titles.show_id,
-    titles."type",
-    titles.title,
-    titles.director,
-    titles."cast",
-    titles.country,
-    titles.date_added,
-    titles.release_year,
-    titles.rating,
-    titles.duration,
-    parse_minutes(titles.duration) AS duration_minutes,
-    parse_seasons(titles.duration) AS seasons,
-    titles.listed_in,
-    titles.description,
     'v1:' || md5(concat_ws(
         '',
-        hash_part(titles.show_id, 'show_id'), hash_part(titles."type", 'type'),
-        hash_part(titles.title, 'title'), hash_part(titles.director, 'director'),
-        hash_part(titles."cast", 'cast'), hash_part(titles.country, 'country'),
-        hash_part(CAST(titles.date_added AS VARCHAR), 'date_added'),
-        hash_part(CAST(titles.release_year AS VARCHAR), 'release_year'),
-        hash_part(titles.rating, 'rating'), hash_part(titles.duration, 'duration'),
-        hash_part(titles.listed_in, 'listed_in'), hash_part(titles.description, 'description')
+        hash_part(show_id, 'show_id'), hash_part("type", 'type'), hash_part(title, 'title'),
+        hash_part(director, 'director'), hash_part("cast", 'cast'), hash_part(country, 'country'),
+        hash_part(CAST(date_added AS VARCHAR), 'date_added'),
+        hash_part(CAST(release_year AS VARCHAR), 'release_year'),
+        hash_part(rating, 'rating'), hash_part(duration, 'duration'),
+        hash_part(listed_in, 'listed_in'), hash_part(description, 'description')
     )) AS row_hash,
-    titles.repairs,
-    titles.source_line,
-    getvariable('batch_id') AS batch_id
-FROM cleaned_titles AS titles
-WHERE titles.source_line NOT IN (SELECT broken_records.source_line FROM broken_records);
+    repairs,
+    source_line,
+    getvariable('batch_id') AS batch_id,
+    nullif(concat_ws(
+        ' ',
+        broken_rule(show_id, 'show_id'),
+        broken_rule("type", 'type'),
+        broken_rule(title, 'title'),
+        broken_rule(director, 'director'),
+        broken_rule("cast", 'cast'),
+        broken_rule(country, 'country'),
+        broken_rule(date_text, 'date_added'),
+        CASE
+            WHEN release_year < 1870 OR release_year > year(getvariable('snapshot_at')) + 5
+                THEN 'impossible_release_year:release_year'
+            ELSE broken_rule(year_text, 'release_year')
+        END,
+        broken_rule(rating, 'rating'),
+        broken_rule(duration, 'duration'),
+        broken_rule(listed_in, 'listed_in'),
+        broken_rule(description, 'description')
+    ), '') AS broken_rules
+FROM typed;
 
 -- Sound records that share a key: equal ones collapse into the first, others are all set aside.
 CREATE OR REPLACE TEMP TABLE shared_keys AS
 WITH shared AS (
     SELECT business_key
     FROM staging_netflix_titles
+    WHERE broken_rules IS NULL
     GROUP BY business_key
     HAVING count(*) > 1
 ),
@@ -235,6 +211,7 @@ members AS (
     FROM staging_netflix_titles AS titles
     INNER JOIN shared ON titles.business_key = shared.business_key
     INNER JOIN contract_netflix_titles AS raw ON titles.source_line = raw.source_line
+    WHERE titles.broken_rules IS NULL
 )
 
 SELECT
@@ -245,120 +222,32 @@ SELECT
     row_number() OVER (PARTITION BY business_key ORDER BY source_line) AS copy_number
 FROM members;
 
-DELETE FROM staging_netflix_titles
-WHERE source_line IN (
-    SELECT shared_keys.source_line
-    FROM shared_keys
-    WHERE shared_keys.is_conflict OR shared_keys.copy_number > 1
-);
-
 -- What was set aside, with the value as the file has it. first_seen and last_seen are snapshot
 -- times; a record that is sound again, or gone, leaves the table by itself.
 CREATE OR REPLACE TEMP TABLE quarantine_now AS
-WITH rules AS (
+WITH broken AS (
     SELECT
         source_line,
         business_key,
-        show_id_rule AS rule,
-        'show_id' AS column_name
-    FROM broken_records
-    WHERE show_id_rule IS NOT NULL
+        unnest(string_split(broken_rules, ' ')) AS broken_rule
+    FROM staging_netflix_titles
+    WHERE broken_rules IS NOT NULL
     UNION ALL
     SELECT
         source_line,
         business_key,
-        type_rule AS rule,
-        'type' AS column_name
-    FROM broken_records
-    WHERE type_rule IS NOT NULL
-    UNION ALL
-    SELECT
-        source_line,
-        business_key,
-        title_rule AS rule,
-        'title' AS column_name
-    FROM broken_records
-    WHERE title_rule IS NOT NULL
-    UNION ALL
-    SELECT
-        source_line,
-        business_key,
-        director_rule AS rule,
-        'director' AS column_name
-    FROM broken_records
-    WHERE director_rule IS NOT NULL
-    UNION ALL
-    SELECT
-        source_line,
-        business_key,
-        cast_rule AS rule,
-        'cast' AS column_name
-    FROM broken_records
-    WHERE cast_rule IS NOT NULL
-    UNION ALL
-    SELECT
-        source_line,
-        business_key,
-        country_rule AS rule,
-        'country' AS column_name
-    FROM broken_records
-    WHERE country_rule IS NOT NULL
-    UNION ALL
-    SELECT
-        source_line,
-        business_key,
-        date_added_rule AS rule,
-        'date_added' AS column_name
-    FROM broken_records
-    WHERE date_added_rule IS NOT NULL
-    UNION ALL
-    SELECT
-        source_line,
-        business_key,
-        release_year_rule AS rule,
-        'release_year' AS column_name
-    FROM broken_records
-    WHERE release_year_rule IS NOT NULL
-    UNION ALL
-    SELECT
-        source_line,
-        business_key,
-        rating_rule AS rule,
-        'rating' AS column_name
-    FROM broken_records
-    WHERE rating_rule IS NOT NULL
-    UNION ALL
-    SELECT
-        source_line,
-        business_key,
-        duration_rule AS rule,
-        'duration' AS column_name
-    FROM broken_records
-    WHERE duration_rule IS NOT NULL
-    UNION ALL
-    SELECT
-        source_line,
-        business_key,
-        listed_in_rule AS rule,
-        'listed_in' AS column_name
-    FROM broken_records
-    WHERE listed_in_rule IS NOT NULL
-    UNION ALL
-    SELECT
-        source_line,
-        business_key,
-        description_rule AS rule,
-        'description' AS column_name
-    FROM broken_records
-    WHERE description_rule IS NOT NULL
-    UNION ALL
-    SELECT
-        source_line,
-        business_key,
-        'conflicting_duplicate' AS rule,
-        'business_key' AS column_name
+        'conflicting_duplicate:business_key' AS broken_rule
     FROM shared_keys
     WHERE is_conflict
+),
+
+rules AS (
+    SELECT
+        source_line,
+        business_key,
+        split_part(broken_rule, ':', 1) AS rule,
+        split_part(broken_rule, ':', 2) AS column_name
+    FROM broken
 )
 
 SELECT
@@ -384,6 +273,16 @@ SELECT
     rules.source_line
 FROM rules
 INNER JOIN contract_netflix_titles AS raw ON rules.source_line = raw.source_line;
+
+DELETE FROM staging_netflix_titles
+WHERE broken_rules IS NOT NULL
+    OR source_line IN (
+        SELECT shared_keys.source_line
+        FROM shared_keys
+        WHERE shared_keys.is_conflict OR shared_keys.copy_number > 1
+    );
+
+ALTER TABLE staging_netflix_titles DROP COLUMN broken_rules;
 
 CREATE TABLE IF NOT EXISTS staging_netflix_quarantine (
     batch_id VARCHAR,
