@@ -26,8 +26,6 @@ def run(step: Step) -> None:
             f"the columns of snapshot {batch.batch_id} did not pass the contract yet; nothing was "
             "changed. Run `make schema` (or `make run-all`) first."
         )
-    # Made anew each night and read once or twice: writing it is what counts, not its size.
-    step.con.execute("SET force_compression = 'uncompressed'")
     books = known or stage(step.con, batch, contract)
     step.batch_id, step.rows_in, step.rows_out = batch.batch_id, books.raw, books.staged
     check_books(step.con, batch, books, settings)
