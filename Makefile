@@ -15,7 +15,6 @@ PYTHON ?= python3
 ROWS ?= 10000
 DAY ?= 1
 SEED ?= 42
-export RUN_ID ?= $(shell date -u +%Y%m%dT%H%M%S)-$(shell echo $$PPID)
 IN := cd "$(ROOT)" &&
 RUN := $(IN) "$(VENV)/bin/python"
 
@@ -32,12 +31,8 @@ setup-test: setup ## Install what only the tests need
 	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" tests/requirements.txt
 
 .PHONY: run-all
-run-all: input raw load schema staging merge monitor ## The nightly job: all steps, stops at the first failure
-
-.PHONY: input
-input: setup ## Make sample data where there is no input file and none is named
-	@$(IN) if [ -z "$${NETFLIX_CSV:-}" ] && ! [ -e data/raw/netflix_titles.csv ]; then \
-		"$(VENV)/bin/python" python/00_make_sample_data.py --if-missing; fi
+run-all: setup ## The nightly job: all steps, stops at the first failure (sample data if no file)
+	@$(RUN) python/run_all.py $(if $(QUIET),--quiet)
 
 .PHONY: sample
 sample: setup ## Make up a catalogue: ROWS=10000 DAY=1 SEED=42
@@ -76,8 +71,20 @@ plan: setup ## Show what the input file would change, and write nothing
 	@$(RUN) python/06_merge_cdc.py --plan
 
 .PHONY: monitor
-monitor: setup ## 07: run every check in sql/checks
-	@$(RUN) python/07_monitor_pipeline.py
+monitor: setup ## 07: run every check in sql/checks, and tell when something is wrong
+	@$(RUN) python/07_monitor_pipeline.py $(if $(QUIET),--quiet)
+
+.PHONY: status
+status: setup ## One screen: last runs, counts, freshness, open failures, next run, disk use
+	@$(RUN) python/status.py
+
+.PHONY: cron-install
+cron-install: setup ## Let cron run the job at SCHEDULE and the audit at MONITOR_SCHEDULE (UTC)
+	@$(RUN) python/cron.py install
+
+.PHONY: cron-remove
+cron-remove: setup ## Take this project's lines out of the crontab
+	@$(RUN) python/cron.py remove
 
 .PHONY: rebuild
 rebuild: setup ## 10: replay every raw snapshot into a fresh warehouse and swap it in

@@ -1,10 +1,13 @@
 """Audit the warehouse: every check in sql/checks/, each a query for offending rows.
 
-Reads:   the warehouse, sql/checks/*.sql
-Writes:  logs/monitor.log (a line per check), ops_runs
-Fails when: a check of severity "error" finds rows, or cannot be run (exit 30).
+Reads:   the warehouse, sql/checks/*.sql, sql/metrics.sql
+Writes:  ops_checks, ops_check_failures, ops_metrics, logs/monitor.log (a line per check); what is
+         wrong goes to the alerts (data/alerts), which are sent here unless this runs in a chain
+Fails when: a check of severity "error" finds rows or cannot be run, or there is no warehouse that
+         could be read (exit 30).
 
-A check is a file: its first comment line is its description, `-- severity: error|warn` its weight.
+A check is a file. Its first line is the description; `-- severity: error|warn` is what one
+offending row means, `-- warn_if: > N` and `-- error_if: > N` set other limits.
 """
 
 import logging
@@ -12,15 +15,20 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from config import SQL
+import alerts
+import steps
+from config import SQL, load_settings
 from engine import duckdb
-from errors import QualityError
-from steps import Step, open_log, printable, run_step, say, utc_now
+from errors import DONE, LOCKED, QUALITY, QualityError, SettingsError
+from steps import Step, open_log, run_step, say, utc_now, written
+from warehouse import run_sql
 
-SHOWN_ROWS = 3
+SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check: on the terminal, in the warehouse
 LEVELS = {"pass": logging.INFO, "warn": logging.WARNING, "fail": logging.ERROR}
 COLOURS = {"pass": "32", "warn": "33", "fail": "31"}
+VARIABLES = ("freshness_days", "max_run_age_hours", "same_bytes_days", "newest_title_days")
 
 
 @dataclass(frozen=True)
@@ -29,62 +37,148 @@ class Result:
 
     name: str
     description: str
+    severity: str
     verdict: str  # pass, warn or fail
     count: int
-    examples: list[str]
+    rows: list[str]
+
+    def __str__(self) -> str:
+        rows = "".join(f"\n            {row}" for row in self.rows[:SHOWN_ROWS])
+        return f"{self.verdict}: {self.name}, {self.count:,} row(s): {self.description}{rows}"
 
 
 def run(step: Step) -> None:
-    step.con.execute("SET VARIABLE checked_at = ?", [utc_now()])
-    step.con.execute("SET VARIABLE freshness_days = ?", [step.settings.freshness_days])
-    results = [check(step.con, path) for path in sorted((SQL / "checks").glob("*.sql"))]
-    with open_log(step.settings, "monitor", step.run_id, "monitor.log") as log:
-        for result in results:
-            examples = printable("; ".join(result.examples))
-            line = f"{result.verdict} {result.name} rows={result.count} {examples}"
-            log.log(LEVELS[result.verdict], "%s", line.rstrip())
-    for result in results:
-        if result.verdict != "pass":
-            say(
-                f"monitor   {result.verdict}: {result.name}, {result.count:,} row(s): "
-                f"{result.description}"
-                + "".join(f"\n            {row}" for row in result.examples),
-                COLOURS[result.verdict],
-                sys.stderr,
-            )
+    con, checked_at = step.con, utc_now()
+    con.execute("SET VARIABLE checked_at = ?", [checked_at])
+    for name in VARIABLES:
+        con.execute(f"SET VARIABLE {name} = ?", [getattr(step.settings, name)])
+    measure(step)
+    results = [check(con, path) for path in sorted((SQL / "checks").glob("*.sql"))]
+    failed = [result.name for result in results if result.verdict == "fail"]
+    keep(step, results, checked_at, is_good=not failed)
+    report(step, results)
+    alerts.set_audit(
+        step.settings,
+        problems={r.name: str(r) for r in results if r.verdict == "fail"},
+        warnings={r.name: str(r) for r in results if r.verdict == "warn"},
+    )
     count = {verdict: sum(result.verdict == verdict for result in results) for verdict in COLOURS}
     step.rows_out = len(results)
     step.message = f"checks: {count['pass']} passed, {count['warn']} warned, {count['fail']} failed"
-    if count["fail"]:
-        failed = ", ".join(result.name for result in results if result.verdict == "fail")
+    if failed:
         raise QualityError(
-            f"{count['fail']} of {len(results)} checks failed ({failed}); nothing is published "
-            f"past them. The rows: {step.settings.log_dir / 'monitor.log'}, run {step.run_id}"
+            f"{len(failed)} of {len(results)} checks failed ({', '.join(failed)}); nothing is "
+            "published past them, readers keep what they have. The rows: ops_check_failures and "
+            f"{step.settings.log_dir / 'monitor.log'}, run {step.run_id}"
         )
+
+
+def measure(step: Step) -> None:
+    """metrics_now, and the batch it is of; empty where nothing was merged yet."""
+    tables = step.con.execute(
+        "SELECT count(*) FROM duckdb_tables() "
+        "WHERE table_name IN ('ops_merges', 'analytics_netflix_history')"
+    ).fetchone()[0]
+    if tables == 2:
+        run_sql(step.con, "metrics.sql")
+        batch = step.con.execute("SELECT max(batch_id) FROM metrics_now").fetchone()
+        step.batch_id = batch[0]
 
 
 def check(con: duckdb.DuckDBPyConnection, path: Path) -> Result:
     """Run one check. A check that cannot be run has failed: what it guards is not known."""
     text = path.read_text(encoding="utf-8")
     description = text.splitlines()[0].removeprefix("-- ")
-    severity = re.search(r"^-- severity: (error|warn)$", text, re.MULTILINE)
-    if not severity:
+    found = re.search(r"^-- severity: (error|warn)$", text, re.MULTILINE)
+    if not found:
         raise QualityError(f"{path} says no `-- severity: error` or `-- severity: warn`")
+    severity = found[1]
+    limits = {"error_if": 0 if severity == "error" else None, "warn_if": 0}
+    for name, number in re.findall(r"^-- (warn_if|error_if): > (\d+)$", text, re.MULTILINE):
+        limits[name] = int(number)
     try:
         cursor = con.execute(text)
         names = [column[0] for column in cursor.description]
-        rows = cursor.fetchmany(SHOWN_ROWS)
+        rows = cursor.fetchmany(KEPT_ROWS)
         count = len(rows)
         while more := len(cursor.fetchmany(10_000)):
             count += more
-    except duckdb.CatalogException as error:
-        return Result(path.stem, description, "fail", 0, [str(error).splitlines()[0]])
-    examples = [
-        ", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in rows
+    except duckdb.Error as error:
+        return Result(path.stem, description, severity, "fail", 0, [str(error).splitlines()[0]])
+    shown = [", ".join(map("{}={}".format, names, row)) for row in rows]
+    verdict = "pass"
+    if limits["error_if"] is not None and count > limits["error_if"]:
+        verdict = "fail"
+    elif count > limits["warn_if"]:
+        verdict = "warn"
+    return Result(path.stem, description, severity, verdict, count, shown)
+
+
+def keep(step: Step, results: list[Result], checked_at: Any, is_good: bool) -> None:
+    """The outcome as rows of the ops tables, whether the audit passes or not."""
+    start = (step.run_id, step.batch_id, checked_at)
+    insert(
+        step,
+        "ops_checks",
+        [(*start, r.name, r.severity, r.verdict, r.count, r.description) for r in results],
+    )
+    offending = [
+        (step.run_id, result.name, at, row)
+        for result in results
+        if result.verdict != "pass"
+        for at, row in enumerate(result.rows, 1)
     ]
-    verdict = "pass" if not count else "fail" if severity[1] == "error" else "warn"
-    return Result(path.stem, description, verdict, count, examples)
+    insert(step, "ops_check_failures", offending)
+    if step.batch_id:
+        measured = step.con.execute(
+            "SELECT batch_id, snapshot_at, metric, value FROM metrics_now"
+        ).fetchall()
+        step.keep("DELETE FROM ops_metrics WHERE batch_id = ?", [step.batch_id])
+        insert(step, "ops_metrics", [(*row, is_good) for row in measured])
+
+
+def insert(step: Step, table: str, rows: list[tuple]) -> None:
+    if rows:
+        marks = ", ".join(f"({', '.join('?' * len(rows[0]))})" for _ in rows)
+        step.keep(f"INSERT INTO {table} VALUES {marks}", [value for row in rows for value in row])
+
+
+def report(step: Step, results: list[Result]) -> None:
+    """A line per check in monitor.log; on the terminal what is not well, alone also the table."""
+    with open_log(step.settings, "monitor", step.run_id, "monitor.log") as log:
+        for result in results:
+            fields = {"rows": result.count}
+            if result.verdict != "pass":
+                fields["examples"] = "; ".join(result.rows[:SHOWN_ROWS])
+            log.log(
+                LEVELS[result.verdict], f"{result.verdict} {result.name}", extra={"fields": fields}
+            )
+    if not steps.in_chain:
+        width = max(len(result.name) for result in results)
+        for result in results:
+            line = f"{result.verdict:<5} {result.name:<{width}} {result.count:>9,}"
+            say(f"monitor   {line}  {result.description}", COLOURS[result.verdict])
+    for result in results:
+        if result.verdict != "pass":
+            say(f"monitor   {result}", COLOURS[result.verdict], sys.stderr)
+
+
+def main() -> int:
+    """Alone: with the alerts, and (--quiet, for cron) mail only where something is wrong."""
+    if steps.in_chain:
+        return run_step("monitor", run, must_exist=True)
+    try:
+        with written(load_settings(), "--quiet" in sys.argv[1:]) as ended:
+            code = run_step("monitor", run, must_exist=True)
+            if code != LOCKED:  # else a run is at it, which tells by itself
+                alerts.after_audit(code)
+            quiet = "--quiet" in sys.argv[1:] and code == LOCKED
+            ended.append(DONE if quiet else code if code in (DONE, LOCKED) else QUALITY)
+        return ended[-1]
+    except SettingsError as error:
+        say(f"monitor   failed: {error}", "31", sys.stderr)
+        return error.exit_code
 
 
 if __name__ == "__main__":
-    sys.exit(run_step("monitor", run))
+    sys.exit(main())

@@ -75,6 +75,27 @@ def digest_start(text: str) -> str:
     return text.lower()
 
 
+def urls(text: str) -> tuple[str, ...]:
+    """URLs between blanks; what Apprise makes of them is known only when it sends."""
+    found = tuple(text.split())
+    if not all(re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://.", url) for url in found):
+        raise ValueError
+    return found
+
+
+def web_url(text: str) -> str:
+    if not re.fullmatch(r"https?://\S+", text.strip()):
+        raise ValueError
+    return text.strip()
+
+
+def schedule(text: str) -> str:
+    """The five fields of a crontab line: numbers, ranges, lists and steps."""
+    if not re.fullmatch(r"[\d*/,-]+( +[\d*/,-]+){4}", text.strip()):
+        raise ValueError
+    return " ".join(text.split())
+
+
 def one_of(*allowed: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in allowed:
@@ -90,9 +111,11 @@ class Setting:
     default: str  # "" means unset: the setting is None
     parse: Callable[[str], Any]
     allowed: str
+    secret: bool = False  # its value is in no message
 
 
 ROWS = whole(0, 10**12)
+DAYS = whole(1, 36500)
 SETTINGS = (
     Setting("NETFLIX_CSV", "", source, "a path or a URL (http, https, s3, gs)"),
     Setting("DATA_DIR", "data", project_path, "a folder"),
@@ -121,7 +144,15 @@ SETTINGS = (
     Setting("MAX_UPDATED_PCT", "50", percent, "a number from 0 to 100"),
     Setting("MAX_DELETED_ROWS", "20", ROWS, "a whole number, 0 or more"),
     Setting("MAX_DELETED_PCT", "10", percent, "a number from 0 to 100"),
-    Setting("FRESHNESS_DAYS", "7", whole(1, 36500), "whole days, 1 or more"),
+    Setting("FRESHNESS_DAYS", "7", DAYS, "whole days, 1 or more"),
+    Setting("SAME_BYTES_DAYS", "5", DAYS, "whole days, 1 or more"),
+    Setting("NEWEST_TITLE_DAYS", "60", DAYS, "whole days, 1 or more"),
+    Setting("MAX_RUN_AGE_HOURS", "36", whole(1, 10**6), "whole hours, 1 or more"),
+    Setting("ALERT_URLS", "", urls, "Apprise URLs with blanks between them", secret=True),
+    Setting("HEARTBEAT_URL", "", web_url, "a URL (http, https)", secret=True),
+    Setting("SCHEDULE", "0 3 * * *", schedule, "five crontab fields, like 0 3 * * *"),
+    Setting("MONITOR_SCHEDULE", "0 9 * * *", schedule, "five crontab fields, like 0 9 * * *"),
+    Setting("LOG_FORMAT", "text", one_of("text", "json"), "text or json"),
 )
 
 
@@ -181,8 +212,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         try:
             values[setting.name] = setting.parse(text) if text else None
         except (ValueError, AttributeError, KeyError, OverflowError, RuntimeError):
+            shown = "***" if setting.secret else repr(text)
             raise SettingsError(
-                f"{setting.name} is {text!r}; allowed is {setting.allowed}. "
+                f"{setting.name} is {shown}; allowed is {setting.allowed}. "
                 f"Set it in the environment, in .env or as `make ... {setting.name}=...`."
             ) from None
     return Settings(values)

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config import Settings, load_settings
-from errors import CRASH, DONE, LockedError, StepError
+from errors import CRASH, DONE, LockedError, QualityError, StepError
 
 if TYPE_CHECKING:
     from engine import DuckDBPyConnection
 
 LOG_BYTES, LOG_FILES = 5_000_000, 5
+in_chain = False  # set by run_all.py, which holds the lock for the steps that it forks
 
 
 def utc_now() -> datetime:
@@ -44,6 +45,7 @@ class Step:
     run_id: str
     log: logging.Logger
     con: "DuckDBPyConnection | None" = None
+    must_exist: bool = False
     batch_id: str | None = None
     rows_in: int | None = None
     rows_out: int | None = None
@@ -58,8 +60,7 @@ class Step:
 
     def event(self, event: str, level: int = logging.INFO, **fields: Any) -> None:
         """One line in logs/pipeline.log: the event and key=value pairs."""
-        pairs = "".join(f" {key}={value_text(value)}" for key, value in fields.items())
-        self.log.log(level, "%s%s", event, pairs)
+        self.log.log(level, event, extra={"fields": fields})
 
     def note(self, text: str) -> None:
         """Something worth knowing: a line in the log and one on the terminal."""
@@ -70,6 +71,36 @@ class Step:
         """A line in the log and one on the terminal."""
         self.event("warning", logging.WARNING, text=text)
         say(f"{self.name:<9} warning: {text}", "33", sys.stderr)
+
+
+class TextLine(logging.Formatter):
+    """UTC time, level, step, run id, the event, key=value pairs: for a person and for grep."""
+
+    def __init__(self, name: str, run_id: str):
+        super().__init__()
+        self.name, self.run_id = name, run_id
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = getattr(record, "fields", {}).items()
+        pairs = "".join(f" {key}={value_text(value)}" for key, value in fields)
+        return (
+            f"{self.time(record)} {record.levelname:<7} {self.name} run={printable(self.run_id)} "
+            f"{printable(record.msg)}{pairs}"
+        )
+
+    def time(self, record: logging.LogRecord) -> str:
+        return f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+
+
+class JsonLine(TextLine):
+    """The same as one JSON object, for machines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        import json
+
+        line = {"at": self.time(record), "level": record.levelname, "step": self.name}
+        line |= {"run": self.run_id, "event": record.msg, **getattr(record, "fields", {})}
+        return json.dumps(line, default=str)
 
 
 def value_text(value: Any) -> str:
@@ -87,17 +118,21 @@ def say(text: str, colour: str, stream: Any = None) -> None:
     stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
 
 
-def run_step(name: str, run: Callable[[Step], None], warehouse: bool = True) -> int:
+def run_step(
+    name: str, run: Callable[[Step], None], warehouse: bool = True, must_exist: bool = False
+) -> int:
     """Run one step and return its exit code; see errors.py for the table.
 
     With `warehouse`, step.con is the open warehouse and the step is one transaction together
     with its row in ops_runs. Without, the step sets no table; its record is written after it.
+    With `must_exist` a missing warehouse is an error, and none is made.
     """
     run_id = os.environ.get("RUN_ID") or new_run_id()
     try:
         settings = load_settings()
         with open_log(settings, name, run_id) as log:
-            return attempt(Step(name, settings, run_id, log), run, warehouse)
+            step = Step(name, settings, run_id, log, must_exist=must_exist)
+            return attempt(step, run, warehouse)
     except (StepError, OSError) as error:
         say(f"{name:<9} failed: {error}", "31", sys.stderr)
         return error.exit_code if isinstance(error, StepError) else CRASH
@@ -163,6 +198,11 @@ def recording(step: Step) -> "Iterator[DuckDBPyConnection]":
     """The warehouse with its ops tables, closed with a checkpoint at the end."""
     from warehouse import connect, run_sql
 
+    if step.must_exist and not step.settings.warehouse_path.exists():
+        raise QualityError(
+            f"there is no warehouse at {step.settings.warehouse_path}. If it should be there: "
+            "`make rebuild` restores it from the raw snapshots; else `make run-all` makes it."
+        )
     con = connect(step.settings.warehouse_path, step.settings, [step.settings.data_dir])
     try:
         run_sql(con, "ops.sql")
@@ -193,8 +233,10 @@ def record(con: "DuckDBPyConnection", step: Step, status: str, message: str) -> 
 
 def record_failure(step: Step, error: BaseException) -> None:
     """The failed run's row in ops_runs; where even that fails, the log says so and why."""
-    if isinstance(error, LockedError):
-        return  # somebody else is working there
+    if isinstance(error, LockedError) or (
+        step.must_exist and not step.settings.warehouse_path.exists()
+    ):
+        return  # somebody else is working there, or there is nothing to write it to
     try:
         with recording(step) as con:
             record(con, step, "failed", f"{type(error).__name__}: {error}")
@@ -204,7 +246,10 @@ def record_failure(step: Step, error: BaseException) -> None:
 
 @contextmanager
 def lock(settings: Settings) -> Iterator[None]:
-    """One step at a time on one warehouse; the lock dies with the process."""
+    """One step, or one chain of steps, at a time on one warehouse; it dies with its processes."""
+    if in_chain:
+        yield
+        return
     path = Path(f"{settings.warehouse_path}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="utf-8") as handle:
@@ -230,16 +275,11 @@ def new_run_id() -> str:
 def open_log(
     settings: Settings, name: str, run_id: str, file: str = "pipeline.log"
 ) -> Iterator[logging.Logger]:
-    """A log file that rotates by size; a line is: UTC time, level, step, run id, the event."""
+    """A log file that rotates by size; LOG_FORMAT says how a line looks."""
     settings.log_dir.mkdir(parents=True, exist_ok=True)
     rotate(settings.log_dir / file)
     handler = logging.FileHandler(settings.log_dir / file, encoding="utf-8")
-    line = logging.Formatter(
-        f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {name} run={printable(run_id)} %(message)s",
-        "%Y-%m-%dT%H:%M:%S",
-    )
-    line.converter = time.gmtime
-    handler.setFormatter(line)
+    handler.setFormatter((JsonLine if settings.log_format == "json" else TextLine)(name, run_id))
     log = logging.Logger("pipeline", logging.INFO)  # its own logger: nothing else writes to it
     log.addHandler(handler)
     try:
@@ -257,3 +297,36 @@ def rotate(path: Path) -> None:
         if older.exists():
             os.replace(older, path.with_name(f"{path.name}.{number + 1}"))
     os.replace(path, path.with_name(f"{path.name}.1"))
+
+
+@contextmanager
+def written(settings: Settings, quiet: bool) -> Iterator[list[int]]:
+    """With `quiet` (from cron): all output goes to logs/cron.log, that of a failure to stderr, too.
+
+    Gives a list, to which the exit code is appended.
+    """
+    code: list[int] = []
+    if not quiet:
+        yield code
+        return
+    path = settings.log_dir / "cron.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rotate(path)
+    saved = os.dup(1), os.dup(2)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    start = os.lseek(log, 0, os.SEEK_END)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    try:
+        yield code
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(saved[0], 1)
+        os.dup2(saved[1], 2)
+        for handle in (*saved, log):
+            os.close(handle)
+        if not code or code[-1]:
+            with open(path, "rb") as file:
+                file.seek(start)
+                sys.stderr.write(file.read().decode("utf-8", "replace"))

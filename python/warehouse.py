@@ -7,7 +7,7 @@ from typing import Any
 
 from config import SQL, Settings
 from engine import duckdb
-from errors import LockedError
+from errors import LockedError, StepError
 
 # The storage format that every DuckDB 1.x, and so the BI tools of today, can open.
 STORAGE_VERSION = "v1.0.0"
@@ -49,7 +49,10 @@ def connect(
         con = duckdb.connect(str(path), read_only=read_only, config=config)
     except duckdb.IOException as error:
         if "lock" not in str(error):
-            raise
+            raise StepError(
+                f"{path} cannot be opened: {str(error).splitlines()[0]}. Nothing was changed. "
+                "If it is damaged: `make rebuild` restores it from the raw snapshots."
+            ) from None
         holder = str(error).split("Conflicting lock is held in ")[-1].split(". See")[0]
         raise LockedError(
             f"{path} is open in another program ({holder}); nothing was changed. "

@@ -1,6 +1,8 @@
 -- The pipeline's own records: who ran when, with what result.
--- Grain: ops_runs one row per step and run; ops_schema_changes one per change that a run saw.
--- Inputs -> outputs: none -> ops_runs, ops_schema_changes.
+-- Grain: ops_runs one row per step and run; ops_schema_changes one per change that a run saw;
+--   ops_checks one per check and audit; ops_check_failures one per offending row (capped);
+--   ops_metrics one per batch and metric.
+-- Inputs -> outputs: none -> the five tables.
 -- Running it twice is safe: it creates only what is missing.
 CREATE TABLE IF NOT EXISTS ops_runs (
     run_id VARCHAR,
@@ -20,4 +22,30 @@ CREATE TABLE IF NOT EXISTS ops_schema_changes (
     column_name VARCHAR,
     detail VARCHAR,
     seen_at TIMESTAMP
+);
+
+CREATE TABLE IF NOT EXISTS ops_checks (
+    run_id VARCHAR,
+    batch_id VARCHAR,
+    checked_at TIMESTAMP,
+    check_name VARCHAR,
+    severity VARCHAR,
+    verdict VARCHAR,
+    row_count BIGINT,
+    description VARCHAR
+);
+
+CREATE TABLE IF NOT EXISTS ops_check_failures (
+    run_id VARCHAR,
+    check_name VARCHAR,
+    position INTEGER,
+    offending_row VARCHAR
+);
+
+CREATE TABLE IF NOT EXISTS ops_metrics (
+    batch_id VARCHAR,
+    snapshot_at TIMESTAMP,
+    metric VARCHAR,
+    "value" DOUBLE,
+    is_good BOOLEAN
 );

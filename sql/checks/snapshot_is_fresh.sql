@@ -1,4 +1,4 @@
--- The newest snapshot is not older than FRESHNESS_DAYS; else the publisher may have stopped.
+-- The newest snapshot is not older than FRESHNESS_DAYS: the publisher still delivers.
 -- severity: error
 -- Grain: one row where the newest snapshot is too old.
 -- Inputs -> outputs: ops_merges; session variables checked_at, freshness_days -> offending rows.

@@ -1,0 +1,19 @@
+-- The newest title was added at most NEWEST_TITLE_DAYS before its snapshot.
+-- severity: warn
+-- Grain: one row where it is older.
+-- Inputs -> outputs: analytics_netflix_current, ops_merges; session variable newest_title_days ->
+--   offending rows.
+-- Running it twice is safe: it only reads.
+WITH newest AS (
+    SELECT
+        (SELECT max(date_added) FROM analytics_netflix_current) AS added_date,
+        (SELECT max(snapshot_at) FROM ops_merges) AS snapshot_at
+)
+
+SELECT
+    added_date AS newest_date_added,
+    snapshot_at,
+    getvariable('newest_title_days') AS allowed_days
+FROM newest
+WHERE coalesce(date_diff('day', added_date, CAST(snapshot_at AS DATE)), 1000000)
+    > getvariable('newest_title_days');

@@ -1,0 +1,14 @@
+-- No text is UTF-8 that was read as Latin-1 somewhere on its way (JÃ¸rgensen).
+-- severity: warn
+-- error_if: > 100
+-- Grain: one row per offending title.
+-- Inputs -> outputs: analytics_netflix_current -> offending rows.
+-- Running it twice is safe: it only reads.
+SELECT
+    title_id,
+    title
+FROM analytics_netflix_current
+WHERE regexp_matches(
+    concat_ws(' ', title, director, "cast", country, listed_in, description),
+    '[\x{C3}\x{C5}][\x{80}-\x{BF}]|\x{C2}[\x{A0}-\x{BF}]|\x{E2}\x{20AC}'
+);

@@ -1,0 +1,14 @@
+-- A version is current as long as it has no end, and only then.
+-- severity: error
+-- Grain: one row per offending version.
+-- Inputs -> outputs: analytics_netflix_history -> offending rows.
+-- Running it twice is safe: it only reads.
+SELECT
+    title_id,
+    valid_from,
+    valid_to,
+    is_current,
+    end_operation
+FROM analytics_netflix_history
+WHERE is_current IS DISTINCT FROM (valid_to IS NULL)
+    OR (valid_to IS NULL) IS DISTINCT FROM (end_operation IS NULL);

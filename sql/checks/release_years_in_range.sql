@@ -1,0 +1,11 @@
+-- No title is older than film or from more than five years ahead.
+-- severity: error
+-- Grain: one row per offending title.
+-- Inputs -> outputs: analytics_netflix_current; session variable checked_at -> offending rows.
+-- Running it twice is safe: it only reads.
+SELECT
+    title_id,
+    title,
+    release_year
+FROM analytics_netflix_current
+WHERE release_year < 1870 OR release_year > year(getvariable('checked_at')) + 5;

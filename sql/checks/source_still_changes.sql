@@ -1,0 +1,20 @@
+-- The source did not deliver the same bytes on more than SAME_BYTES_DAYS days.
+-- severity: warn
+-- Grain: one row where it did.
+-- Inputs -> outputs: ops_runs; session variable same_bytes_days -> offending rows.
+-- Running it twice is safe: it only reads.
+WITH newest AS (
+    SELECT arg_max(batch_id, finished_at) AS batch_id
+    FROM ops_runs
+    WHERE step = 'raw' AND status = 'done'
+)
+
+SELECT
+    runs.batch_id,
+    min(runs.finished_at) AS first_seen_at,
+    count(DISTINCT CAST(runs.finished_at AS DATE)) AS days
+FROM ops_runs AS runs
+INNER JOIN newest ON runs.batch_id = newest.batch_id
+WHERE runs.step = 'raw' AND runs.status = 'done'
+GROUP BY runs.batch_id
+HAVING count(DISTINCT CAST(runs.finished_at AS DATE)) > getvariable('same_bytes_days');

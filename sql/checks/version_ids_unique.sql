@@ -1,0 +1,11 @@
+-- No two versions have the same id, and each has one.
+-- severity: error
+-- Grain: one row per offending id.
+-- Inputs -> outputs: analytics_netflix_history -> offending rows.
+-- Running it twice is safe: it only reads.
+SELECT
+    version_id,
+    count(*) AS versions
+FROM analytics_netflix_history
+GROUP BY version_id
+HAVING count(*) > 1 OR version_id IS NULL;

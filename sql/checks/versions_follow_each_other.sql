@@ -1,0 +1,24 @@
+-- A title's versions do not overlap; where it was updated there is no gap.
+-- severity: error
+-- Grain: one row per offending version.
+-- Inputs -> outputs: analytics_netflix_history -> offending rows.
+-- Running it twice is safe: it only reads.
+WITH followed AS (
+    SELECT
+        title_id,
+        valid_from,
+        valid_to,
+        end_operation,
+        lead(valid_from) OVER (PARTITION BY title_id ORDER BY valid_from) AS next_from
+    FROM analytics_netflix_history
+)
+
+SELECT
+    title_id,
+    valid_from,
+    valid_to,
+    next_from
+FROM followed
+WHERE next_from < valid_to
+    OR (next_from IS NOT NULL AND valid_to IS NULL)
+    OR (end_operation = 'update' AND next_from IS DISTINCT FROM valid_to);

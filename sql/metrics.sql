@@ -1,0 +1,73 @@
+-- Measures the merged snapshot, for the checks that compare it with the runs before.
+-- Grain: metrics_now one row per metric.
+-- Inputs -> outputs: analytics_netflix_current, ops_merges, staging_netflix_quarantine -> temp table
+--   metrics_now (titles, new, changed, gone, quarantined, and null_pct:<column>).
+-- Running it twice is safe: it replaces a temporary table; ops_metrics keeps one set per batch.
+CREATE OR REPLACE TEMP TABLE metrics_now AS
+WITH last_merge AS (
+    SELECT
+        batch_id,
+        snapshot_at,
+        inserted,
+        reappeared,
+        updated,
+        deleted,
+        previous_rows
+    FROM ops_merges
+    ORDER BY snapshot_at DESC
+    LIMIT 1
+),
+
+volumes AS (
+    SELECT
+        unnest(['new', 'changed', 'gone']) AS metric,
+        unnest([inserted + reappeared, updated, deleted]) AS "value"
+    FROM last_merge
+    WHERE previous_rows > 0
+),
+
+shares AS (
+    SELECT
+        unnest([
+            'type', 'title', 'director', 'cast', 'country', 'date_added', 'release_year', 'rating',
+            'duration', 'listed_in', 'description'
+        ]) AS column_name,
+        unnest([
+            count("type"), count(title), count(director), count("cast"), count(country),
+            count(date_added), count(release_year), count(rating), count(duration),
+            count(listed_in), count(description)
+        ]) AS filled,
+        count(*) AS titles
+    FROM analytics_netflix_current
+),
+
+measured AS (
+    SELECT
+        metric,
+        CAST("value" AS DOUBLE) AS "value"
+    FROM volumes
+    UNION ALL
+    SELECT
+        'null_pct:' || column_name AS metric,
+        100.0 * (titles - filled) / titles AS "value"
+    FROM shares
+    WHERE titles > 0
+    UNION ALL
+    SELECT
+        'titles' AS metric,
+        count(*) AS "value"
+    FROM analytics_netflix_current
+    UNION ALL
+    SELECT
+        'quarantined' AS metric,
+        count(DISTINCT source_line) AS "value"
+    FROM staging_netflix_quarantine
+)
+
+SELECT
+    last_merge.batch_id,
+    last_merge.snapshot_at,
+    measured.metric,
+    measured."value"
+FROM measured
+CROSS JOIN last_merge;

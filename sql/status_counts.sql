@@ -1,0 +1,33 @@
+-- What the warehouse holds, and how old it is.
+-- Grain: one row; none where nothing was merged.
+-- Inputs -> outputs: analytics_netflix_current, analytics_netflix_history, ops_merges -> the result.
+-- Running it twice is safe: it only reads.
+WITH titles AS (
+    SELECT
+        count(*) AS titles,
+        count_if("type" = 'Movie') AS movies,
+        count_if("type" = 'TV Show') AS shows,
+        max(date_added) AS newest_added_date
+    FROM analytics_netflix_current
+),
+
+merges AS (
+    SELECT
+        count(*) AS merges,
+        max(snapshot_at) AS snapshot_at
+    FROM ops_merges
+)
+
+SELECT
+    titles.titles,
+    titles.movies,
+    titles.shows,
+    titles.newest_added_date,
+    merges.merges,
+    merges.snapshot_at,
+    date_diff('day', merges.snapshot_at, CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP))
+        AS snapshot_days,
+    (SELECT count(*) FROM analytics_netflix_history) AS versions
+FROM titles
+CROSS JOIN merges
+WHERE merges.merges > 0;

@@ -1,0 +1,25 @@
+-- The last run of each step.
+-- Grain: one row per step.
+-- Inputs -> outputs: ops_runs -> the result set.
+-- Running it twice is safe: it only reads.
+WITH numbered AS (
+    SELECT
+        step,
+        status,
+        finished_at,
+        date_diff('millisecond', started_at, finished_at) / 1000.0 AS seconds,
+        rows_out,
+        message,
+        row_number() OVER (PARTITION BY step ORDER BY finished_at DESC) AS age
+    FROM ops_runs
+)
+
+SELECT
+    step,
+    status,
+    finished_at,
+    seconds,
+    rows_out,
+    message
+FROM numbered
+WHERE age = 1;
