@@ -203,10 +203,8 @@ members AS (
             coalesce(titles.duration, ''), coalesce(titles.listed_in, ''),
             coalesce(titles.description, ''),
             -- values lost in a cast are NULL above; copies that differ in them are not equal
-            CASE
-                WHEN titles.repairs LIKE '%lost_in_cast:%'
-                    THEN concat_ws(chr(31), raw.date_added, raw.release_year)
-            END
+            CASE WHEN titles.repairs LIKE '%lost_in_cast:date_added%' THEN raw.date_added END,
+            CASE WHEN titles.repairs LIKE '%lost_in_cast:release_year%' THEN raw.release_year END
         ) AS content
     FROM staging_netflix_titles AS titles
     INNER JOIN shared ON titles.business_key = shared.business_key

@@ -5,8 +5,9 @@ from conftest import COLUMNS, title
 from histories import History
 from test_history_properties import OPTIONAL, POOLS, Day, check_history, place
 
+from config import load_settings
 from errors import StepError
-from warehouse import run_sql
+from warehouse import connect, run_sql
 
 __all__ = ["place"]
 
@@ -92,3 +93,28 @@ def test_a_merge_that_breaks_an_invariant_is_undone(tmp_path, monkeypatch, invar
     with pytest.raises(StepError, match=f"breaks an invariant .*{invariant}.*nothing was changed"):
         history.take([title(1), title(2, rating="R")], 2)
     assert history.content() == before
+
+
+def test_a_broken_copy_does_not_make_sound_ones_differ(place) -> None:
+    """Two equal records and one without a type, all of one key: one title, one in quarantine."""
+    copies = [row("s1"), row("s1"), row("s1", type=None)]
+    check_history(*place, [Day(copies), Day([row("s1", title="Roma")])])
+
+
+def test_copies_with_a_lost_value_are_equal_where_the_rest_means_the_same(place) -> None:
+    """ "2018" and "2018.0" are one year, also beside a date that no one can read."""
+    lost = {"date_added": "some day"}
+    copies = [row("s1", **lost, release_year="2018"), row("s1", **lost, release_year="2018.0")]
+    check_history(*place, [Day(copies)])
+
+
+def test_the_newest_row_is_found_behind_deleted_ones(tmp_path) -> None:
+    """DuckDB's own connection gives no row here; "which merge was the last" hangs on it."""
+    settings = load_settings({"WAREHOUSE_PATH": str(tmp_path / "dw.db")})
+    con = connect(settings.warehouse_path, settings)
+    con.execute("CREATE TABLE merges AS SELECT range AS number FROM range(200_000)")
+    con.execute("DELETE FROM merges")
+    con.execute("INSERT INTO merges VALUES (7)")
+    newest = con.execute("SELECT number FROM merges ORDER BY number DESC LIMIT 1").fetchall()
+    con.close()
+    assert newest == [(7,)]

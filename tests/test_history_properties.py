@@ -175,7 +175,7 @@ class Model:
 
     def read(self, day: Day) -> tuple[dict, set, set]:
         """(key -> (values, line) of the sound titles, keys set aside, titles without a key)."""
-        candidates: dict[str, list[tuple[dict, int]]] = {}
+        candidates: dict[str, list[tuple[dict, int, str]]] = {}
         aside, keyless = set(), set()
         for line, row in enumerate(day.rows, 2):
             key = (row["show_id"] or "").strip() or None
@@ -188,11 +188,14 @@ class Model:
                 column: row[column].strip() if column == "title" else CLEAN[column, row[column]]
                 for column in POOLS
             }
-            candidates.setdefault(key, []).append((values, line))
+            # A text that is no date is NULL above; a copy without it says something else.
+            lost = row["date_added"] if values["date_added"] is None else None
+            candidates.setdefault(key, []).append((values, line, (lost or "").strip()))
         sound = {}
         for key, copies in candidates.items():
-            if all(values == copies[0][0] for values, _ in copies):
-                sound[key] = copies[0]
+            first, line, first_lost = copies[0]
+            if all((values, lost) == (first, first_lost) for values, _, lost in copies):
+                sound[key] = first, line
             else:
                 aside.add(key)
         return sound, aside, keyless

@@ -1,0 +1,325 @@
+"""Who is told what, and when: state changes, receivers that fail, the heartbeat, the chain."""
+
+import fcntl
+import json
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from conftest import PROJECT, catalogue, title
+
+TITLES = [title(number) for number in range(1, 41)]
+MONITOR = "07_monitor_pipeline"
+
+
+class Receiver:
+    """A web service that keeps what it answered well; `mood` says how it answers."""
+
+    def __init__(self):
+        self.bodies, self.paths, self.mood = [], [], "well"
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if outer.mood == "hangs":
+                    outer.stop.wait(60)
+                    return
+                self.send_response(500 if outer.mood == "500" else 200)
+                self.end_headers()
+                if outer.mood == "well":
+                    outer.bodies.append(json.loads(body))
+
+            def do_GET(self):
+                outer.paths.append(self.path)
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                return
+
+        self.stop = threading.Event()
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.port = self.http.server_port
+        self.url = f"json://user:s3cr3t@127.0.0.1:{self.port}/hook"
+
+    @property
+    def titles(self) -> list[str]:
+        return [body["title"].removeprefix("netflix-elt-pipeline: ") for body in self.bodies]
+
+
+@pytest.fixture
+def receiver():
+    receiver = Receiver()
+    yield receiver
+    receiver.stop.set()
+    receiver.http.shutdown()
+    receiver.http.server_close()
+
+
+def run_all(pipeline, *arguments: str, **settings: str) -> subprocess.CompletedProcess:
+    """The whole chain, as make calls it."""
+    return subprocess.run(
+        [sys.executable, str(PROJECT / "python/run_all.py"), *arguments],
+        env={**pipeline.environment, **settings},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def spooled(pipeline) -> list:
+    return sorted((pipeline.root / "data/alerts/spool").glob("*.json"))
+
+
+def nothing_tells(pipeline, secret: str = "s3cr3t") -> None:
+    for path in pipeline.root.rglob("*"):
+        assert not path.is_file() or secret.encode() not in path.read_bytes(), path
+
+
+def break_and_mend(pipeline):
+    """Two statements: one that a check fails for, one that undoes it."""
+    import duckdb
+
+    def execute(sql: str) -> None:
+        with duckdb.connect(str(pipeline.root / "dw.db")) as con:
+            con.execute(sql)
+
+    return (
+        lambda: execute("UPDATE analytics_netflix_history SET type = 'Game' WHERE show_id = 's1'"),
+        lambda: execute("UPDATE analytics_netflix_history SET type = 'Movie' WHERE show_id = 's1'"),
+    )
+
+
+def test_a_failed_audit_is_told_once_and_its_end_once(pipeline, receiver):
+    good = {"NETFLIX_CSV": pipeline.put(catalogue(*TITLES)), "NEWEST_TITLE_DAYS": "36500"}
+    told = {"ALERT_URLS": receiver.url, **good}
+    done = run_all(pipeline, **told)
+    assert (done.returncode, done.stderr, receiver.bodies) == (0, "", [])
+
+    spoil, mend = break_and_mend(pipeline)
+    spoil()
+    for _ in range(2):
+        failed = run_all(pipeline, **told)
+        assert failed.returncode == 30, failed.stderr
+        assert "accepted_types" in failed.stderr
+    assert receiver.titles == ["FAILED"]
+    message = receiver.bodies[0]["message"]
+    for part in ("accepted_types, 1 row(s)", "title=Title 1", "readers keep", "make monitor"):
+        assert part in message
+    assert pipeline.step(MONITOR, **told).returncode == 30  # alone: the same, so no news
+    mend()
+    for _ in range(2):
+        assert run_all(pipeline, **told).returncode == 0
+    assert receiver.titles == ["FAILED", "recovered"]
+    nothing_tells(pipeline)
+
+
+def test_a_refused_file_is_told_with_its_cause_and_a_good_audit_is_no_recovery(pipeline, receiver):
+    told = {"ALERT_URLS": receiver.url, "NEWEST_TITLE_DAYS": "36500"}
+    good = pipeline.put(catalogue(*TITLES))
+    assert run_all(pipeline, NETFLIX_CSV=good, **told).returncode == 0
+    bad = pipeline.put("<html><title>503</title></html>", "bad.csv")
+    assert run_all(pipeline, NETFLIX_CSV=bad, **told).returncode == 20
+    assert receiver.titles == ["FAILED"]
+    assert "bad.csv is an HTML or XML page ('503')" in receiver.bodies[0]["message"]
+    assert pipeline.step(MONITOR, **told).returncode == 0
+    assert receiver.titles == ["FAILED"]
+    assert run_all(pipeline, NETFLIX_CSV=good, **told).returncode == 0
+    assert receiver.titles == ["FAILED", "recovered"]
+
+
+def test_a_failure_that_lasts_is_told_again_after_a_day(pipeline, receiver):
+    told = {"ALERT_URLS": receiver.url, "NETFLIX_CSV": str(pipeline.root / "none.csv")}
+    state = pipeline.root / "data/alerts/state.json"
+    for hours in (0, 23, 24, 1):
+        if hours:
+            content = json.loads(state.read_text())
+            then = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=hours)
+            state.write_text(json.dumps(content | {"told_at": then.isoformat()}))
+        assert run_all(pipeline, **told).returncode == 20
+    assert receiver.titles == ["FAILED", "still failing"]
+
+
+def test_a_warning_is_told_once(pipeline, receiver):
+    odd = [*TITLES, title(99, rating="XYZ")]
+    told = {"ALERT_URLS": receiver.url, "NEWEST_TITLE_DAYS": "36500"}
+    for _ in range(2):
+        assert run_all(pipeline, NETFLIX_CSV=pipeline.put(catalogue(*odd)), **told).returncode == 0
+    assert receiver.titles == ["warning"]
+    assert "rating=XYZ" in receiver.bodies[0]["message"]
+
+
+@pytest.mark.parametrize("mood", ["500", "hangs", "refuses", "no such host"])
+def test_a_receiver_that_fails_costs_seconds_and_gets_it_later_once(pipeline, receiver, mood):
+    source = {"NETFLIX_CSV": str(pipeline.root / "none.csv")}
+    start = time.perf_counter()
+    assert run_all(pipeline, **source).returncode == 20  # the first tells nobody
+    alone = time.perf_counter() - start
+    (pipeline.root / "data/alerts/state.json").unlink()
+    urls = {
+        "refuses": "json://127.0.0.1:1/x?s3cr3t",
+        "no such host": "json://nowhere.invalid/s3cr3t",
+    }
+    receiver.mood = mood
+    url = urls.get(mood, receiver.url)
+    start = time.perf_counter()
+    assert run_all(pipeline, ALERT_URLS=url, **source).returncode == 20
+    assert time.perf_counter() - start - alone < 10
+    assert (len(spooled(pipeline)), receiver.bodies) == (1, [])
+    log = (pipeline.root / "logs/pipeline.log").read_text()
+    assert "alerts_wait messages=1 sent=0" in log
+    nothing_tells(pipeline)
+    if mood in urls:  # the address is for good; the message is for it alone
+        assert run_all(pipeline, ALERT_URLS=receiver.url, **source).returncode == 20
+        assert spooled(pipeline) == []
+        return
+    receiver.mood = "well"
+    for _ in range(2):
+        assert run_all(pipeline, ALERT_URLS=receiver.url, **source).returncode == 20
+    assert (receiver.titles, spooled(pipeline)) == (["FAILED"], [])
+
+
+def test_one_dead_receiver_does_not_keep_the_others_from_theirs(pipeline, receiver):
+    urls = f"json://127.0.0.1:1/x {receiver.url}"
+    for _ in range(2):
+        run_all(pipeline, ALERT_URLS=urls, NETFLIX_CSV=str(pipeline.root / "none.csv"))
+    assert (receiver.titles, len(spooled(pipeline))) == (["FAILED"], 1)
+
+
+def test_the_heartbeat_hears_start_success_and_failure(pipeline, receiver):
+    good = pipeline.put(catalogue(*TITLES))
+    beat = {"HEARTBEAT_URL": f"http://127.0.0.1:{receiver.port}/beat/s3cr3t"}
+    assert run_all(pipeline, NETFLIX_CSV=good, **beat).returncode == 0
+    assert run_all(pipeline, NETFLIX_CSV="none.csv", **beat).returncode == 20
+    base = "/beat/s3cr3t"
+    assert receiver.paths == [f"{base}/start", base, f"{base}/start", f"{base}/fail"]
+    dead = {"HEARTBEAT_URL": "http://127.0.0.1:1/s3cr3t"}
+    assert run_all(pipeline, NETFLIX_CSV=good, **dead).returncode == 0
+    assert "heartbeat_failed ending=/start" in (pipeline.root / "logs/pipeline.log").read_text()
+    nothing_tells(pipeline)
+
+
+@pytest.mark.parametrize("damage", ["missing", "garbage", "folder"])
+def test_the_audit_alone_tells_that_the_warehouse_is_gone(pipeline, receiver, damage):
+    told = {"ALERT_URLS": receiver.url, "NETFLIX_CSV": pipeline.put(catalogue(*TITLES))}
+    told["NEWEST_TITLE_DAYS"] = "36500"
+    assert run_all(pipeline, **told).returncode == 0
+    warehouse = pipeline.root / "dw.db"
+    warehouse.rename(pipeline.root / "away.db")
+    if damage == "garbage":
+        warehouse.write_bytes(b"not a database" * 1000)
+    if damage == "folder":
+        warehouse.mkdir()
+    before = warehouse.read_bytes() if warehouse.is_file() else None
+    failed = pipeline.process(MONITOR, **told)
+    assert failed.returncode == 30
+    assert "make rebuild" in failed.stderr
+    assert (warehouse.read_bytes() if warehouse.is_file() else None) == before
+    assert receiver.titles == ["FAILED"]
+    if warehouse.is_dir():
+        warehouse.rmdir()
+    (pipeline.root / "away.db").rename(warehouse)
+    assert pipeline.process(MONITOR, **told).returncode == 0
+    assert receiver.titles == ["FAILED", "recovered"]
+
+
+def test_the_audit_alone_tells_that_no_run_came(pipeline, receiver):
+    import duckdb
+
+    told = {"ALERT_URLS": receiver.url, "NETFLIX_CSV": pipeline.put(catalogue(*TITLES))}
+    told["NEWEST_TITLE_DAYS"] = "36500"
+    assert run_all(pipeline, **told).returncode == 0
+    with duckdb.connect(str(pipeline.root / "dw.db")) as con:
+        con.execute("UPDATE ops_runs SET finished_at = finished_at - INTERVAL 37 HOUR")
+    failed = pipeline.process(MONITOR, **told)
+    assert (failed.returncode, "run_is_fresh" in failed.stderr) == (30, True)
+    assert "allowed_hours=36" in receiver.bodies[0]["message"]
+
+
+def test_a_killed_step_is_told(pipeline, receiver):
+    """No code of that step runs any more; the chain sees it."""
+    script = (
+        "import os, sys; sys.path.insert(0, sys.argv[1] + '/python'); import run_all, steps\n"
+        "import warehouse; warehouse.run_sql = lambda *_: os.kill(os.getpid(), 9)\n"
+        "import layers; layers.run_sql = warehouse.run_sql\n"
+        "sys.argv = ['run_all.py']; sys.exit(run_all.main())"
+    )
+    told = {"ALERT_URLS": receiver.url, "NETFLIX_CSV": pipeline.put(catalogue(*TITLES))}
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(PROJECT)],
+        env={**pipeline.environment, **told},
+        capture_output=True,
+        text=True,
+    )
+    assert (run.returncode, "was killed by signal 9" in run.stderr) == (1, True), run.stderr
+    assert receiver.titles == ["FAILED"]
+    assert run_all(pipeline, NEWEST_TITLE_DAYS="36500", **told).returncode == 0
+    assert receiver.titles == ["FAILED", "recovered"]
+
+
+def chains_at_once(pipeline, times: int) -> None:
+    """Two chains started together: one works, the other says so; the result is one run's."""
+    for number in range(times):
+        titles = [*TITLES, *(title(100 + n) for n in range(number))]
+        environment = pipeline.environment | {"NETFLIX_CSV": pipeline.put(catalogue(*titles))}
+        command = [sys.executable, str(PROJECT / "python/run_all.py")]
+        start = time.perf_counter()
+        both = [
+            subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+            for _ in range(2)
+        ]
+        took = {}
+        while len(took) < 2:
+            for at, one in enumerate(both):
+                if at not in took and one.poll() is not None:
+                    took[at] = time.perf_counter() - start
+            time.sleep(0.005)
+        said = [one.communicate()[1] for one in both]
+        assert sorted(one.returncode for one in both) == [0, 75], said
+        loser = next(at for at, one in enumerate(both) if one.returncode == 75)
+        assert "another run is working on" in said[loser] and "pid" in said[loser]
+        assert took[loser] < took[1 - loser]
+        assert pipeline.query("SELECT count(*) FROM analytics_netflix_current")[0][0] == 40 + number
+        assert pipeline.query("SELECT count(*) FROM ops_merges")[0][0] == number + 1
+    with open(pipeline.root / "dw.db.lock", "a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        assert run_all(pipeline).returncode == 75
+        assert pipeline.process("06_merge_cdc").returncode == 75
+
+
+def test_of_two_chains_started_at_once_one_works(pipeline):
+    chains_at_once(pipeline, 2)
+
+
+@pytest.mark.slow
+def test_of_two_chains_started_at_once_one_works_50_times(pipeline):
+    chains_at_once(pipeline, 50)
+
+
+def test_quiet_writes_to_the_log_and_a_failure_to_stderr_too(pipeline):
+    good = pipeline.put(catalogue(*TITLES))
+    done = run_all(pipeline, "--quiet", NETFLIX_CSV=good, NEWEST_TITLE_DAYS="36500")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    failed = run_all(pipeline, "--quiet", NETFLIX_CSV="none.csv")
+    assert (failed.returncode, failed.stdout) == (20, "")
+    assert failed.stderr.startswith("raw       stopped: no input file")
+    log = (pipeline.root / "logs/cron.log").read_text()
+    assert "merge              40 rows" in log and log.endswith(failed.stderr)
+
+
+def test_a_json_log_has_one_object_per_line_and_the_run_id(pipeline):
+    good = pipeline.put(catalogue(*TITLES))
+    assert run_all(pipeline, NETFLIX_CSV=good, LOG_FORMAT="json", RUN_ID="night-1").returncode == 0
+    for name in ("pipeline.log", "monitor.log"):
+        lines = (pipeline.root / "logs" / name).read_text().splitlines()
+        assert {json.loads(line)["run"] for line in lines} == {"night-1"}
+    assert (pipeline.root / "logs/monitor.log").stat().st_size > 1000

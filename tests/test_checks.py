@@ -1,0 +1,325 @@
+"""Every check in sql/checks finds the fault it is there for, and nothing on clean days."""
+
+import re
+import shutil
+from datetime import datetime, timedelta
+
+import duckdb
+import pytest
+from conftest import PROJECT, Pipeline, catalogue, title
+
+MONITOR = "07_monitor_pipeline"
+CHECKS = {path.stem for path in (PROJECT / "sql/checks").glob("*.sql")}
+HISTORY, STAGING = "analytics_netflix_history", "staging_netflix_titles"
+DUPLICATE = "INSERT INTO {0} FROM {0} WHERE title_id = 's2' AND is_current"
+
+# fault: (the check that must name it, what plants it). 200 titles in three snapshots; s1 was
+# updated, s3 deleted. Several checks may see one fault; the intended one must be among them.
+FAULTS = {
+    "a staged record is lost": (
+        "raw_equals_staging",
+        f"DELETE FROM {STAGING} WHERE show_id = 's9'",
+    ),
+    "staging is of another batch": (
+        "raw_equals_staging",
+        "UPDATE staging_books SET batch_id = '20200101T000000Z-0'",
+    ),
+    "the merge did not come": (
+        "current_is_merged",
+        "DELETE FROM ops_merges WHERE snapshot_at = (SELECT max(snapshot_at) FROM ops_merges)",
+    ),
+    "a current title is lost": (
+        "current_is_merged",
+        f"DELETE FROM {HISTORY} WHERE title_id = 's9'",
+    ),
+    "a current title has another content": (
+        "current_equals_staging",
+        f"UPDATE {HISTORY} SET row_hash = 'v1:0' WHERE title_id = 's9'",
+    ),
+    "a current title is not in staging": (
+        "current_equals_staging",
+        f"UPDATE {HISTORY} SET business_key = 'zzz' WHERE title_id = 's9'",
+    ),
+    "a key twice in staging": (
+        "key_not_null_and_unique",
+        f"UPDATE {STAGING} SET business_key = 's8' WHERE show_id = 's9'",
+    ),
+    "a staged title without a key": (
+        "key_not_null_and_unique",
+        f"UPDATE {STAGING} SET business_key = NULL WHERE show_id = 's9'",
+    ),
+    "a staged title without a title": (
+        "critical_columns_not_null",
+        f"UPDATE {STAGING} SET title = NULL WHERE show_id = 's9'",
+    ),
+    "a type nobody knows": (
+        "accepted_types",
+        f"UPDATE {HISTORY} SET type = 'Game' WHERE title_id = 's9'",
+    ),
+    "a rating nobody knows": (
+        "accepted_ratings",
+        f"UPDATE {HISTORY} SET rating = '74 min' WHERE title_id = 's9'",
+    ),
+    "a film before film": (
+        "release_years_in_range",
+        f"UPDATE {HISTORY} SET release_year = 1066 WHERE title_id = 's9'",
+    ),
+    "a film from the far future": (
+        "release_years_in_range",
+        f"UPDATE {HISTORY} SET release_year = 2999 WHERE title_id = 's9'",
+    ),
+    "added tomorrow": (
+        "dates_added_not_in_the_future",
+        f"UPDATE {HISTORY} SET date_added = DATE '2999-01-01' WHERE title_id = 's9'",
+    ),
+    "a film of no length": (
+        "durations_in_range",
+        f"UPDATE {HISTORY} SET duration_minutes = 0 WHERE title_id = 's9'",
+    ),
+    "a film in seasons": (
+        "durations_fit_the_type",
+        f"UPDATE {HISTORY} SET seasons = 2, duration_minutes = NULL WHERE title_id = 's9'",
+    ),
+    "two current versions": (
+        "one_current_version_per_title",
+        DUPLICATE.format(HISTORY),
+    ),
+    "a version id twice": (
+        "version_ids_unique",
+        DUPLICATE.format(HISTORY),
+    ),
+    "a version that ends before it begins": (
+        "versions_have_a_span",
+        f"UPDATE {HISTORY} SET valid_to = valid_from - INTERVAL 1 DAY WHERE NOT is_current",
+    ),
+    "an ended version that is current": (
+        "open_versions_are_current",
+        f"UPDATE {HISTORY} SET is_current = true WHERE title_id = 's3'",
+    ),
+    "versions that overlap": (
+        "versions_follow_each_other",
+        f"UPDATE {HISTORY} SET valid_to = valid_to + INTERVAL 1 HOUR "
+        "WHERE title_id = 's1' AND NOT is_current",
+    ),
+    "a gap where a title was updated": (
+        "versions_follow_each_other",
+        f"UPDATE {HISTORY} SET valid_to = valid_to - INTERVAL 1 HOUR "
+        "WHERE title_id = 's1' AND NOT is_current",
+    ),
+    "a version of no merge": (
+        "versions_belong_to_a_merge",
+        f"UPDATE {HISTORY} SET batch_id = 'nobody' WHERE title_id = 's9'",
+    ),
+    "a merge that does not add up": (
+        "merges_add_up",
+        "UPDATE ops_merges SET inserted = inserted + 1",
+    ),
+    "an empty entry in a list": (
+        "lists_have_no_empty_entry",
+        f"UPDATE {HISTORY} SET country = ', Norway' WHERE title_id = 's9'",
+    ),
+    "an entry missing in the middle of a list": (
+        "lists_have_no_empty_entry",
+        f"UPDATE {HISTORY} SET \"cast\" = 'A, , B' WHERE title_id = 's9'",
+    ),
+    "titles without genres": (
+        "titles_have_a_genre",
+        f"UPDATE {HISTORY} SET listed_in = NULL WHERE source_line < 60",
+    ),
+    "a lost character": (
+        "no_replacement_characters",
+        f"UPDATE {HISTORY} SET title = 'Caf' || chr(65533) WHERE title_id = 's9'",
+    ),
+    "UTF-8 read as Latin-1": (
+        "no_mojibake",
+        f"UPDATE {HISTORY} SET director = 'Bodil JÃ¸rgensen' WHERE title_id = 's9'",
+    ),
+    "UTF-8 read as Windows-1252": (
+        "no_mojibake",
+        f"UPDATE {HISTORY} SET description = 'It isâ€™nt' WHERE title_id = 's9'",
+    ),
+    "a column that came": (
+        "schema_as_before",
+        "INSERT INTO ops_schema_changes SELECT batch_id, 'added', 'x', 'new', now() "
+        "FROM staging_books",
+    ),
+    "a title that is kept though unreadable": (
+        "nothing_carried",
+        "UPDATE ops_merges SET carried = 1",
+    ),
+    "no run for two days": (
+        "run_is_fresh",
+        "UPDATE ops_runs SET finished_at = finished_at - INTERVAL 48 HOUR",
+    ),
+    "no snapshot for eight days": (
+        "snapshot_is_fresh",
+        "UPDATE ops_merges SET snapshot_at = snapshot_at - INTERVAL 30 DAY",
+    ),
+    "no title added for months": (
+        "newest_title_is_fresh",
+        f"UPDATE {HISTORY} SET date_added = date_added - INTERVAL 90 DAY",
+    ),
+    "the same bytes for a week": (
+        "source_still_changes",
+        "INSERT INTO ops_runs SELECT run_id, batch_id, step, status, started_at, "
+        "finished_at - to_days(CAST(n AS INTEGER)), rows_in, rows_out, message "
+        "FROM ops_runs CROSS JOIN range(1, 7) AS days (n) WHERE step = 'raw'",
+    ),
+    "a value that did not parse": (
+        "no_lost_values",
+        "INSERT INTO staging_lost_in_cast VALUES ('b', 's9', 'date_added', 'soon', 9)",
+    ),
+    "a record in quarantine": (
+        "nothing_quarantined",
+        "INSERT INTO staging_netflix_quarantine "
+        "VALUES ('b', 's9', 'missing_title', 'title', NULL, NULL, 9, now(), now())",
+    ),
+    "twice as many new titles as ever": (
+        "volumes_as_usual",
+        "UPDATE ops_metrics SET value = 500 WHERE metric = 'titles'",
+    ),
+    "a column that was never so empty": (
+        "nulls_as_usual",
+        f"UPDATE {HISTORY} SET rating = NULL WHERE source_line < 60",
+    ),
+}
+
+
+def today(days_ago: int) -> str:
+    return f"{datetime.now() - timedelta(days=days_ago):%Y-%m-%d}"
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory) -> Pipeline:
+    """Three snapshots of the last days, merged, and the metrics of ten good runs before them."""
+    added = f"{datetime.now() - timedelta(days=9):%B %d, %Y}"
+    pipeline = Pipeline(tmp_path_factory.mktemp("audited"))
+    titles = [title(number, date_added=added) for number in range(1, 201)]
+    for days_ago in (3, 2, 1):
+        if days_ago == 2:
+            titles[0]["description"] = "Another."
+        if days_ago == 1:
+            del titles[2]
+        settings = {"SNAPSHOT_AT": today(days_ago), "NETFLIX_CSV": pipeline.put(catalogue(*titles))}
+        done = pipeline.all_steps(**settings)
+        assert (done.returncode, done.stderr) == (0, "")
+    with duckdb.connect(str(pipeline.root / "dw.db")) as con:
+        con.execute(
+            "INSERT INTO ops_metrics SELECT 'earlier' || n, snapshot_at - to_days(CAST(n AS INT)), "
+            "metric, value, true FROM ops_metrics CROSS JOIN range(4, 14) AS days (n) "
+            "WHERE batch_id = (SELECT max(batch_id) FROM ops_metrics)"
+        )
+    return pipeline
+
+
+@pytest.fixture
+def faulty(audited, tmp_path) -> Pipeline:
+    """A copy of it, to plant a fault in."""
+    shutil.copytree(audited.root, tmp_path, dirs_exist_ok=True)
+    newest = Pipeline(tmp_path).batches()[-1]["parquet"]
+    with duckdb.connect(str(tmp_path / "dw.db")) as con:  # the view names the folder it was in
+        path = tmp_path / "data/raw/snapshots" / newest
+        con.execute(f"CREATE OR REPLACE VIEW raw_netflix_titles AS FROM read_parquet('{path}')")
+    return Pipeline(tmp_path)
+
+
+def verdicts(pipeline: Pipeline) -> dict[str, str]:
+    return dict(
+        pipeline.query(
+            "SELECT check_name, verdict FROM ops_checks "
+            "WHERE checked_at = (SELECT max(checked_at) FROM ops_checks)"
+        )
+    )
+
+
+def test_without_a_fault_every_check_passes(faulty):
+    done = faulty.step(MONITOR)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert verdicts(faulty) == dict.fromkeys(CHECKS, "pass")
+
+
+def test_every_check_has_a_fault():
+    assert {check for check, _ in FAULTS.values()} == CHECKS
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_named_by_its_check(faulty, fault):
+    check, sql = FAULTS[fault]
+    with duckdb.connect(str(faulty.root / "dw.db")) as con:
+        con.execute(sql)
+    text = (PROJECT / f"sql/checks/{check}.sql").read_text()
+    severity = re.search("severity: (.*)", text)[1]
+    done = faulty.step(MONITOR)
+    found = verdicts(faulty)
+    assert found[check] == {"error": "fail", "warn": "warn"}[severity], done.stderr
+    assert f"{check}, " in done.stderr and text.splitlines()[0][3:] in done.stderr
+    assert done.returncode == (30 if "fail" in found.values() else 0)
+    rows = faulty.query(f"SELECT count(*) FROM ops_check_failures WHERE check_name = '{check}'")[0][
+        0
+    ]
+    assert 1 <= rows <= 20
+
+
+def test_a_check_that_cannot_run_has_failed(faulty):
+    with duckdb.connect(str(faulty.root / "dw.db")) as con:
+        con.execute("DROP TABLE staging_books")
+    done = faulty.step(MONITOR)
+    assert (done.returncode, verdicts(faulty)["raw_equals_staging"]) == (30, "fail")
+    assert "staging_books does not exist" in done.stderr
+
+
+def test_limits_of_a_check_make_it_warn_and_then_fail(faulty):
+    for count, verdict in ((1, "warn"), (100, "warn"), (101, "fail")):
+        with duckdb.connect(str(faulty.root / "dw.db")) as con:
+            con.execute(
+                f"UPDATE {HISTORY} SET title = chr(65533) WHERE version_id IN "
+                "(SELECT version_id FROM analytics_netflix_current "
+                f"ORDER BY title_id LIMIT {count})"
+            )
+        faulty.step(MONITOR)
+        assert verdicts(faulty)["no_replacement_characters"] == verdict
+
+
+def clean_days(pipeline: Pipeline, days: int, monkeypatch) -> None:
+    """A catalogue that grows and changes a little each day; the clock goes with it."""
+    import random
+
+    import alerts
+    import steps
+
+    draw = random.Random(7)
+    titles, number = [title(n) for n in range(1, 301)], 300
+    first = datetime(2024, 1, 1, 3)
+    for day in range(days):
+        now = first + timedelta(days=day)
+        for module in (steps, alerts):
+            monkeypatch.setattr(module, "utc_now", lambda now=now: now)
+        for _ in range(draw.randint(0, 4)):
+            number += 1
+            titles.append(title(number, rating=draw.choice(["PG", "R", ""])))
+        for _ in range(draw.randint(0, 6)):
+            draw.choice(titles)["description"] = f"Changed on day {day}."
+        if draw.random() < 0.3:
+            titles.remove(draw.choice(titles))
+        titles[-1]["date_added"] = f"{now:%B %d, %Y}"
+        done = pipeline.all_steps(NETFLIX_CSV=pipeline.put(catalogue(*titles)))
+        assert (done.returncode, done.stderr) == (0, ""), f"day {day}: {done.stderr}"
+
+
+def test_10_clean_days_raise_no_alarm(pipeline, monkeypatch):
+    clean_days(pipeline, 10, monkeypatch)
+
+
+@pytest.mark.slow
+def test_60_clean_days_raise_no_alarm(pipeline, monkeypatch):
+    clean_days(pipeline, 60, monkeypatch)
+
+
+def test_the_real_file_passes_or_warns_as_the_readme_says(pipeline, real_data):
+    done = pipeline.all_steps(NETFLIX_CSV=str(real_data / "netflix_titles.csv"))
+    assert done.returncode == 0
+    found = verdicts(pipeline)
+    warned = {name for name, verdict in found.items() if verdict != "pass"}
+    assert warned == {"accepted_ratings", "newest_title_is_fresh"}
+    readme = (PROJECT / "README.md").read_text()
+    assert all(f"`{name}`" in readme for name in warned)
