@@ -1,7 +1,7 @@
 -- Measures the merged snapshot, for the checks that compare it with the runs before.
 -- Grain: metrics_now one row per metric.
--- Inputs -> outputs: analytics_netflix_current, ops_merges, staging_netflix_quarantine -> temp table
---   metrics_now (titles, new, changed, gone, quarantined, and null_pct:<column>).
+-- Inputs -> outputs: analytics_netflix_current, ops_merges, staging_netflix_quarantine
+--   -> temp table metrics_now (titles, new, changed, gone, quarantined, and null_pct:<column>).
 -- Running it twice is safe: it replaces a temporary table; ops_metrics keeps one set per batch.
 CREATE OR REPLACE TEMP TABLE metrics_now AS
 WITH last_merge AS (
@@ -29,8 +29,8 @@ volumes AS (
 shares AS (
     SELECT
         unnest([
-            'type', 'title', 'director', 'cast', 'country', 'date_added', 'release_year', 'rating',
-            'duration', 'listed_in', 'description'
+            'type', 'title', 'director', 'cast', 'country', 'date_added', 'release_year',
+            'rating', 'duration', 'listed_in', 'description'
         ]) AS column_name,
         unnest([
             count("type"), count(title), count(director), count("cast"), count(country),

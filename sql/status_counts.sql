@@ -1,6 +1,7 @@
 -- What the warehouse holds, and how old it is.
 -- Grain: one row; none where nothing was merged.
--- Inputs -> outputs: analytics_netflix_current, analytics_netflix_history, ops_merges -> the result.
+-- Inputs -> outputs: analytics_netflix_current, analytics_netflix_history, ops_merges
+--   -> the result set.
 -- Running it twice is safe: it only reads.
 WITH titles AS (
     SELECT

@@ -4,6 +4,7 @@ import fcntl
 import json
 
 import pytest
+from conftest import RECORDS
 
 import steps
 from errors import QualityError, Refused, StepError

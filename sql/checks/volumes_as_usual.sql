@@ -43,4 +43,5 @@ INNER JOIN centre ON metrics_now.metric = centre.metric
 INNER JOIN spread ON metrics_now.metric = spread.metric
 WHERE metrics_now.metric IN ('titles', 'new', 'changed', 'gone', 'quarantined')
     AND centre.runs >= 7
-    AND abs(metrics_now."value" - centre.usual) > greatest(7 * spread.deviation, 20, 0.05 * centre.usual);
+    AND abs(metrics_now."value" - centre.usual)
+        > greatest(7 * spread.deviation, 20, 0.05 * centre.usual);
