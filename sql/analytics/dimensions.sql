@@ -2,7 +2,7 @@
 -- Grain: dim_title one row per title version; dim_date per day; dim_country, dim_genre, dim_rating
 --   and dim_person one row per name.
 -- Inputs -> outputs: analytics_netflix_history; temp tables catalog_countries and country_codes,
---   temp macros list_members and date_key -> the six tables.
+--   temp macro date_key -> the six tables.
 -- Running it twice is safe: every table is built anew from the history, in one transaction. Keys of
 --   names count on by when a name was first seen, so that a new snapshot renumbers nobody.
 
@@ -38,7 +38,7 @@ COMMENT ON COLUMN dim_title.description IS 'The publisher''s one-sentence summar
 COMMENT ON COLUMN dim_title.operation IS 'What began the version: insert, update or reappear.';
 COMMENT ON COLUMN dim_title.batch_id IS 'The snapshot that began the version.';
 COMMENT ON COLUMN dim_title.valid_from IS 'Time (UTC) of the snapshot that began the version.';
-COMMENT ON COLUMN dim_title.valid_to IS 'Time (UTC) of the snapshot that ended it; NULL while open.';
+COMMENT ON COLUMN dim_title.valid_to IS 'Time (UTC) of the snapshot that ended it; NULL: open.';
 COMMENT ON COLUMN dim_title.is_current IS 'Whether this is how the title is in the catalogue now.';
 COMMENT ON COLUMN dim_title.end_operation IS 'What ended the version: update or delete.';
 COMMENT ON COLUMN dim_title.end_batch_id IS 'The snapshot that ended the version.';
@@ -150,7 +150,7 @@ COMMENT ON COLUMN dim_country.first_seen_at IS 'Time (UTC) of the first snapshot
 CREATE OR REPLACE TABLE dim_genre AS
 WITH named AS (
     SELECT
-        unnest(list_members(listed_in)) AS genre,
+        unnest(string_split(listed_in, ', ')) AS genre,
         valid_from
     FROM analytics_netflix_history
 ),
@@ -236,12 +236,12 @@ COMMENT ON COLUMN dim_rating.is_listed IS
 CREATE OR REPLACE TABLE dim_person AS
 WITH named AS (
     SELECT
-        unnest(list_members("cast")) AS person,
+        unnest(string_split("cast", ', ')) AS person,
         valid_from
     FROM analytics_netflix_history
     UNION ALL
     SELECT
-        unnest(list_members(director)) AS person,
+        unnest(string_split(director, ', ')) AS person,
         valid_from
     FROM analytics_netflix_history
 ),

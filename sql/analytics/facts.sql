@@ -38,13 +38,21 @@ COMMENT ON COLUMN fact_title_catalog.is_current IS
     'Whether the version is in the catalogue now; sum up only these.';
 
 CREATE OR REPLACE TABLE bridge_title_country AS
-WITH members AS (
+WITH lists AS (
     SELECT
         version_id AS title_key,
-        unnest(list_members(country)) AS country,
-        generate_subscripts(list_members(country), 1) AS place,
-        len(list_members(country)) AS member_count
+        list_members(country) AS members
     FROM analytics_netflix_history
+    WHERE country IS NOT NULL
+),
+
+members AS (
+    SELECT
+        title_key,
+        unnest(members) AS country,
+        generate_subscripts(members, 1) AS place,
+        len(members) AS member_count
+    FROM lists
 )
 
 SELECT
@@ -64,13 +72,21 @@ COMMENT ON COLUMN bridge_title_country.weight IS
     '1 / number of countries of the title, so that weighted sums are totals.';
 
 CREATE OR REPLACE TABLE bridge_title_genre AS
-WITH members AS (
+WITH lists AS (
     SELECT
         version_id AS title_key,
-        unnest(list_members(listed_in)) AS genre,
-        generate_subscripts(list_members(listed_in), 1) AS place,
-        len(list_members(listed_in)) AS member_count
+        list_members(listed_in) AS members
     FROM analytics_netflix_history
+    WHERE listed_in IS NOT NULL
+),
+
+members AS (
+    SELECT
+        title_key,
+        unnest(members) AS genre,
+        generate_subscripts(members, 1) AS place,
+        len(members) AS member_count
+    FROM lists
 )
 
 SELECT
@@ -90,13 +106,21 @@ COMMENT ON COLUMN bridge_title_genre.weight IS
     '1 / number of genres of the title, so that weighted sums are totals.';
 
 CREATE OR REPLACE TABLE bridge_title_cast AS
-WITH members AS (
+WITH lists AS (
     SELECT
         version_id AS title_key,
-        unnest(list_members("cast")) AS person,
-        generate_subscripts(list_members("cast"), 1) AS place,
-        len(list_members("cast")) AS member_count
+        list_members("cast") AS members
     FROM analytics_netflix_history
+    WHERE "cast" IS NOT NULL
+),
+
+members AS (
+    SELECT
+        title_key,
+        unnest(members) AS person,
+        generate_subscripts(members, 1) AS place,
+        len(members) AS member_count
+    FROM lists
 )
 
 SELECT
@@ -116,13 +140,21 @@ COMMENT ON COLUMN bridge_title_cast.weight IS
     '1 / number of people in the cast of the title, so that weighted sums are totals.';
 
 CREATE OR REPLACE TABLE bridge_title_director AS
-WITH members AS (
+WITH lists AS (
     SELECT
         version_id AS title_key,
-        unnest(list_members(director)) AS person,
-        generate_subscripts(list_members(director), 1) AS place,
-        len(list_members(director)) AS member_count
+        list_members(director) AS members
     FROM analytics_netflix_history
+    WHERE director IS NOT NULL
+),
+
+members AS (
+    SELECT
+        title_key,
+        unnest(members) AS person,
+        generate_subscripts(members, 1) AS place,
+        len(members) AS member_count
+    FROM lists
 )
 
 SELECT

@@ -25,7 +25,7 @@ CREATE OR REPLACE TEMP MACRO date_key(day_date) AS
 CREATE OR REPLACE TEMP TABLE catalog_countries AS
 WITH named AS (
     SELECT
-        unnest(list_members(country)) AS country,
+        unnest(string_split(country, ', ')) AS country,
         valid_from
     FROM analytics_netflix_history
 )
