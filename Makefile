@@ -79,6 +79,10 @@ plan: setup ## Show what the input file would change, and write nothing
 monitor: setup ## 07: run every check in sql/checks
 	@$(RUN) python/07_monitor_pipeline.py
 
+.PHONY: analytics
+analytics: setup ## 08: star schema and KPI views
+	@$(RUN) python/08_build_analytics.py
+
 .PHONY: rebuild
 rebuild: setup ## 10: replay every raw snapshot into a fresh warehouse and swap it in
 	@$(RUN) python/10_rebuild_warehouse.py

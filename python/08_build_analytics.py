@@ -90,18 +90,12 @@ def rules_version() -> str:
 
 
 def built_already(con: DuckDBPyConnection, state: dict[str, Any]) -> int:
-    """The facts there are, if they were built from this very history by these very rules; else 0.
-
-    The names are of the tables as they are now: one that somebody dropped is built again.
-    """
+    """The facts there are, if all was built from this very history by these very rules; else 0."""
     if not con.execute("FROM duckdb_tables() WHERE table_name = 'analytics_books'").fetchone():
         return 0
     now = state | fetch_sql(con, "analytics/objects.sql")[0]
-    books = con.execute(
-        "SELECT batch_id, merges, rules, history_rows, current_rows, objects FROM analytics_books"
-    ).fetchone()
-    names = ("batch_id", "merges", "rules", "history_rows", "current_rows", "objects")
-    return facts(con) if books == tuple(now[name] for name in names) else 0
+    books = con.execute(f"SELECT {', '.join(now)} FROM analytics_books").fetchone()
+    return facts(con) if books == tuple(now.values()) else 0
 
 
 def facts(con: DuckDBPyConnection) -> int:
@@ -130,7 +124,7 @@ def add_country_codes(con: DuckDBPyConnection, names: list[str]) -> None:
 
 
 def country_index() -> dict[str, tuple[str | None, ...]]:
-    """Name in lower case -> (alpha-2, alpha-3, number, ISO's name, status), after ISO 3166-1 and -3.
+    """Name, case folded -> (alpha-2, alpha-3, number, ISO's name, status) of ISO 3166-1 and -3.
 
     Where a name was a country's and is another's now, the one of today has it.
     """
