@@ -107,23 +107,20 @@ def build(con: DuckDBPyConnection) -> None:
     con.execute("SET preserve_insertion_order = false")  # costs time, and nothing needs it
     run_sql(con, "analytics/prepare.sql")
     names = con.execute("SELECT country FROM catalog_countries ORDER BY country").fetchall()
-    add_country_codes(con, [name for (name,) in names])
+    codes = country_codes([name for (name,) in names])
+    run_sql(con, "analytics/country_codes.sql", {"country_codes": codes})
     for name in ("dimensions", "facts", "kpis"):
         run_sql(con, f"analytics/{name}.sql")
 
 
-def add_country_codes(con: DuckDBPyConnection, names: list[str]) -> None:
-    """Fill country_codes with those of the names that ISO 3166 knows."""
+def country_codes(names: list[str]) -> str:
+    """The names that ISO 3166 knows, with their codes, as country_codes.sql reads them."""
     known = country_index()
     rows = [(name, *known[name.casefold()]) for name in names if name.casefold() in known]
-    if rows:
-        marks = ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(rows))
-        con.execute(
-            f"INSERT INTO country_codes VALUES {marks}", [value for row in rows for value in row]
-        )
+    return "".join("\x1f".join(row) + "\x1e" for row in rows)
 
 
-def country_index() -> dict[str, tuple[str | None, ...]]:
+def country_index() -> dict[str, tuple[str, ...]]:
     """Name, case folded -> (alpha-2, alpha-3, number, ISO's name, status) of ISO 3166-1 and -3.
 
     Where a name was a country's and is another's now, the one of today has it.
@@ -135,7 +132,7 @@ def country_index() -> dict[str, tuple[str | None, ...]]:
         codes[country.alpha_4] = row = (
             country.alpha_2,
             country.alpha_3,
-            getattr(country, "numeric", None),  # those withdrawn in the seventies never had one
+            getattr(country, "numeric", ""),  # those withdrawn in the seventies never had one
             country.name,
             "historic",
         )

@@ -1,7 +1,7 @@
 -- What the dimensions are built with: lists taken apart, and the country names to be looked up.
--- Grain: catalog_countries one row per country name; country_codes one row per name that ISO has.
--- Inputs -> outputs: analytics_netflix_history -> temp tables catalog_countries, country_codes
---   (empty, filled by step 08), temp macro list_members.
+-- Grain: catalog_countries one row per country name.
+-- Inputs -> outputs: analytics_netflix_history -> temp table catalog_countries, temp macros
+--   list_members and date_key.
 -- Running it twice is safe: temporary, replaced each time.
 
 -- The members of a cleaned list, each once, in the order in which they are first named. Two titles
@@ -35,12 +35,3 @@ SELECT
     min(valid_from) AS first_seen_at
 FROM named
 GROUP BY country;
-
-CREATE OR REPLACE TEMP TABLE country_codes (
-    country VARCHAR,
-    iso_alpha2 VARCHAR,
-    iso_alpha3 VARCHAR,
-    iso_numeric VARCHAR,
-    iso_name VARCHAR,
-    status VARCHAR
-);
