@@ -86,6 +86,10 @@ cron-install: setup ## Let cron run the job at SCHEDULE and the audit at MONITOR
 cron-remove: setup ## Take this project's lines out of the crontab
 	@$(RUN) python/cron.py remove
 
+.PHONY: analytics
+analytics: setup ## 08: star schema and KPI views
+	@$(RUN) python/08_build_analytics.py
+
 .PHONY: rebuild
 rebuild: setup ## 10: replay every raw snapshot into a fresh warehouse and swap it in
 	@$(RUN) python/10_rebuild_warehouse.py

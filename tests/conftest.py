@@ -27,6 +27,23 @@ COLUMNS = (
 )  # fmt: skip
 
 
+# The tables of cases of which the quick suite takes every third; `make test-full` takes all.
+BIG_TABLES = ("history_cases", "guard", "contract", "quarantine", "file_zoo", "analytics")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` is looked at
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for table in BIG_TABLES:
+        cases = [
+            item
+            for item in items
+            if item.path.name == f"test_{table}.py" and hasattr(item, "callspec")
+        ]
+        for at, item in enumerate(cases):
+            if at % 3:
+                item.add_marker(pytest.mark.slow)
+
+
 def title(number: int, **values: str) -> dict[str, str]:
     """One sound record of the catalogue; `values` say what is special about it."""
     return {

@@ -156,7 +156,9 @@ def test_a_warning_is_told_once(pipeline, receiver):
     assert "rating=XYZ" in receiver.bodies[0]["message"]
 
 
-@pytest.mark.parametrize("mood", ["500", "hangs", "refuses", "no such host"])
+@pytest.mark.parametrize(
+    "mood", ["500", pytest.param("hangs", marks=pytest.mark.slow), "refuses", "no such host"]
+)
 def test_a_receiver_that_fails_costs_seconds_and_gets_it_later_once(pipeline, receiver, mood):
     source = {"NETFLIX_CSV": str(pipeline.root / "none.csv")}
     start = time.perf_counter()
@@ -206,7 +208,9 @@ def test_the_heartbeat_hears_start_success_and_failure(pipeline, receiver):
     nothing_tells(pipeline)
 
 
-@pytest.mark.parametrize("damage", ["missing", "garbage", "folder"])
+@pytest.mark.parametrize(
+    "damage", ["missing", "garbage", pytest.param("folder", marks=pytest.mark.slow)]
+)
 def test_the_audit_alone_tells_that_the_warehouse_is_gone(pipeline, receiver, damage):
     told = {"ALERT_URLS": receiver.url, "NETFLIX_CSV": pipeline.put(catalogue(*TITLES))}
     told["NEWEST_TITLE_DAYS"] = "36500"

@@ -306,10 +306,6 @@ def clean_days(pipeline: Pipeline, days: int, monkeypatch) -> None:
         assert (done.returncode, done.stderr) == (0, ""), f"day {day}: {done.stderr}"
 
 
-def test_10_clean_days_raise_no_alarm(pipeline, monkeypatch):
-    clean_days(pipeline, 10, monkeypatch)
-
-
 @pytest.mark.slow
 def test_60_clean_days_raise_no_alarm(pipeline, monkeypatch):
     clean_days(pipeline, 60, monkeypatch)

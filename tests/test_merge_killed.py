@@ -91,7 +91,7 @@ def check_killed(scene: Scene, root: Path, moments: list[float]) -> None:
 
 def test_a_killed_merge_leaves_the_old_or_the_new_history(scene: Scene, tmp_path: Path) -> None:
     random = Random(6)
-    check_killed(scene, tmp_path, [random.random() for _ in range(4)])
+    check_killed(scene, tmp_path, [random.random() for _ in range(2)])
 
 
 @pytest.mark.slow

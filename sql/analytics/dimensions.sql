@@ -1,0 +1,267 @@
+-- The dimensions of the star schema.
+-- Grain: dim_title one row per title version; dim_date per day; dim_country, dim_genre, dim_rating
+--   and dim_person one row per name.
+-- Inputs -> outputs: analytics_netflix_history; temp tables catalog_countries and country_codes,
+--   temp macro date_key -> the six tables.
+-- Running it twice is safe: every table is built anew from the history, in one transaction. Keys of
+--   names count on by when a name was first seen, so that a new snapshot renumbers nobody.
+
+-- Without the description: nobody groups by it, it is a third of the cost of this table, and the
+-- history has it under the same key (version_id).
+CREATE OR REPLACE TABLE dim_title AS
+SELECT
+    version_id AS title_key,
+    title_id,
+    show_id,
+    "type",
+    title,
+    release_year,
+    duration,
+    operation,
+    batch_id,
+    valid_from,
+    valid_to,
+    is_current,
+    end_operation,
+    end_batch_id
+FROM analytics_netflix_history;
+
+COMMENT ON TABLE dim_title IS
+    'Titles with their history (SCD type 2): one row per version of a title.';
+COMMENT ON COLUMN dim_title.title_key IS 'Surrogate key of the version; version_id of the history.';
+COMMENT ON COLUMN dim_title.title_id IS 'The title, the same in all its versions.';
+COMMENT ON COLUMN dim_title.show_id IS 'The publisher''s id in this version.';
+COMMENT ON COLUMN dim_title."type" IS 'Movie or TV Show.';
+COMMENT ON COLUMN dim_title.title IS 'Name of the title.';
+COMMENT ON COLUMN dim_title.release_year IS 'Year of release; NULL where the file has none.';
+COMMENT ON COLUMN dim_title.duration IS 'Duration as the publisher writes it.';
+COMMENT ON COLUMN dim_title.operation IS 'What began the version: insert, update or reappear.';
+COMMENT ON COLUMN dim_title.batch_id IS 'The snapshot that began the version.';
+COMMENT ON COLUMN dim_title.valid_from IS 'Time (UTC) of the snapshot that began the version.';
+COMMENT ON COLUMN dim_title.valid_to IS 'Time (UTC) of the snapshot that ended it; NULL: open.';
+COMMENT ON COLUMN dim_title.is_current IS 'Whether this is how the title is in the catalogue now.';
+COMMENT ON COLUMN dim_title.end_operation IS 'What ended the version: update or delete.';
+COMMENT ON COLUMN dim_title.end_batch_id IS 'The snapshot that ended the version.';
+
+-- Every day between the first and the last date used. A date that somebody mistyped by millennia
+-- gets a row of its own, and not half a million days before it.
+CREATE OR REPLACE TABLE dim_date AS
+WITH used AS (
+    SELECT date_added AS full_date
+    FROM analytics_netflix_history
+    WHERE date_added IS NOT NULL
+    UNION
+    SELECT CAST(valid_from AS DATE) AS full_date
+    FROM analytics_netflix_history
+    UNION
+    SELECT CAST(valid_to AS DATE) AS full_date
+    FROM analytics_netflix_history
+    WHERE valid_to IS NOT NULL
+),
+
+span AS (
+    SELECT
+        min(full_date) AS first_date,
+        max(full_date) AS last_date
+    FROM used
+    WHERE full_date BETWEEN DATE '1900-01-01' AND DATE '2100-12-31'
+),
+
+days AS (
+    SELECT
+        CAST(
+            unnest(generate_series(first_date, last_date, INTERVAL 1 DAY)) AS DATE
+        ) AS full_date
+    FROM span
+    UNION
+    SELECT full_date
+    FROM used
+)
+
+SELECT
+    date_key(full_date) AS date_key,
+    full_date,
+    CAST(year(full_date) AS INTEGER) AS "year",
+    CAST(quarter(full_date) AS INTEGER) AS quarter,
+    CAST(month(full_date) AS INTEGER) AS "month",
+    monthname(full_date) AS month_name,
+    CAST(date_trunc('month', full_date) AS DATE) AS month_start_date,
+    CAST(day(full_date) AS INTEGER) AS "day",
+    CAST(isodow(full_date) AS INTEGER) AS day_of_week,
+    dayname(full_date) AS day_name,
+    isodow(full_date) >= 6 AS is_weekend
+FROM days
+UNION ALL
+SELECT
+    0 AS date_key,
+    NULL AS full_date,
+    NULL AS "year",
+    NULL AS quarter,
+    NULL AS "month",
+    'Unknown' AS month_name,
+    NULL AS month_start_date,
+    NULL AS "day",
+    NULL AS day_of_week,
+    'Unknown' AS day_name,
+    NULL AS is_weekend
+ORDER BY date_key;
+
+COMMENT ON TABLE dim_date IS
+    'Days, from the first to the last that the catalogue uses, and key 0 for "no date".';
+COMMENT ON COLUMN dim_date.date_key IS 'The day as the number yyyymmdd; 0 is no date.';
+COMMENT ON COLUMN dim_date.full_date IS 'The day; NULL for key 0.';
+COMMENT ON COLUMN dim_date."year" IS 'Calendar year.';
+COMMENT ON COLUMN dim_date.quarter IS 'Quarter, 1 to 4.';
+COMMENT ON COLUMN dim_date."month" IS 'Month, 1 to 12.';
+COMMENT ON COLUMN dim_date.month_name IS 'English name of the month, or Unknown.';
+COMMENT ON COLUMN dim_date.month_start_date IS 'First day of the month.';
+COMMENT ON COLUMN dim_date."day" IS 'Day of the month.';
+COMMENT ON COLUMN dim_date.day_of_week IS 'ISO day of the week: 1 is Monday, 7 Sunday.';
+COMMENT ON COLUMN dim_date.day_name IS 'English name of the day of the week, or Unknown.';
+COMMENT ON COLUMN dim_date.is_weekend IS 'Whether the day is a Saturday or a Sunday.';
+
+CREATE OR REPLACE TABLE dim_country AS
+SELECT
+    CAST(
+        row_number() OVER (ORDER BY named.first_seen_at, named.country) AS INTEGER
+    ) AS country_key,
+    named.country,
+    codes.iso_alpha2,
+    codes.iso_alpha3,
+    codes.iso_numeric,
+    codes.iso_name,
+    coalesce(codes.status, 'unknown') AS status,
+    named.first_seen_at
+FROM catalog_countries AS named
+LEFT JOIN country_codes AS codes ON named.country = codes.country
+ORDER BY country_key;
+
+COMMENT ON TABLE dim_country IS 'Countries as the catalogue names them, with their ISO 3166 codes.';
+COMMENT ON COLUMN dim_country.country_key IS 'Surrogate key.';
+COMMENT ON COLUMN dim_country.country IS 'Name as the catalogue has it.';
+COMMENT ON COLUMN dim_country.iso_alpha2 IS 'ISO 3166 two-letter code.';
+COMMENT ON COLUMN dim_country.iso_alpha3 IS 'ISO 3166 three-letter code.';
+COMMENT ON COLUMN dim_country.iso_numeric IS 'ISO 3166 number, three digits, as text.';
+COMMENT ON COLUMN dim_country.iso_name IS 'Name that ISO 3166 gives the country.';
+COMMENT ON COLUMN dim_country.status IS
+    'current (ISO 3166-1), historic (a country that is no more), or unknown (no code found).';
+COMMENT ON COLUMN dim_country.first_seen_at IS 'Time (UTC) of the first snapshot that names it.';
+
+CREATE OR REPLACE TABLE dim_genre AS
+WITH named AS (
+    SELECT
+        unnest(string_split(listed_in, ', ')) AS genre,
+        valid_from
+    FROM analytics_netflix_history
+),
+
+seen AS (
+    SELECT
+        genre,
+        min(valid_from) AS first_seen_at
+    FROM named
+    GROUP BY genre
+)
+
+SELECT
+    CAST(row_number() OVER (ORDER BY first_seen_at, genre) AS INTEGER) AS genre_key,
+    genre,
+    first_seen_at
+FROM seen
+ORDER BY genre_key;
+
+COMMENT ON TABLE dim_genre IS 'Genres, as the publisher lists titles in them.';
+COMMENT ON COLUMN dim_genre.genre_key IS 'Surrogate key.';
+COMMENT ON COLUMN dim_genre.genre IS 'Name of the genre.';
+COMMENT ON COLUMN dim_genre.first_seen_at IS 'Time (UTC) of the first snapshot that names it.';
+
+-- The ratings of the US film and TV boards, from the youngest audience to the oldest. What is in
+-- neither list is kept as it is: nobody knows for whom it is, so it counts as unrated.
+CREATE OR REPLACE TABLE dim_rating AS
+WITH listed (rating_key, rating, audience) AS (
+    VALUES
+        (0, 'Unknown', 'unrated'),
+        (1, 'TV-Y', 'kids'),
+        (2, 'G', 'kids'),
+        (3, 'TV-G', 'kids'),
+        (4, 'TV-Y7', 'older kids'),
+        (5, 'TV-Y7-FV', 'older kids'),
+        (6, 'PG', 'older kids'),
+        (7, 'TV-PG', 'older kids'),
+        (8, 'PG-13', 'teens'),
+        (9, 'TV-14', 'teens'),
+        (10, 'R', 'adults'),
+        (11, 'TV-MA', 'adults'),
+        (12, 'NC-17', 'adults'),
+        (13, 'NR', 'unrated'),
+        (14, 'UR', 'unrated')
+),
+
+other AS (
+    SELECT
+        history.rating,
+        min(history.valid_from) AS first_seen_at
+    FROM analytics_netflix_history AS history
+    LEFT JOIN listed ON history.rating = listed.rating
+    WHERE history.rating IS NOT NULL AND listed.rating IS NULL
+    GROUP BY history.rating
+)
+
+SELECT
+    CAST(rating_key AS INTEGER) AS rating_key,
+    rating,
+    audience,
+    CAST(CASE WHEN rating_key = 0 THEN 99 ELSE rating_key END AS INTEGER) AS rating_order,
+    rating_key > 0 AS is_listed
+FROM listed
+UNION ALL
+SELECT
+    CAST(100 + row_number() OVER (ORDER BY first_seen_at, rating) AS INTEGER) AS rating_key,
+    rating,
+    'unrated' AS audience,
+    CAST(90 AS INTEGER) AS rating_order,
+    false AS is_listed
+FROM other
+ORDER BY rating_key;
+
+COMMENT ON TABLE dim_rating IS 'Age ratings with the audience that each is for.';
+COMMENT ON COLUMN dim_rating.rating_key IS 'Surrogate key; 0 is no rating.';
+COMMENT ON COLUMN dim_rating.rating IS 'The rating, or Unknown where the title has none.';
+COMMENT ON COLUMN dim_rating.audience IS 'kids, older kids, teens, adults or unrated.';
+COMMENT ON COLUMN dim_rating.rating_order IS
+    'Sort order, youngest audience first; 90 for other ratings, 99 for none.';
+COMMENT ON COLUMN dim_rating.is_listed IS
+    'Whether it is one of the ratings of the US film and TV boards.';
+
+CREATE OR REPLACE TABLE dim_person AS
+WITH named AS (
+    SELECT
+        unnest(string_split("cast", ', ')) AS person,
+        valid_from
+    FROM analytics_netflix_history
+    UNION ALL
+    SELECT
+        unnest(string_split(director, ', ')) AS person,
+        valid_from
+    FROM analytics_netflix_history
+),
+
+seen AS (
+    SELECT
+        person,
+        min(valid_from) AS first_seen_at
+    FROM named
+    GROUP BY person
+)
+
+SELECT
+    CAST(row_number() OVER (ORDER BY first_seen_at, person) AS INTEGER) AS person_key,
+    person,
+    first_seen_at
+FROM seen;
+
+COMMENT ON TABLE dim_person IS
+    'People by name; the catalogue has no ids, so two of the same name are one row.';
+COMMENT ON COLUMN dim_person.person_key IS 'Surrogate key.';
+COMMENT ON COLUMN dim_person.person IS 'Name as the catalogue has it.';
+COMMENT ON COLUMN dim_person.first_seen_at IS 'Time (UTC) of the first snapshot that names them.';

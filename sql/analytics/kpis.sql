@@ -1,0 +1,296 @@
+-- The questions one asks of the catalogue as it is now, each a view over the star schema.
+-- Grain: as each view's comment says. A title counts once in totals, and once in the row of each of
+--   its countries, genres and people; weighted_titles shares it out and sums to the total.
+-- Inputs -> outputs: the star schema, ops_merges -> the eleven kpi_ views.
+-- Running it twice is safe: views are replaced; they hold no data.
+
+CREATE OR REPLACE VIEW kpi_movies_vs_tv AS
+SELECT
+    "type",
+    count(*) AS titles,
+    round(100.0 * count(*) / sum(count(*)) OVER (), 2) AS share_pct
+FROM fact_title_catalog
+WHERE is_current
+GROUP BY "type"
+ORDER BY titles DESC, "type";
+
+COMMENT ON VIEW kpi_movies_vs_tv IS 'Movies and TV shows in the catalogue: one row per type.';
+COMMENT ON COLUMN kpi_movies_vs_tv."type" IS 'Movie or TV Show.';
+COMMENT ON COLUMN kpi_movies_vs_tv.titles IS 'Titles of the type.';
+COMMENT ON COLUMN kpi_movies_vs_tv.share_pct IS 'Per cent of all titles, 2 digits.';
+
+CREATE OR REPLACE VIEW kpi_titles_by_year AS
+SELECT
+    release_year,
+    "type",
+    count(*) AS titles
+FROM fact_title_catalog
+WHERE is_current
+GROUP BY release_year, "type"
+ORDER BY release_year, "type";
+
+COMMENT ON VIEW kpi_titles_by_year IS 'Titles by year of release: one row per year and type.';
+COMMENT ON COLUMN kpi_titles_by_year.release_year IS 'Year of release; NULL is not known.';
+COMMENT ON COLUMN kpi_titles_by_year."type" IS 'Movie or TV Show.';
+COMMENT ON COLUMN kpi_titles_by_year.titles IS 'Titles of the type released that year.';
+
+CREATE OR REPLACE VIEW kpi_titles_by_country AS
+SELECT
+    coalesce(countries.country, 'Unknown') AS country,
+    countries.iso_alpha2,
+    countries.iso_alpha3,
+    countries.iso_numeric,
+    count(*) AS titles,
+    round(sum(coalesce(bridge.weight, 1)), 4) AS weighted_titles
+FROM fact_title_catalog AS facts
+LEFT JOIN bridge_title_country AS bridge ON facts.title_key = bridge.title_key
+LEFT JOIN dim_country AS countries ON bridge.country_key = countries.country_key
+WHERE facts.is_current
+GROUP BY
+    coalesce(countries.country, 'Unknown'),
+    countries.iso_alpha2,
+    countries.iso_alpha3,
+    countries.iso_numeric
+ORDER BY titles DESC, country;
+
+COMMENT ON VIEW kpi_titles_by_country IS
+    'Titles by country of production: one row per country; Unknown is titles without one.';
+COMMENT ON COLUMN kpi_titles_by_country.country IS 'Country, or Unknown.';
+COMMENT ON COLUMN kpi_titles_by_country.iso_alpha2 IS 'ISO 3166 two-letter code; NULL has none.';
+COMMENT ON COLUMN kpi_titles_by_country.iso_alpha3 IS 'ISO 3166 three-letter code.';
+COMMENT ON COLUMN kpi_titles_by_country.iso_numeric IS 'ISO 3166 number, three digits, as text.';
+COMMENT ON COLUMN kpi_titles_by_country.titles IS
+    'Titles that name the country; a title of three countries counts in three rows.';
+COMMENT ON COLUMN kpi_titles_by_country.weighted_titles IS
+    'Titles shared out among their countries: sums to all titles.';
+
+CREATE OR REPLACE VIEW kpi_titles_by_rating AS
+SELECT
+    ratings.rating,
+    ratings.audience,
+    ratings.rating_order,
+    count(*) AS titles
+FROM fact_title_catalog AS facts
+INNER JOIN dim_rating AS ratings ON facts.rating_key = ratings.rating_key
+WHERE facts.is_current
+GROUP BY ratings.rating, ratings.audience, ratings.rating_order
+ORDER BY ratings.rating_order, ratings.rating;
+
+COMMENT ON VIEW kpi_titles_by_rating IS 'Titles by age rating: one row per rating that is used.';
+COMMENT ON COLUMN kpi_titles_by_rating.rating IS 'Age rating, or Unknown.';
+COMMENT ON COLUMN kpi_titles_by_rating.audience IS 'kids, older kids, teens, adults or unrated.';
+COMMENT ON COLUMN kpi_titles_by_rating.rating_order IS 'Sort order, youngest audience first.';
+COMMENT ON COLUMN kpi_titles_by_rating.titles IS 'Titles with the rating.';
+
+CREATE OR REPLACE VIEW kpi_top_genres AS
+SELECT
+    coalesce(genres.genre, 'Unknown') AS genre,
+    count(*) AS titles,
+    round(sum(coalesce(bridge.weight, 1)), 4) AS weighted_titles
+FROM fact_title_catalog AS facts
+LEFT JOIN bridge_title_genre AS bridge ON facts.title_key = bridge.title_key
+LEFT JOIN dim_genre AS genres ON bridge.genre_key = genres.genre_key
+WHERE facts.is_current
+GROUP BY coalesce(genres.genre, 'Unknown')
+ORDER BY titles DESC, genre;
+
+COMMENT ON VIEW kpi_top_genres IS
+    'Titles by genre, the largest first: one row per genre; Unknown is titles without one.';
+COMMENT ON COLUMN kpi_top_genres.genre IS 'Genre, or Unknown.';
+COMMENT ON COLUMN kpi_top_genres.titles IS
+    'Titles in the genre; a title of three genres counts in three rows.';
+COMMENT ON COLUMN kpi_top_genres.weighted_titles IS
+    'Titles shared out among their genres: sums to all titles.';
+
+CREATE OR REPLACE VIEW kpi_genres_over_time AS
+SELECT
+    dates."year" AS year_added,
+    coalesce(genres.genre, 'Unknown') AS genre,
+    count(*) AS titles
+FROM fact_title_catalog AS facts
+INNER JOIN dim_date AS dates ON facts.date_added_key = dates.date_key
+LEFT JOIN bridge_title_genre AS bridge ON facts.title_key = bridge.title_key
+LEFT JOIN dim_genre AS genres ON bridge.genre_key = genres.genre_key
+WHERE facts.is_current
+GROUP BY dates."year", coalesce(genres.genre, 'Unknown')
+ORDER BY year_added, genre;
+
+COMMENT ON VIEW kpi_genres_over_time IS
+    'Titles by genre and the year they were added in: one row per year and genre.';
+COMMENT ON COLUMN kpi_genres_over_time.year_added IS 'Year added; NULL is not known.';
+COMMENT ON COLUMN kpi_genres_over_time.genre IS 'Genre, or Unknown.';
+COMMENT ON COLUMN kpi_genres_over_time.titles IS 'Titles of the genre added that year.';
+
+CREATE OR REPLACE VIEW kpi_country_recent_growth AS
+WITH newest AS (
+    SELECT max(dates.full_date) AS last_date
+    FROM fact_title_catalog AS facts
+    INNER JOIN dim_date AS dates ON facts.date_added_key = dates.date_key
+    WHERE facts.is_current
+),
+
+added AS (
+    SELECT
+        coalesce(countries.country, 'Unknown') AS country,
+        dates.full_date > newest.last_date - INTERVAL 12 MONTH AS is_recent
+    FROM fact_title_catalog AS facts
+    INNER JOIN dim_date AS dates ON facts.date_added_key = dates.date_key
+    INNER JOIN newest ON dates.full_date > newest.last_date - INTERVAL 24 MONTH
+    LEFT JOIN bridge_title_country AS bridge ON facts.title_key = bridge.title_key
+    LEFT JOIN dim_country AS countries ON bridge.country_key = countries.country_key
+    WHERE facts.is_current
+),
+
+counted AS (
+    SELECT
+        country,
+        count(*) FILTER (WHERE is_recent) AS recent_titles,
+        count(*) FILTER (WHERE NOT is_recent) AS earlier_titles
+    FROM added
+    GROUP BY country
+)
+
+SELECT
+    country,
+    recent_titles,
+    earlier_titles,
+    round(100.0 * (recent_titles - earlier_titles) / nullif(earlier_titles, 0), 1) AS growth_pct
+FROM counted
+ORDER BY recent_titles DESC, country;
+
+COMMENT ON VIEW kpi_country_recent_growth IS
+    'Titles added of late, by country: one row per country; titles without a date are left out.';
+COMMENT ON COLUMN kpi_country_recent_growth.country IS 'Country, or Unknown.';
+COMMENT ON COLUMN kpi_country_recent_growth.recent_titles IS
+    'Added in the 12 months up to the newest date_added of the catalogue.';
+COMMENT ON COLUMN kpi_country_recent_growth.earlier_titles IS 'Added in the 12 months before.';
+COMMENT ON COLUMN kpi_country_recent_growth.growth_pct IS
+    'Growth in per cent, 1 digit; NULL where nothing was added before.';
+
+CREATE OR REPLACE VIEW kpi_catalog_changes AS
+SELECT
+    batch_id,
+    snapshot_at,
+    inserted,
+    reappeared,
+    updated,
+    deleted,
+    unchanged,
+    current_rows AS current_titles
+FROM ops_merges
+ORDER BY snapshot_at;
+
+COMMENT ON VIEW kpi_catalog_changes IS 'What each snapshot changed: one row per merged snapshot.';
+COMMENT ON COLUMN kpi_catalog_changes.batch_id IS 'The snapshot.';
+COMMENT ON COLUMN kpi_catalog_changes.snapshot_at IS 'Time (UTC) of the snapshot.';
+COMMENT ON COLUMN kpi_catalog_changes.inserted IS 'Titles that were never there before.';
+COMMENT ON COLUMN kpi_catalog_changes.reappeared IS 'Titles that were gone and came back.';
+COMMENT ON COLUMN kpi_catalog_changes.updated IS 'Titles with a changed value.';
+COMMENT ON COLUMN kpi_catalog_changes.deleted IS 'Titles that are gone.';
+COMMENT ON COLUMN kpi_catalog_changes.unchanged IS 'Titles that stayed as they were.';
+COMMENT ON COLUMN kpi_catalog_changes.current_titles IS 'Titles in the catalogue afterwards.';
+
+CREATE OR REPLACE VIEW kpi_additions_by_month AS
+SELECT
+    dates.month_start_date AS "month",
+    facts."type",
+    count(*) AS titles
+FROM fact_title_catalog AS facts
+INNER JOIN dim_date AS dates ON facts.date_added_key = dates.date_key
+WHERE facts.is_current
+GROUP BY dates.month_start_date, facts."type"
+ORDER BY "month", facts."type";
+
+COMMENT ON VIEW kpi_additions_by_month IS
+    'Titles by the month they were added in: one row per month and type.';
+COMMENT ON COLUMN kpi_additions_by_month."month" IS 'First day of the month; NULL is not known.';
+COMMENT ON COLUMN kpi_additions_by_month."type" IS 'Movie or TV Show.';
+COMMENT ON COLUMN kpi_additions_by_month.titles IS 'Titles of the type added that month.';
+
+CREATE OR REPLACE VIEW kpi_duration_by_type AS
+WITH measured AS (
+    SELECT
+        "type",
+        CASE
+            WHEN duration_minutes IS NOT NULL THEN 'minutes'
+            WHEN seasons IS NOT NULL THEN 'seasons'
+            ELSE 'unknown'
+        END AS unit,
+        coalesce(duration_minutes, seasons) AS duration
+    FROM fact_title_catalog
+    WHERE is_current
+)
+
+SELECT
+    "type",
+    unit,
+    count(*) AS titles,
+    min(duration) AS minimum,
+    median(duration) AS median,
+    round(avg(duration), 2) AS mean,
+    max(duration) AS maximum
+FROM measured
+GROUP BY "type", unit
+ORDER BY "type", unit;
+
+COMMENT ON VIEW kpi_duration_by_type IS
+    'How long titles are: one row per type and unit; unit unknown are titles without a duration.';
+COMMENT ON COLUMN kpi_duration_by_type."type" IS 'Movie or TV Show.';
+COMMENT ON COLUMN kpi_duration_by_type.unit IS 'minutes, seasons or unknown.';
+COMMENT ON COLUMN kpi_duration_by_type.titles IS 'Titles measured in the unit.';
+COMMENT ON COLUMN kpi_duration_by_type.minimum IS 'The shortest.';
+COMMENT ON COLUMN kpi_duration_by_type.median IS 'Half of the titles are no longer than this.';
+COMMENT ON COLUMN kpi_duration_by_type.mean IS 'Arithmetic mean, 2 digits.';
+COMMENT ON COLUMN kpi_duration_by_type.maximum IS 'The longest.';
+
+CREATE OR REPLACE VIEW kpi_top_people AS
+WITH credits AS (
+    SELECT
+        title_key,
+        person_key,
+        'cast' AS role
+    FROM bridge_title_cast
+    UNION ALL
+    SELECT
+        title_key,
+        person_key,
+        'director' AS role
+    FROM bridge_title_director
+),
+
+counted AS (
+    SELECT
+        credits.person_key,
+        credits.role,
+        count(*) AS titles
+    FROM credits
+    INNER JOIN fact_title_catalog AS facts ON credits.title_key = facts.title_key
+    WHERE facts.is_current
+    GROUP BY credits.person_key, credits.role
+),
+
+ranked AS (
+    SELECT
+        people.person,
+        counted.role,
+        counted.titles,
+        row_number() OVER (
+            PARTITION BY counted.role ORDER BY counted.titles DESC, people.person
+        ) AS place
+    FROM counted
+    INNER JOIN dim_person AS people ON counted.person_key = people.person_key
+)
+
+SELECT
+    person,
+    role,
+    titles
+FROM ranked
+WHERE place <= 100
+ORDER BY role, titles DESC, person;
+
+COMMENT ON VIEW kpi_top_people IS
+    'The 100 people of each role with the most titles: one row per person and role.';
+COMMENT ON COLUMN kpi_top_people.person IS 'Name; two people of the same name are one.';
+COMMENT ON COLUMN kpi_top_people.role IS 'cast or director.';
+COMMENT ON COLUMN kpi_top_people.titles IS 'Titles of the person in the role.';

@@ -1,0 +1,37 @@
+-- What the dimensions are built with: lists taken apart, and the country names to be looked up.
+-- Grain: catalog_countries one row per country name.
+-- Inputs -> outputs: analytics_netflix_history -> temp table catalog_countries, temp macros
+--   list_members and date_key.
+-- Running it twice is safe: temporary, replaced each time.
+
+-- The members of a cleaned list, each once, in the order in which they are first named. Two titles
+-- of the real file name an actor twice; a weight for each mention would count the title double.
+CREATE OR REPLACE TEMP MACRO list_members(value) AS
+    CASE
+        WHEN len(list_distinct(string_split(value, ', '))) = len(string_split(value, ', '))
+            THEN string_split(value, ', ')
+        ELSE list_filter(
+            string_split(value, ', '),
+            lambda member, place:
+                list_position(string_split(value, ', '), member) = place
+        )
+    END;
+
+CREATE OR REPLACE TEMP MACRO date_key(day_date) AS
+    coalesce(
+        CAST(year(day_date) * 10000 + month(day_date) * 100 + day(day_date) AS INTEGER), 0
+    );
+
+CREATE OR REPLACE TEMP TABLE catalog_countries AS
+WITH named AS (
+    SELECT
+        unnest(string_split(country, ', ')) AS country,
+        valid_from
+    FROM analytics_netflix_history
+)
+
+SELECT
+    country,
+    min(valid_from) AS first_seen_at
+FROM named
+GROUP BY country;

@@ -1,0 +1,21 @@
+-- Which history the star schema would be built from, in a few cheap numbers.
+-- Grain: one row.
+-- Inputs -> outputs: ops_merges, analytics_netflix_history -> the result set.
+-- Running it twice is safe: it only reads. All merges count, not only the newest: a late snapshot
+--   or another CDC_KEY builds the history anew and leaves the newest batch what it was.
+SELECT
+    max_by(batch_id, snapshot_at) AS batch_id,
+    md5(
+        string_agg(
+            concat_ws(
+                '|', batch_id, CAST(snapshot_at AS VARCHAR), cdc_key, tracked_columns,
+                CAST(inserted AS VARCHAR), CAST(reappeared AS VARCHAR), CAST(updated AS VARCHAR),
+                CAST(deleted AS VARCHAR), CAST(filled AS VARCHAR), CAST(current_rows AS VARCHAR)
+            ),
+            ';'
+            ORDER BY snapshot_at, batch_id
+        )
+    ) AS merges,
+    (SELECT count(*) FROM analytics_netflix_history) AS history_rows,
+    (SELECT count(*) FROM analytics_netflix_history WHERE is_current) AS current_rows
+FROM ops_merges;

@@ -1,0 +1,627 @@
+"""Step 08: the star schema, the KPI views over it, and the invariants that hold it together."""
+
+import csv
+import io
+import re
+import shutil
+import unicodedata
+from collections import Counter, defaultdict
+from datetime import date, datetime, timedelta
+from itertools import chain
+from statistics import mean, median
+
+import duckdb
+import pytest
+from conftest import CHAIN, PROJECT, Pipeline, catalogue, title
+
+import config
+import warehouse
+
+STEP = "08_build_analytics"
+TO_HISTORY = CHAIN[:-1]
+TABLES = (
+    "analytics_books", "bridge_title_cast", "bridge_title_country", "bridge_title_director",
+    "bridge_title_genre", "dim_country", "dim_date", "dim_genre", "dim_person", "dim_rating",
+    "dim_title", "fact_title_catalog",
+)  # fmt: skip
+KPIS = {
+    "kpi_movies_vs_tv": "type titles share_pct",
+    "kpi_titles_by_year": "release_year type titles",
+    "kpi_titles_by_country": "country iso_alpha2 iso_alpha3 iso_numeric titles weighted_titles",
+    "kpi_titles_by_rating": "rating audience rating_order titles",
+    "kpi_top_genres": "genre titles weighted_titles",
+    "kpi_genres_over_time": "year_added genre titles",
+    "kpi_country_recent_growth": "country recent_titles earlier_titles growth_pct",
+    "kpi_catalog_changes": "batch_id snapshot_at inserted reappeared updated deleted unchanged "
+    "current_titles",
+    "kpi_additions_by_month": "month type titles",
+    "kpi_duration_by_type": "type unit titles minimum median mean maximum",
+    "kpi_top_people": "person role titles",
+}
+AUDIENCES = {
+    "kids": ["TV-Y", "G", "TV-G"],
+    "older kids": ["TV-Y7", "TV-Y7-FV", "PG", "TV-PG"],
+    "teens": ["PG-13", "TV-14"],
+    "adults": ["R", "TV-MA", "NC-17"],
+}
+
+
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory, loaded_once):
+    """The pipeline of 40 titles with its star schema, for tests to read or copy."""
+    built = Pipeline(tmp_path_factory.mktemp("built")).copy_of(loaded_once)
+    result = built.step(STEP)
+    assert result.returncode == 0, result.stderr
+    return built
+
+
+def build(pipeline, *snapshots, **settings):
+    """Land and merge each list of records as a snapshot of its day; the result of 08 then."""
+    for day, records in enumerate(snapshots, 1):
+        result = pipeline.land(catalogue(*records), SNAPSHOT_AT=f"2022-01-0{day}", **settings)
+        assert result.returncode == 0, result.stderr
+        result = pipeline.step("06_merge_cdc", **settings)
+        assert result.returncode == 0, result.stderr
+    return pipeline.step(STEP, **settings)
+
+
+# --- the numbers of the real files, computed a second time, without SQL -------------------------
+
+
+def records_of(path) -> list[dict]:
+    """The cleaned titles of a catalogue file."""
+    lines = []
+    for line in path.read_bytes().splitlines(keepends=True):
+        try:
+            lines.append(line.decode("utf-8"))
+        except UnicodeDecodeError:
+            lines.append(line.decode("cp1252"))
+    text = "".join(lines).removeprefix("\ufeff")
+    return [clean(record) for record in csv.DictReader(io.StringIO(text, newline=""))]
+
+
+def clean(record: dict) -> dict:
+    one = {
+        key: " ".join(unicodedata.normalize("NFC", value).split()) or None
+        for key, value in record.items()
+        if key
+    }
+    for key in ("director", "cast", "country", "listed_in"):
+        members = [member.strip() for member in (one[key] or "").split(",")]
+        one[key] = list(dict.fromkeys(filter(None, members)))
+    is_duration = re.fullmatch(r"\d+ ([Mm]in|[Ss]easons?)", one["rating"] or "")
+    if is_duration and not one["duration"]:
+        one["rating"], one["duration"] = None, one["rating"]
+    one["added"] = None
+    for form in ("%B %d, %Y", "%d-%b-%y", "%Y-%m-%d"):
+        try:
+            one["added"] = datetime.strptime(one["date_added"] or "", form).date()
+        except ValueError:
+            continue
+    return one
+
+
+def years_before(day: date, years: int) -> date:
+    try:
+        return day.replace(year=day.year - years)
+    except ValueError:  # the 29th of February
+        return day.replace(year=day.year - years, day=28)
+
+
+def expected_kpis(titles: list[dict]) -> dict[str, set]:
+    """All views but kpi_catalog_changes, as sets of rows; without the ISO codes."""
+    total = len(titles)
+    types = Counter(one["type"] for one in titles)
+    order = {rating: n for n, rating in enumerate(chain(*AUDIENCES.values()), 1)}
+    order |= {"NR": 13, "UR": 14, None: 99}
+    audience = {rating: name for name, ratings in AUDIENCES.items() for rating in ratings}
+
+    def weighted(key: str) -> tuple[Counter, dict]:
+        counts, weights = Counter(), defaultdict(float)
+        for one in titles:
+            members = one[key] or ["Unknown"]
+            counts.update(members)
+            for member in members:
+                weights[member] += 1 / len(members)
+        return counts, weights
+
+    countries, country_weights = weighted("country")
+    genres, genre_weights = weighted("listed_in")
+    newest = max(one["added"] for one in titles if one["added"])
+    recent, earlier = Counter(), Counter()
+    for one in titles:
+        if one["added"] and one["added"] > years_before(newest, 2):
+            window = recent if one["added"] > years_before(newest, 1) else earlier
+            window.update(one["country"] or ["Unknown"])
+    durations = defaultdict(list)
+    for one in titles:
+        number, unit = (one["duration"] or "0 none").split(" ")
+        unit = {"m": "minutes", "s": "seasons"}.get(unit[0].lower(), "unknown")
+        durations[one["type"], unit].append(int(number))
+    people = set()
+    for role in ("cast", "director"):
+        credits = Counter(person for one in titles for person in one[role])
+        first = sorted(credits.items(), key=lambda item: (-item[1], item[0]))[:100]
+        people |= {(person, role, count) for person, count in first}
+    return {
+        "kpi_movies_vs_tv": {(t, n, round(100 * n / total, 2)) for t, n in types.items()},
+        "kpi_titles_by_year": {
+            (*key, n)
+            for key, n in Counter((int(one["release_year"]), one["type"]) for one in titles).items()
+        },
+        "kpi_titles_by_country": {
+            (name, n, round(country_weights[name], 4)) for name, n in countries.items()
+        },
+        "kpi_titles_by_rating": {
+            (rating or "Unknown", audience.get(rating, "unrated"), order.get(rating, 90), n)
+            for rating, n in Counter(one["rating"] for one in titles).items()
+        },
+        "kpi_top_genres": {(name, n, round(genre_weights[name], 4)) for name, n in genres.items()},
+        "kpi_genres_over_time": {
+            (*key, n)
+            for key, n in Counter(
+                (one["added"].year if one["added"] else None, genre)
+                for one in titles
+                for genre in one["listed_in"] or ["Unknown"]
+            ).items()
+        },
+        "kpi_country_recent_growth": {
+            (
+                name,
+                recent[name],
+                earlier[name],
+                round(100 * (recent[name] - earlier[name]) / earlier[name], 1)
+                if earlier[name]
+                else None,
+            )
+            for name in {*recent, *earlier}
+        },
+        "kpi_additions_by_month": {
+            (*key, n)
+            for key, n in Counter(
+                (one["added"] and one["added"].replace(day=1), one["type"]) for one in titles
+            ).items()
+        },
+        "kpi_duration_by_type": {
+            (kind, unit, len(found), min(found), median(found), round(mean(found), 2), max(found))
+            for (kind, unit), found in durations.items()
+        },
+        "kpi_top_people": people,
+    }
+
+
+def assert_same_rows(found: list[tuple], expected: set[tuple], view: str) -> None:
+    """Equal but for the last digit that a number was rounded to."""
+
+    def key(row):
+        return [str(value) for value in row if not isinstance(value, float)]
+
+    found, expected = sorted(found, key=key), sorted(expected, key=key)
+    assert len(found) == len(expected), view
+    for row, wanted in zip(found, expected, strict=True):
+        for value, other in zip(row, wanted, strict=True):
+            if isinstance(value, float) and isinstance(other, float):
+                assert abs(value - other) < 0.00011, (view, row, wanted)
+            else:
+                assert value == other, (view, row, wanted)
+
+
+@pytest.mark.parametrize("file", ["netflix_titles.csv", "netflix_titles_2020-01.csv"])
+def test_the_kpis_of_a_real_file_are_those_computed_without_sql(pipeline, real_data, file):
+    source = str(real_data / file)
+    result = pipeline.steps(*TO_HISTORY, STEP, NETFLIX_CSV=source)
+    assert result.returncode == 0, result.stderr
+    titles = records_of(real_data / file)
+    for view, expected in expected_kpis(titles).items():
+        columns = [name for name in KPIS[view].split() if not name.startswith("iso_")]
+        found = pipeline.query(f"SELECT {', '.join(columns)} FROM {view}")
+        assert_same_rows(found, expected, view)
+    batch = pipeline.batches()[0]
+    assert pipeline.query("FROM kpi_catalog_changes") == [
+        (
+            batch["batch_id"],
+            datetime.fromisoformat(batch["snapshot_at"]).replace(tzinfo=None),
+            *(len(titles), 0, 0, 0, 0, len(titles)),
+        )
+    ]
+    assert pipeline.query("SELECT country FROM dim_country WHERE status = 'unknown'") == []
+
+
+def test_the_real_countries_have_their_codes(pipeline, real_data):
+    result = pipeline.steps(*TO_HISTORY, STEP, NETFLIX_CSV=str(real_data / "netflix_titles.csv"))
+    assert result.returncode == 0, result.stderr
+    codes = {
+        row[0]: row[1:]
+        for row in pipeline.query(
+            "SELECT country, iso_alpha2, iso_alpha3, iso_numeric, status FROM dim_country"
+        )
+    }
+    assert len(codes) == 122
+    assert {name: codes[name] for name in codes if codes[name][3] == "historic"} == {
+        "East Germany": ("DD", "DDR", "278", "historic"),
+        "Soviet Union": ("SU", "SUN", "810", "historic"),
+        "West Germany": ("DE", "DEU", "280", "historic"),
+    }
+    for name, code in {
+        "Russia": ("RU", "RUS", "643"),
+        "South Korea": ("KR", "KOR", "410"),
+        "Georgia": ("GE", "GEO", "268"),
+        "Turkey": ("TR", "TUR", "792"),
+        "Vatican City": ("VA", "VAT", "336"),
+        "Czech Republic": ("CZ", "CZE", "203"),
+        "Australia": ("AU", "AUS", "036"),
+        "Palestine": ("PS", "PSE", "275"),
+    }.items():
+        assert codes[name] == (*code, "current"), name
+
+
+# --- the schema --------------------------------------------------------------------------------
+
+
+def test_every_table_view_and_column_has_a_comment_and_the_promised_names(built_once):
+    comments = built_once.query(
+        "SELECT table_name, NULL, comment FROM duckdb_tables() UNION ALL "
+        "SELECT view_name, NULL, comment FROM duckdb_views() WHERE NOT internal UNION ALL "
+        "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
+    )
+    own = [row for row in comments if row[0] in TABLES or row[0] in KPIS]
+    assert {row[0] for row in own} == {*TABLES, *KPIS}
+    assert [row for row in own if not row[2]] == []
+    for view, columns in KPIS.items():
+        found = built_once.query(
+            "SELECT column_name FROM duckdb_columns() "
+            f"WHERE table_name = '{view}' ORDER BY column_index"
+        )
+        assert [name for (name,) in found] == columns.split(), view
+
+
+def test_nothing_but_its_own_tables_is_written(loaded_once, built_once):
+    own = " ".join((*TABLES, *KPIS, "ops_runs"))
+    assert built_once.tables(own) == loaded_once.tables(own)
+    assert built_once.digests() == loaded_once.digests()
+
+
+def test_a_title_in_three_countries_counts_once_in_totals_and_once_for_each(pipeline):
+    result = build(
+        pipeline,
+        [
+            title(1, country="Norway, Chad, Peru"),
+            title(2, country="Norway"),
+            title(3, country=""),
+            title(4, country="Norway, Peru, Norway"),  # named twice: one member, not two
+        ],
+    )
+    assert result.returncode == 0, result.stderr
+    assert pipeline.query("SELECT sum(titles) FROM kpi_movies_vs_tv") == [(4,)]
+    rows = pipeline.query("SELECT country, titles, weighted_titles FROM kpi_titles_by_country")
+    assert rows == [
+        ("Norway", 3, 1.8333),
+        ("Peru", 2, 0.8333),
+        ("Chad", 1, 0.3333),
+        ("Unknown", 1, 1.0),
+    ]
+    assert pipeline.query(
+        "SELECT titles.show_id, countries.country, bridge.position, bridge.weight "
+        "FROM bridge_title_country AS bridge "
+        "JOIN dim_title AS titles USING (title_key) JOIN dim_country AS countries "
+        "USING (country_key) WHERE titles.show_id <> 's2' ORDER BY ALL"
+    ) == [
+        ("s1", "Chad", 2, 1 / 3),
+        ("s1", "Norway", 1, 1 / 3),
+        ("s1", "Peru", 3, 1 / 3),
+        ("s4", "Norway", 1, 0.5),
+        ("s4", "Peru", 2, 0.5),
+    ]
+
+
+def test_versions_of_changed_and_deleted_titles_are_facts_but_not_in_the_kpis(pipeline):
+    first = [title(n) for n in (1, 2, 3)]
+    second = [title(1, rating="R", country="Chad", listed_in="Dramas"), title(3)]
+    result = build(pipeline, first, second)
+    assert result.returncode == 0, result.stderr
+    began, ended = datetime(2022, 1, 1), datetime(2022, 1, 2)
+    assert pipeline.query(
+        "SELECT titles.show_id, titles.valid_from, titles.valid_to, titles.is_current, "
+        "titles.end_operation, facts.is_current, ratings.rating, facts.valid_from_key, "
+        "facts.valid_to_key, facts.duration_minutes, facts.seasons, facts.date_added_key, "
+        "(SELECT string_agg(country, ',') FROM bridge_title_country AS bridge "
+        "JOIN dim_country USING (country_key) WHERE bridge.title_key = facts.title_key), "
+        "(SELECT count(*) FROM bridge_title_genre WHERE title_key = facts.title_key) "
+        "FROM fact_title_catalog AS facts JOIN dim_title AS titles USING (title_key) "
+        "JOIN dim_rating AS ratings USING (rating_key) "
+        "ORDER BY titles.show_id, titles.valid_from"
+    ) == [
+        ("s1", began, ended, False, "update", False, "PG", 20220101, 20220102, 90, None, 20210925,
+         "Norway", 2),
+        ("s1", ended, None, True, None, True, "R", 20220102, 0, 90, None, 20210925, "Chad", 1),
+        ("s2", began, ended, False, "delete", False, "PG", 20220101, 20220102, 90, None, 20210925,
+         "Norway", 2),
+        ("s3", began, None, True, None, True, "PG", 20220101, 0, 90, None, 20210925, "Norway", 2),
+    ]  # fmt: skip
+    assert pipeline.query("SELECT country, titles FROM kpi_titles_by_country") == [
+        ("Chad", 1),
+        ("Norway", 1),
+    ]
+    assert pipeline.query(
+        "SELECT inserted, updated, deleted, unchanged, current_titles FROM kpi_catalog_changes"
+    ) == [(3, 0, 0, 0, 3), (0, 1, 1, 1, 2)]
+
+
+def test_growth_compares_twelve_months_with_the_twelve_before(pipeline):
+    def added(number: int, day: str, **values: str):
+        return title(number, date_added=day, **values)
+
+    result = build(
+        pipeline,
+        [
+            added(1, "February 29, 2020"),  # the newest: the window begins after 28 February 2019
+            added(2, "March 1, 2019"),
+            added(3, "February 28, 2019"),  # the last day of the window before
+            added(4, "March 1, 2018"),
+            added(5, "February 28, 2018"),  # too old for either
+            added(6, "January 1, 2020", country="Chad"),
+            added(7, "January 1, 2019", country=""),
+            added(8, "", country="Peru"),
+            added(9, "January 1, 2020"),
+        ],
+    )
+    assert result.returncode == 0, result.stderr
+    assert pipeline.query("FROM kpi_country_recent_growth") == [
+        ("Norway", 3, 2, 50.0),
+        ("Chad", 1, 0, None),
+        ("Unknown", 0, 1, -100.0),
+    ]
+
+
+def test_what_is_missing_is_counted_as_unknown(pipeline):
+    result = build(
+        pipeline,
+        [
+            title(1),
+            title(2, country="", rating="", date_added="", listed_in="", duration="", cast=""),
+            title(3, country="Unknown", rating="Unknown", listed_in="Unknown", director="Unknown"),
+        ],
+    )
+    assert result.returncode == 0, result.stderr
+    assert pipeline.query("FROM kpi_titles_by_country") == [
+        ("Unknown", None, None, None, 2, 2.0),
+        ("Norway", "NO", "NOR", "578", 1, 1.0),
+    ]
+    assert pipeline.query("FROM kpi_titles_by_rating") == [
+        ("PG", "older kids", 6, 1),
+        ("Unknown", "unrated", 99, 2),
+    ]
+    assert pipeline.query("FROM kpi_top_genres") == [
+        ("Unknown", 2, 2.0),
+        ("Comedies", 1, 0.5),
+        ("Dramas", 1, 0.5),
+    ]
+    assert pipeline.query("FROM kpi_additions_by_month") == [
+        (date(2021, 9, 1), "Movie", 2),
+        (None, "Movie", 1),
+    ]
+    assert pipeline.query("FROM kpi_duration_by_type") == [
+        ("Movie", "minutes", 2, 90, 90.0, 90.0, 90),
+        ("Movie", "unknown", 1, None, None, None, None),
+    ]
+
+
+def test_the_calendar_has_every_day_between_the_first_and_the_last_and_no_more(pipeline):
+    result = build(
+        pipeline,
+        [title(1, date_added="2020-02-27"), title(2, date_added="0011-01-02"), title(3)],
+    )
+    assert result.returncode == 0, result.stderr
+    days = pipeline.query("SELECT full_date FROM dim_date WHERE date_key > 0 ORDER BY 1")
+    first, last = date(2020, 2, 27), date(2022, 1, 1)
+    span = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    assert [day for (day,) in days] == [date(11, 1, 2), *span]
+    assert pipeline.query("FROM dim_date WHERE date_key IN (0, 20200229) ORDER BY date_key") == [
+        (0, None, None, None, None, "Unknown", None, None, None, "Unknown", None),
+        (20200229, date(2020, 2, 29), 2020, 1, 2, "February", date(2020, 2, 1), 29, 6, "Saturday",
+         True),
+    ]  # fmt: skip
+
+
+def test_a_new_snapshot_renumbers_no_name(pipeline):
+    first = build(pipeline, [title(1, country="Peru", cast="M, N"), title(2)])
+    assert first.returncode == 0, first.stderr
+    people = pipeline.query("SELECT person, person_key FROM dim_person")
+    assert (
+        pipeline.land(
+            catalogue(title(1, country="Peru", cast="M, N"), title(2), title(3, cast="Aa, M")),
+            SNAPSHOT_AT="2022-01-02",
+        ).returncode
+        == 0
+    )
+    assert pipeline.steps("06_merge_cdc", STEP).returncode == 0
+    assert pipeline.query("SELECT person, person_key FROM dim_person") == [*people, ("Aa", 5)]
+
+
+# --- hostile values ----------------------------------------------------------------------------
+
+
+def test_hostile_values_are_kept_as_they_are(pipeline):
+    names = [
+        "Robert'); DROP TABLE dim_title;--",
+        "<script>alert(1)</script>",
+        '"quoted" \\ $1 {x} %s',
+        "🎬👩‍👩‍👧 \u202eright to left",
+        "x" * 3000,
+        "=cmd|'/c calc'!A1",
+    ]
+    records = [
+        title(n, title=name, cast=name, country=name, listed_in=name, rating=name[:50])
+        for n, name in enumerate(names)
+    ]
+    result = build(pipeline, [*records, title(99, country="Narnia")])
+    assert result.returncode == 0, result.stderr
+    pipeline.assert_harmless_on_a_terminal(result)
+    assert "7 country name(s) are not in ISO 3166: " in result.stdout
+    assert max(map(len, result.stdout.splitlines())) < 500
+    for table, column in (("dim_title", "title"), ("dim_country", "country"),
+                          ("dim_genre", "genre"), ("dim_person", "person")):  # fmt: skip
+        found = {value for (value,) in pipeline.query(f"SELECT {column} FROM {table}")}
+        assert found >= set(names), table
+    assert pipeline.query(
+        "SELECT iso_alpha2, iso_numeric, status FROM dim_country WHERE country = 'Narnia'"
+    ) == [(None, None, "unknown")]
+    assert pipeline.query(
+        "SELECT audience, rating_order, is_listed FROM dim_rating "
+        "WHERE rating = '<script>alert(1)</script>'"
+    ) == [("unrated", 90, False)]
+    assert pipeline.query("SELECT sum(titles) FROM kpi_titles_by_rating") == [(7,)]
+
+
+def test_names_of_countries_are_found_however_they_are_written(pipeline):
+    named = {
+        "Czechoslovakia": ("CSK", "historic"),
+        "Yugoslavia": ("YUG", "historic"),
+        "united states": ("USA", "current"),
+        "US": ("USA", "current"),
+        "UK": ("GBR", "current"),
+        "Kosovo": (None, "unknown"),  # ISO 3166 has no code for it
+        "840": (None, "unknown"),  # a number is no name
+        "Côte d'Ivoire": ("CIV", "current"),
+    }
+    result = build(pipeline, [title(n, country=name) for n, name in enumerate(named)])
+    assert result.returncode == 0, result.stderr
+    found = pipeline.query("SELECT country, iso_alpha3, status FROM dim_country")
+    assert {name: codes for name, *codes in found} == {n: list(c) for n, c in named.items()}
+
+
+# --- runs --------------------------------------------------------------------------------------
+
+
+def test_without_a_history_it_refuses_and_names_the_command(pipeline):
+    result = pipeline.step(STEP)
+    assert (result.returncode, "make merge" in result.stderr) == (20, True)
+    assert pipeline.land(catalogue(title(1))).returncode == 0
+    assert pipeline.step(STEP).returncode == 20
+    names = pipeline.query("SELECT table_name FROM duckdb_tables()")
+    assert not {name for (name,) in names} & set(TABLES)
+
+
+def test_a_second_run_says_as_before_and_changes_nothing(pipeline, built_once):
+    pipeline.copy_of(built_once)
+    before = pipeline.tables(), pipeline.digests()
+    result = pipeline.step(STEP)
+    assert (result.returncode, "40 titles, as before" in result.stdout) == (0, True)
+    assert (pipeline.tables(), pipeline.digests()) == before
+
+
+def test_built_again_from_scratch_it_is_the_same(pipeline, built_once):
+    pipeline.copy_of(built_once)
+    before = pipeline.tables()
+    with duckdb.connect(str(pipeline.root / "dw.db")) as con:
+        con.execute("DROP TABLE analytics_books")
+    result = pipeline.step(STEP)
+    assert (result.returncode, "as before" in result.stdout) == (0, False)
+    assert pipeline.tables() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE ops_merges SET cdc_key = 'title'",  # the history was built anew by another key
+        "INSERT INTO ops_merges BY NAME SELECT * REPLACE ("
+        "'late' AS batch_id, snapshot_at - INTERVAL 1 DAY AS snapshot_at) FROM ops_merges",
+        "DROP VIEW kpi_top_people",
+        "DELETE FROM analytics_netflix_history WHERE show_id = 's1'",
+        "UPDATE analytics_books SET rules = 'older'",
+    ],
+)
+def test_whatever_changed_is_built_again(pipeline, built_once, change):
+    pipeline.copy_of(built_once)
+    with duckdb.connect(str(pipeline.root / "dw.db")) as con:
+        con.execute(change)
+    result = pipeline.step(STEP)
+    assert (result.returncode, "as before" in result.stdout) == (0, False), result.stderr
+    assert "as before" in pipeline.step(STEP).stdout
+    assert pipeline.query("SELECT count(*) > 0 FROM kpi_top_people") == [(True,)]
+
+
+BROKEN = [
+    ("dimensions.sql", "    version_id AS title_key,", "    version_id || 'x' AS title_key,",
+     "every_fact_finds_its_title"),
+    ("dimensions.sql", "(6, 'PG', 'older kids'),", "(6, 'PG', 'older kids'), (6, 'PG', 'teens'),",
+     "one_fact_per_version"),
+    ("dimensions.sql", "    0 AS date_key,", "    -1 AS date_key,", "every_fact_finds_its_dates"),
+    ("dimensions.sql", "_history;", "_history WHERE is_current;",
+     "one_title_row_per_version"),
+    ("facts.sql", "history.version_id AS title_key", "min(history.version_id) OVER () AS title_key",
+     "every_fact_finds_its_title"),
+    ("dimensions.sql", "FROM catalog_countries AS named\n",
+     "FROM (FROM catalog_countries UNION ALL FROM catalog_countries) AS named\n",
+     "names_are_unique"),
+    ("facts.sql", "ratings.rating_key,", "ratings.rating_key + 50 AS rating_key,",
+     "every_fact_finds_its_rating"),
+    ("facts.sql", "LEFT JOIN dim_rating", "INNER JOIN (FROM dim_rating LIMIT 0)",
+     "one_fact_per_version"),
+    ("facts.sql", "    history.is_current\n", "    true AS is_current\n",
+     "current_facts_are_current"),
+    ("facts.sql", "dim_country.country_key,", "dim_country.country_key + 9 AS country_key,",
+     "every_bridge_finds_its_country"),
+    ("facts.sql", "dim_genre.genre_key,", "dim_genre.genre_key + 9 AS genre_key,",
+     "every_bridge_finds_its_genre"),
+    ("facts.sql", "dim_person.person_key,", "dim_person.person_key + 9 AS person_key,",
+     "every_bridge_finds_its_person"),
+    ("facts.sql", "/ members.member_count", "* members.member_count", "weights_sum_to_1"),
+    ("facts.sql", "WHERE country IS NOT NULL", "WHERE show_id <> 's1'",
+     "country_weights_sum_to_1"),
+    ("facts.sql", "WHERE \"cast\" IS NOT NULL", "WHERE show_id <> 's1'", "cast_weights_sum_to_1"),
+    ("facts.sql", "WHERE listed_in IS NOT NULL", "WHERE show_id <> 's1'", "genre_weights_sum_to_1"),
+    ("facts.sql", "WHERE director IS NOT NULL", "WHERE show_id <> 's1'",
+     "director_weights_sum_to_1"),
+    ("kpis.sql", "WHERE is_current\nGROUP BY \"type\"", "GROUP BY \"type\"",
+     "kpi_movies_vs_tv_is_current"),
+    ("kpis.sql", "WHERE is_current\nGROUP BY release_year", "GROUP BY release_year",
+     "kpi_titles_by_year_is_current"),
+    ("kpis.sql", "sum(coalesce(bridge.weight, 1))", "sum(bridge.weight)",
+     "kpi_titles_by_country_is_current"),
+    ("kpis.sql", "sum(coalesce(bridge.weight, 1))", "count(*)", "kpi_top_genres_is_current"),
+    ("kpis.sql", "WHERE facts.is_current\nGROUP BY ratings", "GROUP BY ratings",
+     "kpi_titles_by_rating_is_current"),
+    ("kpis.sql", "WHERE facts.is_current\nGROUP BY dates.month_start_date",
+     "GROUP BY dates.month_start_date", "kpi_additions_by_month_is_current"),
+    ("kpis.sql", "    FROM fact_title_catalog\n    WHERE is_current", "    FROM fact_title_catalog",
+     "kpi_duration_by_type_is_current"),
+    ("kpis.sql", "WHERE facts.is_current\nGROUP BY dates.\"year\"", "GROUP BY dates.\"year\"",
+     "kpi_genres_over_time_is_genres"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def changed_once(tmp_path_factory):
+    """A history with a changed, a deleted and an inserted title, and its star schema."""
+    changed = Pipeline(tmp_path_factory.mktemp("changed"))
+    first = [title(n, director="Cy Dee") for n in (1, 2, 3)]
+    second = [
+        title(1, director="Cy Dee", rating="R"),
+        title(3, director="Cy Dee"),
+        title(4, country="", listed_in=""),
+    ]
+    assert build(changed, first, second).returncode == 0
+    return changed
+
+
+@pytest.mark.parametrize(
+    "file, old, new, invariant", BROKEN, ids=[f"{number}-{b[3]}" for number, b in enumerate(BROKEN)]
+)
+def test_a_broken_star_schema_is_not_kept(
+    pipeline, changed_once, monkeypatch, file, old, new, invariant
+):
+    """The SQL is broken on purpose; the run must name the invariant and leave nothing behind."""
+    folder = pipeline.root / "sql"
+    shutil.copytree(PROJECT / "sql", folder)
+    before = pipeline.copy_of(changed_once).tables()
+    text = (folder / "analytics" / file).read_text()
+    assert old in text
+    (folder / "analytics" / file).write_text(text.replace(old, new))
+    monkeypatch.setattr(config, "SQL", folder)
+    monkeypatch.setattr(warehouse, "SQL", folder)
+    result = pipeline.step(STEP)
+    assert (result.returncode, "Traceback" in result.stderr) == (1, False), result.stdout
+    assert result.stderr.startswith("analytics stopped: the star schema breaks an invariant")
+    assert invariant in result.stderr
+    assert pipeline.tables() == before
