@@ -28,7 +28,10 @@ COLUMNS = (
 
 
 # The tables of cases of which the quick suite takes every third; `make test-full` takes all.
-BIG_TABLES = ("history_cases", "guard", "contract", "quarantine", "file_zoo", "analytics")
+BIG_TABLES = (
+    "history_cases", "guard", "contract", "quarantine", "file_zoo", "analytics", "checks",
+    "remote_sources",
+)  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` is looked at
