@@ -74,6 +74,10 @@ plan: setup ## Show what the input file would change, and write nothing
 monitor: setup ## 07: run every check in sql/checks, and tell when something is wrong
 	@$(RUN) python/07_monitor_pipeline.py $(if $(QUIET),--quiet)
 
+.PHONY: publish
+publish: setup ## 09: database copy, KPI files and dictionary of what passed the audit
+	@$(RUN) python/09_publish.py
+
 .PHONY: status
 status: setup ## One screen: last runs, counts, freshness, open failures, next run, disk use
 	@$(RUN) python/status.py

@@ -152,6 +152,7 @@ SETTINGS = (
     Setting("HEARTBEAT_URL", "", web_url, "a URL (http, https)", secret=True),
     Setting("SCHEDULE", "0 3 * * *", schedule, "five crontab fields, like 0 3 * * *"),
     Setting("MONITOR_SCHEDULE", "0 9 * * *", schedule, "five crontab fields, like 0 9 * * *"),
+    Setting("PUBLISH_KEEP", "7", whole(1, 10**4), "a whole number, 1 or more"),
     Setting("LOG_FORMAT", "text", one_of("text", "json"), "text or json"),
 )
 
@@ -179,6 +180,10 @@ class Settings:
     @property
     def manifest(self) -> Path:
         return self.raw_dir / "manifest.jsonl"
+
+    @property
+    def published(self) -> Path:
+        return self.data_dir / "published"
 
     @property
     def decisions(self) -> Path:

@@ -31,6 +31,7 @@ CHAIN = (
     "06_merge_cdc.py",
     "07_monitor_pipeline.py",
     "08_build_analytics.py",
+    "09_publish.py",
 )
 AUDIT = "07_monitor_pipeline.py"
 

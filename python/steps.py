@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from config import Settings, load_settings
 from errors import CRASH, DONE, LockedError, QualityError, StepError
@@ -256,15 +256,24 @@ def lock(settings: Settings) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            handle.seek(0)
             raise LockedError(
-                f"another run is working on {settings.warehouse_path} ({handle.read().strip()}); "
+                f"another run is working on {settings.warehouse_path} ({holder(handle)}); "
                 "nothing was changed. Wait for it to end and run the step again."
             ) from None
         handle.truncate(0)
         handle.write(f"pid {os.getpid()} since {utc_now():%Y-%m-%d %H:%M:%S} UTC\n")
         handle.flush()
         yield
+
+
+def holder(handle: TextIO) -> str:
+    """Who holds the lock; one that got it just now needs a moment to write that down."""
+    for _ in range(20):
+        handle.seek(0)
+        if text := handle.read().strip():
+            return text
+        time.sleep(0.02)
+    return "it has not said its pid"
 
 
 def new_run_id() -> str:

@@ -1,0 +1,242 @@
+"""Publish what passed the audit: a database copy, KPI files, a dictionary; swapped in atomically.
+
+Reads:   the warehouse (read-only): dim_*, fact_*, bridge_*, kpi_*, analytics_*, cdc_*, ops_*
+Writes:  data/published/versions/<batch>-<digest>/ and the links to the newest one: netflix.duckdb,
+         kpi/, dictionary.md, lookml/
+Fails when: the last audit did not pass on the newest merge (exit 30); readers keep what they have.
+
+A version is written beside the others, synced, renamed, and one link is moved to it: a reader sees
+the old version or the new one, and who holds an old file open keeps it.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from config import SQL, Settings
+from engine import DuckDBPyConnection
+from errors import QualityError, Refused
+from files import sync
+from steps import Step, run_step
+from warehouse import STORAGE_VERSION, connect, fetch_sql, identifier, literal
+
+COPIED = ("dim_", "fact_", "bridge_", "kpi_", "analytics_netflix_", "cdc_", "ops_")
+ENTRIES = ("netflix.duckdb", "kpi", "dictionary.md", "lookml")
+LOOKER_TYPES = {"VARCHAR": "string", "DATE": "date", "TIMESTAMP": "date_time", "BOOLEAN": "yesno"}
+
+
+def run(step: Step) -> None:
+    settings = step.settings
+    if not settings.warehouse_path.exists():
+        raise Refused("there is no warehouse to publish from; run `make run-all` first")
+    place = settings.published
+    con = connect(settings.warehouse_path, settings, [settings.data_dir], read_only=True)
+    try:
+        step.batch_id, name = audited(con)
+        version = place / "versions" / name
+        tables = catalogue(con)
+        step.rows_out = len(tables)
+        if not version.exists():
+            write(con, tables, version, step.batch_id)
+            step.message = f"{len(tables)} tables of {step.batch_id} in {place}"
+        else:
+            step.message = f"{step.batch_id}, as before"
+    finally:
+        con.close()
+    point(place, version)
+    tidy(place, version, settings)
+
+
+def audited(con: DuckDBPyConnection) -> tuple[str, str]:
+    """(newest merged batch, name of its version). Raises QualityError where no audit passed it.
+
+    The name holds a digest of what decides on the content: merges, verdicts, and how it is made.
+    """
+    known = con.execute(
+        "SELECT count(*) FROM duckdb_tables() "
+        "WHERE table_name IN ('ops_merges', 'ops_checks', 'analytics_books')"
+    ).fetchone()[0]
+    found = fetch_sql(con, "publish/audit.sql") if known == 3 else []
+    if not found:
+        raise Refused("nothing was audited and built yet; run `make run-all` first")
+    state = found[0]
+    if state["status"] != "done" or state["audited_batch"] != state["batch_id"]:
+        raise QualityError(
+            f"the audit of {state['batch_id']} did not pass; nothing was published, readers keep "
+            "what they have. See `make monitor`."
+        )
+    if state["built_batch"] != state["batch_id"]:
+        raise Refused(f"the star schema of {state['batch_id']} is not built: run `make analytics`")
+    digest = hashlib.sha256(f"{state['merges']}{state['verdicts']}{state['rules']}".encode())
+    for path in (Path(__file__), *sorted((SQL / "publish").glob("*.sql"))):
+        digest.update(path.read_bytes())
+    return state["batch_id"], f"{state['batch_id']}-{digest.hexdigest()[:8]}"
+
+
+def catalogue(con: DuckDBPyConnection) -> dict[str, dict]:
+    """Table or view -> its comment and its columns (name, type, comment), as they are published."""
+    tables: dict[str, dict] = {}
+    for row in fetch_sql(con, "publish/columns.sql"):
+        if row["table_name"].startswith(COPIED):
+            entry = tables.setdefault(
+                row["table_name"], {"comment": row["table_comment"] or "", "columns": []}
+            )
+            entry["columns"].append((row["column_name"], row["data_type"], row["comment"] or ""))
+    return tables
+
+
+def write(con: DuckDBPyConnection, tables: dict, version: Path, batch: str) -> None:
+    """Make the version in a folder of its own; it gets its name when all of it is on the disk."""
+    temporary = version.with_name(f".{version.name}.{os.getpid()}.tmp")
+    try:
+        (temporary / "kpi").mkdir(parents=True)
+        (temporary / "lookml").mkdir()
+        copy_database(con, tables, temporary / "netflix.duckdb")
+        for name in tables:
+            if name.startswith("kpi_"):
+                export(con, name, tables[name]["columns"], temporary / "kpi")
+        (temporary / "dictionary.md").write_text(dictionary(tables, batch), encoding="utf-8")
+        view = temporary / "lookml" / "netflix_titles.view.lkml"
+        view.write_text(looker_view(tables["analytics_netflix_current"]), encoding="utf-8")
+        (temporary / "lookml" / "netflix.model.lkml").write_text(LOOKER_MODEL, encoding="utf-8")
+        for path in (*temporary.rglob("*"), temporary):
+            sync(path)
+        temporary.rename(version)
+        sync(version.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def copy_database(con: DuckDBPyConnection, tables: dict, path: Path) -> None:
+    """A compact copy of the tables, views as tables, with their comments; read-only as a file."""
+    con.execute(
+        f"ATTACH {literal(path)} AS copy (READ_WRITE, STORAGE_VERSION {literal(STORAGE_VERSION)})"
+    )
+    for name, entry in tables.items():
+        target = f"copy.{identifier(name)}"
+        con.execute(f"CREATE TABLE {target} AS SELECT * FROM {identifier(name)}")
+        con.execute(f"COMMENT ON TABLE {target} IS {literal(entry['comment'])}")
+        for column, _, comment in entry["columns"]:
+            where = f"{target}.{identifier(column)}"
+            con.execute(f"COMMENT ON COLUMN {where} IS {literal(comment)}")
+    con.execute("DETACH copy")
+    path.chmod(0o444)
+
+
+def export(con: DuckDBPyConnection, name: str, columns: list, folder: Path) -> None:
+    """<name>.parquet, <name>.csv (exact) and <name>.spreadsheet.csv (no cell is a formula)."""
+    safe = ", ".join(
+        f"{defused(column) if kind == 'VARCHAR' else identifier(column)} AS {identifier(column)}"
+        for column, kind, _ in columns
+    )
+    ordered = f"SELECT * FROM {identifier(name)} ORDER BY ALL"
+    for query, suffix, options in (
+        (ordered, "parquet", "FORMAT parquet, COMPRESSION zstd"),
+        (ordered, "csv", "FORMAT csv, HEADER"),
+        (f"SELECT {safe} FROM ({ordered})", "spreadsheet.csv", "FORMAT csv, HEADER"),
+    ):
+        con.execute(f"COPY ({query}) TO {literal(folder / f'{name}.{suffix}')} ({options})")
+
+
+def defused(column: str) -> str:
+    """A text cell that a spreadsheet shows and never runs: an apostrophe before what starts one.
+
+    Also behind blanks, and for the full-width signs that some programs take for the plain ones.
+    """
+    name = identifier(column)
+    starts = r"^[\s\x00]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|^[\t\r\n]"
+    return f"CASE WHEN regexp_matches({name}, '{starts}') THEN '''' || {name} ELSE {name} END"
+
+
+def dictionary(tables: dict, batch: str) -> str:
+    """Every table and column with its comment, and where the data comes from, as Markdown."""
+    lines = [
+        "# Data dictionary",
+        "",
+        f"What `netflix.duckdb` holds, as of snapshot {cell(batch)}. Views are tables in it.",
+        "",
+        LINEAGE,
+    ]
+    for name, entry in sorted(tables.items()):
+        lines += ["", f"## {name}", "", cell(entry["comment"]), ""]
+        lines += ["| column | type | meaning |", "|---|---|---|"]
+        lines += [f"| {' | '.join(map(cell, column))} |" for column in entry["columns"]]
+    return "\n".join(lines) + "\n"
+
+
+def cell(text: str) -> str:
+    """Text as it stands in a Markdown table: no markup, no tag, no line end."""
+    for sign in "\\`*_{}[]<>#|":
+        text = text.replace(sign, f"\\{sign}" if sign != "<" else "&lt;")
+    return " ".join(text.split())
+
+
+LINEAGE = """```mermaid
+flowchart LR
+    file[catalogue file] --> raw_netflix_titles
+    raw_netflix_titles --> staging_netflix_titles
+    staging_netflix_titles --> analytics_netflix_history
+    analytics_netflix_history --> analytics_netflix_current
+    analytics_netflix_history --> cdc_netflix_changes
+    analytics_netflix_history --> dims[dim_*]
+    analytics_netflix_history --> fact_title_catalog
+    analytics_netflix_history --> bridges[bridge_title_*]
+    dims --> kpis[kpi_*]
+    fact_title_catalog --> kpis
+    bridges --> kpis
+```"""
+
+LOOKER_MODEL = """connection: "netflix"
+include: "netflix_titles.view.lkml"
+
+explore: netflix_titles {
+  label: "Catalogue"
+  description: "One row per title in the catalogue now."
+}
+"""
+
+
+def looker_view(entry: dict) -> str:
+    """A LookML view of the current titles: a dimension per column, and their number."""
+    lines = ["view: netflix_titles {", "  sql_table_name: analytics_netflix_current ;;"]
+    for name, kind, _ in entry["columns"]:
+        key = "\n    primary_key: yes" if name == "title_id" else ""
+        shown = LOOKER_TYPES.get(kind, "number")
+        lines.append(
+            f'  dimension: {name} {{{key}\n    type: {shown}\n    sql: ${{TABLE}}."{name}" ;;\n  }}'
+        )
+    lines += ["  measure: titles {\n    type: count\n  }", "}"]
+    return "\n".join(lines) + "\n"
+
+
+def point(place: Path, version: Path) -> None:
+    """Move the link `current` to the version, in one rename; the entries lead through it."""
+    link(place / "current", f"versions/{version.name}")
+    for name in ENTRIES:
+        link(place / name, f"current/{name}")
+
+
+def link(path: Path, target: str) -> None:
+    if path.is_symlink() and str(path.readlink()) == target:
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    os.replace(temporary, path)
+    sync(path.parent)
+
+
+def tidy(place: Path, version: Path, settings: Settings) -> None:
+    """Remove what a run that died left, and all but the newest PUBLISH_KEEP versions."""
+    for leftover in (*place.glob(".*.tmp"), *(place / "versions").glob(".*.tmp")):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    others = [path for path in (place / "versions").iterdir() if path != version]
+    others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in others[settings.publish_keep - 1 :]:
+        shutil.rmtree(path)
+
+
+if __name__ == "__main__":
+    sys.exit(run_step("publish", run, warehouse=False))

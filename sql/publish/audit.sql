@@ -1,0 +1,37 @@
+-- Whether the newest merge was audited and built upon, and what decides on the published content.
+-- Grain: one row; none where nothing was merged or audited.
+-- Inputs -> outputs: ops_merges, ops_runs, ops_checks, analytics_books -> the result set.
+-- Running it twice is safe: it only reads.
+WITH newest AS (
+    SELECT arg_max(batch_id, snapshot_at) AS batch_id
+    FROM ops_merges
+),
+
+audit AS (
+    SELECT
+        arg_max(run_id, finished_at) AS run_id,
+        arg_max(batch_id, finished_at) AS batch_id,
+        arg_max(status, finished_at) AS status
+    FROM ops_runs
+    WHERE step = 'monitor'
+),
+
+verdicts AS (
+    SELECT string_agg(check_name || '=' || verdict, ',' ORDER BY check_name) AS verdicts
+    FROM ops_checks
+    WHERE checked_at = (SELECT max(last_checks.checked_at) FROM ops_checks AS last_checks)
+)
+
+SELECT
+    newest.batch_id,
+    audit.batch_id AS audited_batch,
+    audit.status,
+    books.batch_id AS built_batch,
+    books.merges,
+    books.rules,
+    verdicts.verdicts
+FROM newest
+CROSS JOIN audit
+CROSS JOIN verdicts
+CROSS JOIN analytics_books AS books
+WHERE newest.batch_id IS NOT NULL AND audit.run_id IS NOT NULL;

@@ -1,0 +1,205 @@
+"""What readers get: the published copy, the KPI files, the dictionary; and when they get it."""
+
+import csv
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import PROJECT, RECORDS, Pipeline, catalogue, title
+
+STEPS = ("08_build_analytics", "09_publish")
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(1)>",
+    "=cmd|'/c calc'!A1",
+    "+1-2",
+    "@SUM(A1)",
+    "＝1+1",
+    'quote " comma , and "both"',
+    "🎬 שלום |table| `code`",
+    "x" * 3000,
+)
+
+
+def run(pipeline: Pipeline, *records: dict[str, str], **settings: str):
+    """The whole chain, with 08 and 09, in this process."""
+    source = pipeline.put(catalogue(*records))
+    done = pipeline.all_steps(NETFLIX_CSV=source, **settings)
+    return done if done.returncode else pipeline.steps(*STEPS, **settings)
+
+
+def published(pipeline: Pipeline) -> Path:
+    return pipeline.root / "data" / "published"
+
+
+def current(pipeline: Pipeline) -> str:
+    return str((published(pipeline) / "current").readlink())
+
+
+def titles(count: int, **values: str) -> list[dict[str, str]]:
+    return [title(number, **values) for number in range(1, count + 1)]
+
+
+def rows(path: Path) -> list[list[str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_the_copy_holds_what_the_warehouse_holds_and_can_be_opened_beside_it(pipeline):
+    done = run(pipeline, *titles(5))
+    assert (done.returncode, done.stderr) == (0, "")
+    path = published(pipeline) / "netflix.duckdb"
+    ours = pipeline.tables(leave_out=f"{RECORDS}")
+    with duckdb.connect(str(path), read_only=True) as con:
+        names = {
+            name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        }
+        for name in names - set(RECORDS.split()):
+            found = sorted(con.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr)
+            assert found == ours[name], name
+        assert {"kpi_top_genres", "dim_title", "analytics_netflix_current", "ops_merges"} <= names
+        comments = con.execute(
+            "SELECT count(*) FROM duckdb_columns() "
+            "WHERE table_name LIKE 'kpi_%' AND comment IS NULL"
+        ).fetchone()[0]
+        assert comments == 0
+        with duckdb.connect(str(pipeline.root / "dw.db")):  # a writer is at work: nobody waits
+            assert con.execute("SELECT sum(titles) FROM kpi_movies_vs_tv").fetchone() == (5,)
+
+
+def test_a_hostile_value_is_exact_in_one_file_and_harmless_in_the_other(pipeline):
+    people = [
+        title(number, director=text.replace(",", ""), listed_in=text.replace(",", " "))
+        for number, text in enumerate(HOSTILE, 1)
+    ]
+    assert run(pipeline, *people).returncode == 0
+    genres = {" ".join(record["listed_in"].split()) for record in people}
+    kpi = published(pipeline) / "kpi"
+    exact = {row[0] for row in rows(kpi / "kpi_top_genres.csv")[1:]}
+    assert exact == genres
+    with duckdb.connect() as con:
+        parquet = con.execute(f"SELECT genre FROM '{kpi}/kpi_top_genres.parquet'").fetchall()
+    assert {genre for (genre,) in parquet} == genres
+    safe = {row[0] for row in rows(kpi / "kpi_top_genres.spreadsheet.csv")[1:]}
+    assert safe == {f"'{genre}" if genre[0] in "=+-@＝" else genre for genre in genres}
+    for plain, other in zip(
+        rows(kpi / "kpi_top_genres.csv"), rows(kpi / "kpi_top_genres.spreadsheet.csv"), strict=True
+    ):
+        assert plain[1:] == other[1:]  # numbers are as they were
+
+
+def test_the_dictionary_names_every_table_and_column(pipeline):
+    assert run(pipeline, *titles(3)).returncode == 0
+    text = (published(pipeline) / "dictionary.md").read_text()
+    with duckdb.connect(str(published(pipeline) / "netflix.duckdb"), read_only=True) as con:
+        for table, column in con.execute(
+            "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'netflix'"
+        ).fetchall():
+            section = text.split(f"\n## {table}\n")[1].split("\n## ")[0]
+            assert f"| {column.replace('_', chr(92) + '_')} | " in section
+    assert "```mermaid" in text
+    assert (
+        "dimension: show_id"
+        in (published(pipeline) / "lookml/netflix_titles.view.lkml").read_text()
+    )
+
+
+def test_a_second_run_publishes_nothing_new(pipeline):
+    assert run(pipeline, *titles(3)).returncode == 0
+    before = pipeline.digests("data/published"), current(pipeline)
+    done = pipeline.step("09_publish")
+    assert (done.returncode, "as before" in done.stdout) == (0, True)
+    assert run(pipeline, *titles(3)).returncode == 0
+    assert (
+        pipeline.digests("data/published"),
+        current(pipeline),
+    ) == before
+
+
+def test_nothing_is_published_past_a_failed_audit(pipeline):
+    assert run(pipeline, *titles(3)).returncode == 0
+    before = pipeline.digests("data/published")
+    with duckdb.connect(str(pipeline.root / "dw.db")) as con:
+        con.execute("UPDATE analytics_netflix_history SET type = 'Game' WHERE show_id = 's1'")
+    chain = subprocess.run(
+        [sys.executable, str(PROJECT / "python/run_all.py")],
+        env={**pipeline.environment, "NETFLIX_CSV": str(pipeline.root / "catalogue.csv")},
+        capture_output=True,
+        text=True,
+    )
+    assert (chain.returncode, "accepted_types" in chain.stderr) == (30, True)
+    assert "publish " not in chain.stdout
+    alone = pipeline.step("09_publish")
+    assert (alone.returncode, "did not pass; nothing was published" in alone.stderr) == (30, True)
+    assert pipeline.digests("data/published") == before
+
+
+def test_a_merge_that_was_not_audited_is_not_published(pipeline):
+    assert run(pipeline, *titles(3)).returncode == 0
+    before = pipeline.digests("data/published")
+    assert pipeline.land(catalogue(*titles(4))).returncode == 0
+    assert pipeline.steps("06_merge_cdc", "08_build_analytics").returncode == 0
+    assert pipeline.step("09_publish").returncode == 30
+    assert pipeline.digests("data/published") == before
+
+
+def test_without_a_warehouse_the_message_says_what_to_run(pipeline):
+    done = pipeline.step("09_publish")
+    assert (done.returncode, "make run-all" in done.stderr) == (20, True)
+    assert not published(pipeline).exists()
+
+
+def test_old_versions_are_kept_and_the_oldest_go(pipeline):
+    for count in (1, 2, 3, 4):
+        assert run(pipeline, *titles(count), PUBLISH_KEEP="2").returncode == 0
+    kept = sorted(path.name for path in (published(pipeline) / "versions").iterdir())
+    assert len(kept) == 2
+    assert current(pipeline) == f"versions/{kept[-1]}"
+
+
+def readers_see_whole_versions(pipeline: Pipeline, times: int) -> None:
+    """One keeps the first copy open, one opens the newest again and again: none sees a half."""
+    assert run(pipeline, *titles(1)).returncode == 0
+    place, seen, stop = published(pipeline), [], threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            with duckdb.connect(str(place / "netflix.duckdb"), read_only=True) as con:
+                counts = con.execute(
+                    "SELECT (SELECT sum(titles) FROM kpi_movies_vs_tv), "
+                    "(SELECT count(*) FROM analytics_netflix_current)"
+                ).fetchone()
+            seen.append(counts)
+            assert (place / "dictionary.md").read_text().endswith("|\n")
+
+    errors = []
+    thread = threading.Thread(target=lambda: catch(read, errors))
+    with duckdb.connect(str(place / "netflix.duckdb"), read_only=True) as held:
+        thread.start()
+        for count in range(2, times + 2):
+            assert run(pipeline, *titles(count), PUBLISH_KEEP="3").returncode == 0
+            assert held.execute("SELECT sum(titles) FROM kpi_movies_vs_tv").fetchone() == (1,)
+        stop.set()
+        thread.join()
+    assert errors == []
+    assert all(one == other for one, other in seen)
+    assert {one for one, _ in seen} <= set(range(1, times + 2)) and len(set(seen)) > 1
+
+
+def catch(work, errors: list) -> None:
+    try:
+        work()
+    except Exception as error:
+        errors.append(error)
+
+
+def test_readers_see_whole_versions(pipeline):
+    readers_see_whole_versions(pipeline, 3)
+
+
+@pytest.mark.slow
+def test_readers_see_whole_versions_in_50_publishes(pipeline):
+    readers_see_whole_versions(pipeline, 50)
