@@ -78,6 +78,10 @@ monitor: setup ## 07: run every check in sql/checks, and tell when something is 
 publish: setup ## 09: database copy, KPI files and dictionary of what passed the audit
 	@$(RUN) python/09_publish.py
 
+.PHONY: open
+open: setup ## Print where the dashboard is, and open it where there is a desktop
+	@$(RUN) python/status.py --open
+
 .PHONY: status
 status: setup ## One screen: last runs, counts, freshness, open failures, next run, disk use
 	@$(RUN) python/status.py

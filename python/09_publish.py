@@ -1,8 +1,8 @@
-"""Publish what passed the audit: a database copy, KPI files, a dictionary; swapped in atomically.
+"""Publish what passed the audit: database copy, KPI files, dictionary, page; swapped atomically.
 
 Reads:   the warehouse (read-only): dim_*, fact_*, bridge_*, kpi_*, analytics_*, cdc_*, ops_*
 Writes:  data/published/versions/<batch>-<digest>/ and the links to the newest one: netflix.duckdb,
-         kpi/, dictionary.md, lookml/
+         dashboard.html, kpi/, dictionary.md, lookml/
 Fails when: the last audit did not pass on the newest merge (exit 30); readers keep what they have.
 
 A version is written beside the others, synced, renamed, and one link is moved to it: a reader sees
@@ -15,6 +15,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import page
 from config import SQL, Settings
 from engine import DuckDBPyConnection
 from errors import QualityError, Refused
@@ -23,7 +24,7 @@ from steps import Step, run_step
 from warehouse import STORAGE_VERSION, connect, fetch_sql, identifier, literal
 
 COPIED = ("dim_", "fact_", "bridge_", "kpi_", "analytics_netflix_", "cdc_", "ops_")
-ENTRIES = ("netflix.duckdb", "kpi", "dictionary.md", "lookml")
+ENTRIES = ("netflix.duckdb", "dashboard.html", "kpi", "dictionary.md", "lookml")
 LOOKER_TYPES = {"VARCHAR": "string", "DATE": "date", "TIMESTAMP": "date_time", "BOOLEAN": "yesno"}
 
 
@@ -70,7 +71,8 @@ def audited(con: DuckDBPyConnection) -> tuple[str, str]:
     if state["built_batch"] != state["batch_id"]:
         raise Refused(f"the star schema of {state['batch_id']} is not built: run `make analytics`")
     digest = hashlib.sha256(f"{state['merges']}{state['verdicts']}{state['rules']}".encode())
-    for path in (Path(__file__), *sorted((SQL / "publish").glob("*.sql"))):
+    made_by = (Path(__file__), Path(page.__file__), *sorted(page.ASSETS.iterdir()))
+    for path in (*made_by, *sorted((SQL / "publish").glob("*.sql"))):
         digest.update(path.read_bytes())
     return state["batch_id"], f"{state['batch_id']}-{digest.hexdigest()[:8]}"
 
@@ -98,6 +100,8 @@ def write(con: DuckDBPyConnection, tables: dict, version: Path, batch: str) -> N
             if name.startswith("kpi_"):
                 export(con, name, tables[name]["columns"], temporary / "kpi")
         (temporary / "dictionary.md").write_text(dictionary(tables, batch), encoding="utf-8")
+        html = page.dashboard(con)
+        (temporary / "dashboard.html").write_text(html, encoding="utf-8")
         view = temporary / "lookml" / "netflix_titles.view.lkml"
         view.write_text(looker_view(tables["analytics_netflix_current"]), encoding="utf-8")
         (temporary / "lookml" / "netflix.model.lkml").write_text(LOOKER_MODEL, encoding="utf-8")

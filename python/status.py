@@ -1,16 +1,18 @@
-"""`make status`: one screen. Last runs by step, what is in, how fresh, what is open, what is next.
+"""`make status`: last runs by step, what is in, how fresh, what is open, what is next; `make open`.
 
 Reads the warehouse (read-only), data/alerts/state.json, the crontab and file sizes; writes nothing.
 """
 
+import os
 import sys
+import webbrowser
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import alerts
 import cron
 from config import Settings, load_settings
-from errors import DONE, StepError
+from errors import DONE, Refused, StepError
 from steps import say
 from warehouse import connect, fetch_sql
 
@@ -21,6 +23,8 @@ DAYS_AHEAD = 366 * 4 + 1  # February 29 comes, too
 def main() -> int:
     try:
         settings = load_settings()
+        if sys.argv[1:] == ["--open"]:
+            return open_page(settings)
         warehouse_lines(settings)
         alert_lines(settings)
         cron_lines(settings)
@@ -29,6 +33,17 @@ def main() -> int:
     except StepError as error:
         say(f"status    stopped: {error}", "31", sys.stderr)
         return error.exit_code
+
+
+def open_page(settings: Settings) -> int:
+    """Say where the dashboard is; show it where there is a desktop."""
+    path = settings.published / "dashboard.html"
+    if not path.exists():
+        raise Refused(f"there is no {path} yet; run `make run-all` first")
+    say(str(path), "0")
+    if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(path.as_uri())
+    return DONE
 
 
 def warehouse_lines(settings: Settings) -> None:

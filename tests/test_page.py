@@ -1,0 +1,180 @@
+"""The dashboard in a real browser: it asks nobody for anything, and its numbers follow a choice."""
+
+import json
+import re
+import shutil
+
+import pytest
+from conftest import Pipeline, title
+from test_publish import HOSTILE, published, run, titles
+
+import page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM:
+        pytest.skip("there is no chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, pipeline):
+    """A function that opens the published page, and proves at the end that all was quiet."""
+    complaints, requests = [], []
+
+    def open_page(width: int = 1280):
+        tab = browser.new_page(viewport={"width": width, "height": 900})
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.goto(f"file://{published(pipeline)}/dashboard.html")
+        return tab
+
+    yield open_page
+    assert complaints == []
+    assert {url.split("://")[0] for url in requests} == {"file"} and len(requests) == 1
+
+
+def card(tab, name: str) -> int:
+    text = tab.locator(f'[data-card="{name}"]').inner_text().split("\n")[0]
+    return int(text.replace(",", ""))
+
+
+def bar(tab, chart: str, name: str):
+    return tab.locator(f'[data-chart="{chart}"] button[data-name="{name}"]')
+
+
+def embedded(pipeline: Pipeline) -> dict:
+    html = (published(pipeline) / "dashboard.html").read_text()
+    return json.loads(
+        re.search(r'<script type="application/json" id="data">(.*?)</script>', html)[1]
+    )
+
+
+CATALOGUE = [
+    *titles(6, release_year="2019", country="Norway, Sweden"),
+    *(title(n, release_year="2020", country="India", rating="R") for n in range(7, 11)),
+    *(
+        title(n, type="TV Show", duration="2 Seasons", release_year="2021", listed_in="TV Dramas")
+        for n in range(11, 14)
+    ),
+]
+
+
+def test_a_choice_changes_every_card_and_chart(pipeline, opened):
+    assert run(pipeline, *CATALOGUE).returncode == 0
+    tab = opened()
+    assert [card(tab, name) for name in ("Titles", "Movies", "TV shows", "Countries")] == [
+        13, 10, 3, 3,
+    ]  # fmt: skip
+    bar(tab, "type", "TV Show").click()
+    assert [card(tab, name) for name in ("Titles", "Movies", "TV shows")] == [3, 0, 3]
+    assert bar(tab, "genre", "Dramas").count() == 0
+    assert bar(tab, "type", "TV Show").get_attribute("aria-pressed") == "true"
+    assert "type TV Show" in tab.locator("#chosen").inner_text()
+    tab.locator("#clear").click()
+    tab.locator("#from").fill("2019")
+    tab.locator("#to").fill("2020")
+    assert [card(tab, name) for name in ("Titles", "Movies", "TV shows")] == [10, 10, 0]
+    bar(tab, "country", "Sweden").click()
+    assert [card(tab, name) for name in ("Titles", "Countries")] == [6, 2]
+    assert bar(tab, "country", "Norway").locator(".count").inner_text() == "6"
+
+
+def test_a_bar_can_be_chosen_with_the_keyboard_alone(pipeline, opened):
+    assert run(pipeline, *CATALOGUE).returncode == 0
+    tab = opened()
+    bar(tab, "rating", "R").focus()
+    tab.keyboard.press("Enter")
+    assert card(tab, "Titles") == 4
+    assert tab.evaluate("document.activeElement.dataset.name") == "R"
+    tab.keyboard.press("Enter")
+    assert card(tab, "Titles") == 13
+
+
+def test_what_changed_is_listed_and_found(pipeline, opened):
+    settings = {"FRESHNESS_DAYS": "36500"}
+    assert run(pipeline, *CATALOGUE, SNAPSHOT_AT="2026-01-01", **settings).returncode == 0
+    changed = [CATALOGUE[0] | {"rating": "NC-17"}, *CATALOGUE[2:], title(99, title="Brand new")]
+    assert run(pipeline, *changed, SNAPSHOT_AT="2026-01-02", **settings).returncode == 0
+    tab = opened()
+    assert [card(tab, name) for name in ("New", "Changed", "Gone")] == [1, 1, 1]
+    tab.locator("#search").fill("nc-17")
+    rows = tab.locator("#changes tbody tr")
+    assert rows.count() == 1
+    assert rows.locator("td").all_inner_texts() == [
+        "update", "s1", "Title 1", "rating", "PG", "NC-17",
+    ]  # fmt: skip
+    tab.locator("#search").fill("brand")
+    assert "insert" in rows.inner_text()
+
+
+def test_hostile_values_are_text(pipeline, opened):
+    records = [
+        title(number, title=text, director=text.replace(",", ""), listed_in=text.replace(",", " "))
+        for number, text in enumerate(HOSTILE, 1)
+    ]
+    assert run(pipeline, *records).returncode == 0
+    tab = opened(390)
+    assert card(tab, "Titles") == len(HOSTILE)
+    names = tab.locator('[data-chart="genre"] .name').all_inner_texts()
+    assert "<script>alert(1)</script>" in names
+    assert tab.locator("img").count() == 0
+    assert tab.evaluate("document.documentElement.scrollWidth") == 390
+    html = (published(pipeline) / "dashboard.html").read_text()
+    assert "alert(1)" in html and "<script>alert" not in html and "<img" not in html
+
+
+def test_many_titles_make_a_coarser_page(pipeline, monkeypatch):
+    """The page stays small: lists are cut to their first names, and the page says so."""
+    assert run(pipeline, *CATALOGUE).returncode == 0
+    whole = embedded(pipeline)
+    assert whole["cube"]["country"][0] != whole["cube"]["country"][-1]
+    monkeypatch.setattr(page, "MAX_CELLS", 2)
+    (published(pipeline) / "current").unlink()
+    shutil.rmtree(published(pipeline) / "versions")
+    assert pipeline.step("09_publish").returncode == 0
+    coarse = embedded(pipeline)
+    assert coarse["remark"] == page.DETAILS[0]
+    assert sum(coarse["cube"]["titles"]) == 13
+    assert max(len(codes) for codes in coarse["cube"]["country"]) == 1
+
+
+def test_the_real_page_is_small(pipeline, real_data):
+    text = (real_data / "netflix_titles.csv").read_bytes()
+    source = pipeline.put(text)
+    assert pipeline.all_steps(NETFLIX_CSV=source).returncode == 0
+    assert pipeline.steps("08_build_analytics", "09_publish").returncode == 0
+    assert (published(pipeline) / "dashboard.html").stat().st_size < 3_000_000
+    cube = embedded(pipeline)["cube"]
+    assert sum(cube["titles"]) == 8_809
+    states = cube["names"]["country"].index("United States")
+    pairs = zip(cube["country"], cube["titles"], strict=True)
+    assert sum(count for codes, count in pairs if states in codes) == 3_691
+
+
+def test_a_catalogue_of_one_bare_title_makes_a_page(pipeline):
+    """The catalogue of one title of the simplest kind still makes a whole page."""
+    assert run(pipeline, catalogue_of_one()).returncode == 0
+    assert embedded(pipeline)["summary"]["current_rows"] == 1
+
+
+def catalogue_of_one() -> dict[str, str]:
+    empty = {"director": "", "cast": "", "country": "", "date_added": "", "rating": ""}
+    return title(1, **empty, listed_in="")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(pipeline, browser, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    assert run(pipeline, *CATALOGUE).returncode == 0
+    tab = browser.new_page(color_scheme=scheme)
+    tab.goto(f"file://{published(pipeline)}/dashboard.html")
+    assert [found["id"] for found in axe.run(tab).response["violations"]] == []
