@@ -147,6 +147,7 @@ def test_a_failure_that_lasts_is_told_again_after_a_day(pipeline, receiver):
     assert receiver.titles == ["FAILED", "still failing"]
 
 
+@pytest.mark.slow
 def test_a_warning_is_told_once(pipeline, receiver):
     odd = [*TITLES, title(99, rating="XYZ")]
     told = {"ALERT_URLS": receiver.url, "NEWEST_TITLE_DAYS": "36500"}
@@ -188,6 +189,7 @@ def test_a_receiver_that_fails_costs_seconds_and_gets_it_later_once(pipeline, re
     assert (receiver.titles, spooled(pipeline)) == (["FAILED"], [])
 
 
+@pytest.mark.slow
 def test_one_dead_receiver_does_not_keep_the_others_from_theirs(pipeline, receiver):
     urls = f"json://127.0.0.1:1/x {receiver.url}"
     for _ in range(2):
@@ -209,7 +211,12 @@ def test_the_heartbeat_hears_start_success_and_failure(pipeline, receiver):
 
 
 @pytest.mark.parametrize(
-    "damage", ["missing", "garbage", pytest.param("folder", marks=pytest.mark.slow)]
+    "damage",
+    [
+        "missing",
+        pytest.param("garbage", marks=pytest.mark.slow),
+        pytest.param("folder", marks=pytest.mark.slow),
+    ],
 )
 def test_the_audit_alone_tells_that_the_warehouse_is_gone(pipeline, receiver, damage):
     told = {"ALERT_URLS": receiver.url, "NETFLIX_CSV": pipeline.put(catalogue(*TITLES))}
@@ -234,6 +241,7 @@ def test_the_audit_alone_tells_that_the_warehouse_is_gone(pipeline, receiver, da
     assert receiver.titles == ["FAILED", "recovered"]
 
 
+@pytest.mark.slow
 def test_the_audit_alone_tells_that_no_run_came(pipeline, receiver):
     import duckdb
 

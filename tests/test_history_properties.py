@@ -422,7 +422,7 @@ def many(examples: int):
     )
 
 
-@many(8)
+@many(5)
 @given(days=histories(8, 6))
 def test_small_histories_are_those_of_the_model(place, days: list[Day]) -> None:
     check_history(*place, days)

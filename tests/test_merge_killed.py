@@ -89,6 +89,7 @@ def check_killed(scene: Scene, root: Path, moments: list[float]) -> None:
     assert killed >= len(moments) / 2  # else this proved little
 
 
+@pytest.mark.slow
 def test_a_killed_merge_leaves_the_old_or_the_new_history(scene: Scene, tmp_path: Path) -> None:
     random = Random(6)
     check_killed(scene, tmp_path, [random.random() for _ in range(2)])

@@ -132,6 +132,7 @@ def test_hostile_values_are_text(pipeline, opened):
     assert "alert(1)" in html and "<script>alert" not in html and "<img" not in html
 
 
+@pytest.mark.slow
 def test_many_titles_make_a_coarser_page(pipeline, monkeypatch):
     """The page stays small: lists are cut to their first names, and the page says so."""
     assert run(pipeline, *CATALOGUE).returncode == 0
@@ -147,6 +148,7 @@ def test_many_titles_make_a_coarser_page(pipeline, monkeypatch):
     assert max(len(codes) for codes in coarse["cube"]["country"]) == 1
 
 
+@pytest.mark.slow
 def test_the_real_page_is_small(pipeline, real_data):
     text = (real_data / "netflix_titles.csv").read_bytes()
     source = pipeline.put(text)
@@ -171,7 +173,7 @@ def catalogue_of_one() -> dict[str, str]:
     return title(1, **empty, listed_in="")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_no_violation(pipeline, browser, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     assert run(pipeline, *CATALOGUE).returncode == 0

@@ -153,7 +153,7 @@ def test_without_a_warehouse_the_message_says_what_to_run(pipeline):
 
 
 def test_old_versions_are_kept_and_the_oldest_go(pipeline):
-    for count in (1, 2, 3, 4):
+    for count in (1, 2, 3):
         assert run(pipeline, *titles(count), PUBLISH_KEEP="2").returncode == 0
     kept = sorted(path.name for path in (published(pipeline) / "versions").iterdir())
     assert len(kept) == 2
@@ -196,6 +196,7 @@ def catch(work, errors: list) -> None:
         errors.append(error)
 
 
+@pytest.mark.slow
 def test_readers_see_whole_versions(pipeline):
     readers_see_whole_versions(pipeline, 3)
 
