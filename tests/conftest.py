@@ -27,7 +27,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-# The tables of cases of which the quick suite takes every fourth; `make test-full` takes all.
+# The tables of cases of which the quick suite takes every sixth; `make test-full` takes all.
 BIG_TABLES = (
     "history_cases", "guard", "contract", "quarantine", "file_zoo", "analytics", "checks",
     "remote_sources",
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if item.path.name == f"test_{table}.py" and hasattr(item, "callspec")
         ]
         for at, item in enumerate(cases):
-            if at % 4:
+            if at % 6:
                 item.add_marker(pytest.mark.slow)
 
 

@@ -105,6 +105,7 @@ def test_the_real_file_gives_the_known_numbers(pipeline, real_data):
     assert (pipeline.digests(), pipeline.tables()) == (files, tables)
 
 
+@pytest.mark.slow
 def test_sample_and_real_files_never_share_a_history(pipeline):
     assert pipeline.step("00_make_sample_data", "--rows", "50").returncode == 0
     assert pipeline.steps(*CHAIN).returncode == 0

@@ -152,6 +152,7 @@ def test_without_a_warehouse_the_message_says_what_to_run(pipeline):
     assert not published(pipeline).exists()
 
 
+@pytest.mark.slow
 def test_old_versions_are_kept_and_the_oldest_go(pipeline):
     for count in (1, 2, 3):
         assert run(pipeline, *titles(count), PUBLISH_KEEP="2").returncode == 0
