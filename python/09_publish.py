@@ -63,7 +63,8 @@ def audited(con: DuckDBPyConnection) -> tuple[str, str]:
     if not found:
         raise Refused("nothing was audited and built yet; run `make run-all` first")
     state = found[0]
-    if state["status"] != "done" or state["audited_batch"] != state["batch_id"]:
+    of_newest = state["audited_batch"] == state["batch_id"] and state["is_after_merge"]
+    if state["status"] != "done" or not of_newest:
         raise QualityError(
             f"the audit of {state['batch_id']} did not pass; nothing was published, readers keep "
             "what they have. See `make monitor`."

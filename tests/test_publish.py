@@ -146,6 +146,20 @@ def test_a_merge_that_was_not_audited_is_not_published(pipeline):
     assert pipeline.digests("data/published") == before
 
 
+def test_an_audit_from_before_the_last_merge_is_none(pipeline):
+    """A late snapshot rebuilds the history under the same newest batch."""
+    assert (
+        run(pipeline, *titles(3), SNAPSHOT_AT="2026-11-20", FRESHNESS_DAYS="36500").returncode == 0
+    )
+    before = pipeline.digests("data/published")
+    late = pipeline.land(catalogue(*titles(2)), SNAPSHOT_AT="2026-11-19")
+    assert late.returncode == 0, late.stderr
+    assert pipeline.steps("06_merge_cdc", "08_build_analytics").returncode == 0
+    refused = pipeline.step("09_publish")
+    assert (refused.returncode, "make monitor" in refused.stderr) == (30, True)
+    assert pipeline.digests("data/published") == before
+
+
 def test_without_a_warehouse_the_message_says_what_to_run(pipeline):
     done = pipeline.step("09_publish")
     assert (done.returncode, "make run-all" in done.stderr) == (20, True)

@@ -11,9 +11,16 @@ audit AS (
     SELECT
         arg_max(run_id, finished_at) AS run_id,
         arg_max(batch_id, finished_at) AS batch_id,
-        arg_max(status, finished_at) AS status
+        arg_max(status, finished_at) AS status,
+        arg_max(started_at, finished_at) AS started_at
     FROM ops_runs
     WHERE step = 'monitor'
+),
+
+merge_run AS (
+    SELECT max(finished_at) AS finished_at
+    FROM ops_runs
+    WHERE step = 'merge' AND status = 'done'
 ),
 
 verdicts AS (
@@ -26,12 +33,14 @@ SELECT
     newest.batch_id,
     audit.batch_id AS audited_batch,
     audit.status,
+    audit.started_at >= merge_run.finished_at AS is_after_merge,
     books.batch_id AS built_batch,
     books.merges,
     books.rules,
     verdicts.verdicts
 FROM newest
 CROSS JOIN audit
+CROSS JOIN merge_run
 CROSS JOIN verdicts
 CROSS JOIN analytics_books AS books
 WHERE newest.batch_id IS NOT NULL AND audit.run_id IS NOT NULL;
