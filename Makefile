@@ -115,8 +115,12 @@ test: setup-test ## The quick tests (under 3 minutes)
 	@$(RUN) -m pytest -n auto -m "not slow"
 
 .PHONY: test-full
-test-full: setup-test ## All tests
-	@$(RUN) -m pytest -n auto
+test-full: setup-test ## All tests but for the mutants
+	@$(RUN) -m pytest -n auto -m "not mutants"
+
+.PHONY: test-mutants
+test-mutants: setup-test ## Break the SQL on purpose 81 times: the tests notice (15 minutes)
+	@$(RUN) -m pytest -n 0 -m mutants
 
 .PHONY: lint
 lint: setup-test ## Check style and formatting

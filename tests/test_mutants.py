@@ -15,6 +15,7 @@ def test_every_mutant_still_applies() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.mutants
 def test_at_least_95_percent_of_the_mutants_are_caught() -> None:
     alive = survivors(MUTANTS)
     assert 100 * len(alive) <= 5 * len(MUTANTS), [str(mutant) for mutant in alive]
