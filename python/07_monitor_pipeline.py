@@ -23,7 +23,7 @@ from config import SQL, load_settings
 from engine import duckdb
 from errors import DONE, LOCKED, QUALITY, QualityError, SettingsError
 from steps import Step, open_log, run_step, say, utc_now, written
-from warehouse import run_sql
+from warehouse import has_tables, run_sql
 
 SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check: on the terminal, in the warehouse
 LEVELS = {"pass": logging.INFO, "warn": logging.WARNING, "fail": logging.ERROR}
@@ -52,6 +52,7 @@ def run(step: Step) -> None:
     con.execute("SET VARIABLE checked_at = ?", [checked_at])
     for name in VARIABLES:
         con.execute(f"SET VARIABLE {name} = ?", [getattr(step.settings, name)])
+    run_sql(con, "last_run.sql")
     measure(step)
     results = [check(con, path) for path in sorted((SQL / "checks").glob("*.sql"))]
     failed = [result.name for result in results if result.verdict == "fail"]
@@ -75,11 +76,7 @@ def run(step: Step) -> None:
 
 def measure(step: Step) -> None:
     """metrics_now, and the batch it is of; empty where nothing was merged yet."""
-    tables = step.con.execute(
-        "SELECT count(*) FROM duckdb_tables() "
-        "WHERE table_name IN ('ops_merges', 'analytics_netflix_history')"
-    ).fetchone()[0]
-    if tables == 2:
+    if has_tables(step.con, "ops_merges", "analytics_netflix_history"):
         run_sql(step.con, "metrics.sql")
         batch = step.con.execute("SELECT max(batch_id) FROM metrics_now").fetchone()
         step.batch_id = batch[0]
@@ -167,13 +164,16 @@ def main() -> int:
     """Alone: with the alerts, and (--quiet, for cron) mail only where something is wrong."""
     if steps.in_chain:
         return run_step("monitor", run, must_exist=True)
+    quiet = "--quiet" in sys.argv[1:]
     try:
-        with written(load_settings(), "--quiet" in sys.argv[1:]) as ended:
+        settings = load_settings()
+        with written(settings, quiet) as ended:
             code = run_step("monitor", run, must_exist=True)
-            if code != LOCKED:  # else a run is at it, which tells by itself
-                alerts.after_audit(code)
-            quiet = "--quiet" in sys.argv[1:] and code == LOCKED
-            ended.append(DONE if quiet else code if code in (DONE, LOCKED) else QUALITY)
+            if code == LOCKED:  # a run is at it, which tells by itself
+                ended.append(DONE if quiet else LOCKED)
+            else:
+                alerts.after_audit(settings, code)
+                ended.append(DONE if code == DONE else QUALITY)
         return ended[-1]
     except SettingsError as error:
         say(f"monitor   failed: {error}", "31", sys.stderr)

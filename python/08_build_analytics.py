@@ -7,7 +7,6 @@ Fails when: nothing was merged yet (exit 20), or an invariant of the star schema
 A history that was built on before costs nothing: analytics_books says from what.
 """
 
-import hashlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from typing import Any
 from config import PROJECT, SQL
 from engine import DuckDBPyConnection
 from errors import Refused, StepError
+from files import rules_digest
 from steps import Step, run_step
-from warehouse import fetch_sql, run_sql
+from warehouse import fetch_sql, has_tables, run_sql
 
 SHOWN_NAMES = 5
 SHOWN_LETTERS = 40
@@ -70,7 +70,7 @@ def history_state(con: DuckDBPyConnection) -> dict[str, Any]:
 
     Raises Refused where there is no history.
     """
-    merged = con.execute("FROM duckdb_tables() WHERE table_name = 'ops_merges'").fetchone()
+    merged = has_tables(con, "ops_merges")
     state = fetch_sql(con, "analytics/state.sql")[0] if merged else {"batch_id": None}
     if not state["batch_id"]:
         raise Refused(
@@ -82,16 +82,13 @@ def history_state(con: DuckDBPyConnection) -> dict[str, Any]:
 
 def rules_version() -> str:
     """A digest of all that decides what becomes of a history, the packages' versions among it."""
-    digest = hashlib.sha256()
     files = sorted((SQL / "analytics").glob("*.sql"))
-    for path in (*files, Path(__file__), PROJECT / "requirements.txt"):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+    return rules_digest([*files, Path(__file__), PROJECT / "requirements.txt"])
 
 
 def built_already(con: DuckDBPyConnection, state: dict[str, Any]) -> int:
     """The facts there are, if all was built from this very history by these very rules; else 0."""
-    if not con.execute("FROM duckdb_tables() WHERE table_name = 'analytics_books'").fetchone():
+    if not has_tables(con, "analytics_books"):
         return 0
     now = state | fetch_sql(con, "analytics/objects.sql")[0]
     books = con.execute(f"SELECT {', '.join(now)} FROM analytics_books").fetchone()

@@ -9,7 +9,6 @@ A version is written beside the others, synced, renamed, and one link is moved t
 the old version or the new one, and who holds an old file open keeps it.
 """
 
-import hashlib
 import os
 import shutil
 import sys
@@ -19,9 +18,9 @@ import page
 from config import SQL, Settings
 from engine import DuckDBPyConnection
 from errors import QualityError, Refused
-from files import sync
+from files import rules_digest, sync
 from steps import Step, run_step
-from warehouse import STORAGE_VERSION, connect, fetch_sql, identifier, literal
+from warehouse import STORAGE_VERSION, connect, fetch_sql, has_tables, identifier, literal
 
 COPIED = ("dim_", "fact_", "bridge_", "kpi_", "analytics_netflix_", "cdc_", "ops_")
 ENTRIES = ("netflix.duckdb", "dashboard.html", "kpi", "dictionary.md", "lookml")
@@ -55,11 +54,8 @@ def audited(con: DuckDBPyConnection) -> tuple[str, str]:
 
     The name holds a digest of what decides on the content: merges, verdicts, and how it is made.
     """
-    known = con.execute(
-        "SELECT count(*) FROM duckdb_tables() "
-        "WHERE table_name IN ('ops_merges', 'ops_checks', 'analytics_books')"
-    ).fetchone()[0]
-    found = fetch_sql(con, "publish/audit.sql") if known == 3 else []
+    known = has_tables(con, "ops_merges", "ops_checks", "analytics_books")
+    found = fetch_sql(con, "publish/audit.sql") if known else []
     if not found:
         raise Refused("nothing was audited and built yet; run `make run-all` first")
     state = found[0]
@@ -71,11 +67,10 @@ def audited(con: DuckDBPyConnection) -> tuple[str, str]:
         )
     if state["built_batch"] != state["batch_id"]:
         raise Refused(f"the star schema of {state['batch_id']} is not built: run `make analytics`")
-    digest = hashlib.sha256(f"{state['merges']}{state['verdicts']}{state['rules']}".encode())
-    made_by = (Path(__file__), Path(page.__file__), *sorted(page.ASSETS.iterdir()))
-    for path in (*made_by, *sorted((SQL / "publish").glob("*.sql"))):
-        digest.update(path.read_bytes())
-    return state["batch_id"], f"{state['batch_id']}-{digest.hexdigest()[:8]}"
+    made_by = [Path(__file__), Path(page.__file__), *sorted(page.ASSETS.iterdir())]
+    made_by += sorted((SQL / "publish").glob("*.sql"))
+    digest = rules_digest(made_by, *(str(state[key]) for key in ("merges", "verdicts", "rules")))
+    return state["batch_id"], f"{state['batch_id']}-{digest[:8]}"
 
 
 def catalogue(con: DuckDBPyConnection) -> dict[str, dict]:

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from config import Settings, load_settings
+from config import Settings
 from errors import DONE, QUALITY
 from files import replacing
-from steps import new_run_id, open_log, printable, utc_now
+from steps import new_run_id, open_log, printable_lines, utc_now
 
 SEND_S, PING_S = 5.0, 1.5  # what a dead receiver may cost a run: one sending, two pings
 REMIND_AFTER = timedelta(hours=24)
@@ -47,9 +47,8 @@ def set_audit(settings: Settings, problems: dict[str, str], warnings: dict[str, 
     write_state(settings, state)
 
 
-def after_audit(code: int) -> None:
+def after_audit(settings: Settings, code: int) -> None:
     """Tell how an audit ended that ran alone; where it could not run, that is the news."""
-    settings = load_settings()
     if code not in (DONE, QUALITY) or not settings.warehouse_path.exists():
         text = last_error(settings, "monitor") or "the audit could not run"
         set_audit(settings, {"warehouse": text}, {})
@@ -94,10 +93,6 @@ def body(settings: Settings, title: str, texts: dict[str, str], code: int) -> st
     lines.append(f"{host}:{settings.warehouse_path}, {utc_now():%Y-%m-%d %H:%M} UTC")
     text = "\n".join(lines)
     return text if len(text) <= LONG else text[:LONG] + "\n(cut; the rest is in the log)"
-
-
-def printable_lines(text: str) -> str:
-    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 # ------------------------------------------------------------------------------------- the state
@@ -163,10 +158,14 @@ def spool(settings: Settings, title: str, text: str) -> None:
             path.write_text(json.dumps({"title": title, "body": text}), encoding="utf-8")
 
 
+def spooled(settings: Settings) -> list[Path]:
+    """The messages that wait, oldest first."""
+    return sorted((folder(settings) / "spool").glob("*.json"))
+
+
 def deliver(settings: Settings) -> None:
     """Send what is spooled, in at most SEND_S seconds; what is not sent stays for the next run."""
-    place = folder(settings) / "spool"
-    waiting = sorted(place.glob("*.json")) if place.exists() else []
+    place, waiting = folder(settings) / "spool", spooled(settings)
     known = {receiver(url) for url in settings.alert_urls or ()}
     old = f"{utc_now() - SPOOL_AGE:%Y%m%dT%H%M%S}"
     for path in list(waiting):
@@ -178,8 +177,7 @@ def deliver(settings: Settings) -> None:
     if not waiting:
         return
     within(SEND_S, lambda: send(settings, place))
-    left = len(list(place.glob("*.json")))
-    if left:
+    if left := len(spooled(settings)):
         log_line(settings, "alerts_wait", messages=left, sent=len(waiting) - left)
 
 
@@ -231,9 +229,7 @@ def within(seconds: float, work: Callable[[], None]) -> bool:
             os.dup2(quiet, 2)
             work()
             code = 0
-        except Exception:
-            code = 1  # the parent says so; a message of the library could hold the URL
-        finally:
+        finally:  # also of an exception nothing is written: it could quote the URL
             os._exit(code)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

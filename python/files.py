@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,14 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def rules_digest(paths: Iterable[Path], *texts: str) -> str:
+    """16 hex digits that change with any of these files, or of these texts: what a result is by."""
+    digest = hashlib.sha256()
+    for part in (*(text.encode() for text in texts), *(path.read_bytes() for path in paths)):
+        digest.update(b"%d:" % len(part) + part)
+    return digest.hexdigest()[:16]
 
 
 def sync(path: Path) -> None:

@@ -3,7 +3,6 @@
 Each function works in the caller's transaction, on the batch it is given, and on nothing else.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 import decisions
@@ -11,8 +10,9 @@ from config import SQL, Settings
 from contract import Contract, bind
 from engine import DuckDBPyConnection
 from errors import Refused, StepError
+from files import rules_digest
 from manifest import Batch, read, verified
-from warehouse import fetch_sql, identifier, literal, run_sql
+from warehouse import fetch_sql, has_tables, identifier, literal, run_sql
 
 
 def newest_batch(settings: Settings) -> Batch:
@@ -99,7 +99,7 @@ def staged_already(con: DuckDBPyConnection, batch: Batch, contract: Contract) ->
 
 def read_books(con: DuckDBPyConnection) -> tuple[str, str, Staged] | None:
     """(batch id, version of the rules, books) of what the staging tables hold."""
-    if not con.execute("FROM duckdb_tables() WHERE table_name = 'staging_books'").fetchone():
+    if not has_tables(con, "staging_books"):
         return None
     row = con.execute(
         "SELECT batch_id, rules, raw_rows, staged_rows, quarantined_records, exact_duplicates, "
@@ -110,10 +110,7 @@ def read_books(con: DuckDBPyConnection) -> tuple[str, str, Staged] | None:
 
 def rules_version(contract: Contract) -> str:
     """A digest of all that decides what staging makes of a snapshot."""
-    digest = hashlib.sha256(contract.sha256.encode())
-    for name in ("macros.sql", "staging.sql"):
-        digest.update((SQL / name).read_bytes())
-    return digest.hexdigest()[:16]
+    return rules_digest([SQL / "macros.sql", SQL / "staging.sql"], contract.sha256)
 
 
 def use_macros(con: DuckDBPyConnection, contract: Contract) -> None:

@@ -14,7 +14,7 @@ import cron
 from config import Settings, load_settings
 from errors import DONE, Refused, StepError
 from steps import say
-from warehouse import connect, fetch_sql
+from warehouse import connect, fetch_sql, has_tables
 
 ORDER = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "publish")
 DAYS_AHEAD = 366 * 4 + 1  # February 29 comes, too
@@ -63,10 +63,8 @@ def warehouse_lines(settings: Settings) -> None:
                 f"{row['seconds']:>7.2f}  {count:>12}  {message}",
                 "31" if row["status"] == "failed" else "0",
             )
-        merges = con.execute(
-            "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'ops_merges'"
-        ).fetchone()[0]
-        for row in fetch_sql(con, "status_counts.sql") if merges else []:
+        merged = has_tables(con, "ops_merges")
+        for row in fetch_sql(con, "status_counts.sql") if merged else []:
             say(
                 f"\ncurrent    {row['titles']:,} titles ({row['movies']:,} movies, "
                 f"{row['shows']:,} TV shows) of {row['snapshot_at']:%Y-%m-%d %H:%M} UTC, "
@@ -86,9 +84,8 @@ def alert_lines(settings: Settings) -> None:
     for colour, texts in (("31", failures), ("33", state["warnings"])):
         for text in texts.values():
             say("           " + text.split("\n")[0], colour)
-    place = alerts.folder(settings) / "spool"
-    if place.exists() and (waiting := len(list(place.glob("*.json")))):
-        say(f"           {waiting} alert(s) wait for their receiver", "33")
+    if waiting := alerts.spooled(settings):
+        say(f"           {len(waiting)} alert(s) wait for their receiver", "33")
 
 
 def cron_lines(settings: Settings) -> None:
@@ -146,7 +143,7 @@ def disk_lines(settings: Settings) -> None:
         for name, path in (
             ("warehouse", settings.warehouse_path),
             ("snapshots", settings.snapshots),
-            ("published", settings.data_dir / "published"),
+            ("published", settings.published),
             ("logs", settings.log_dir),
         )
     )

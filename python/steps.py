@@ -36,6 +36,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def printable_lines(text: str) -> str:
+    """The same for a text of several lines, which it keeps."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
 @dataclass
 class Step:
     """One run of one step: what it works with, and what it reports at its end."""
@@ -111,7 +116,7 @@ def value_text(value: Any) -> str:
 def say(text: str, colour: str, stream: Any = None) -> None:
     """A line for the person, escaped, coloured on a terminal only and never under NO_COLOR."""
     stream = stream or sys.stdout
-    text = "\n".join(printable(line) for line in text.split("\n"))
+    text = printable_lines(text)
     if stream.isatty() and not os.environ.get("NO_COLOR"):
         text = f"\033[{colour}m{text}\033[0m"
     encoding = stream.encoding or "utf-8"

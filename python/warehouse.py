@@ -89,6 +89,16 @@ def set_variables(con: duckdb.DuckDBPyConnection, variables: Mapping[str, Any]) 
         con.execute(f"SET VARIABLE {identifier(name)} = {bound}", [value])
 
 
+def has_tables(con: duckdb.DuckDBPyConnection, *names: str) -> bool:
+    """Whether all of these tables are there: a step that made them may not have run yet."""
+    found = con.execute(
+        "SELECT count(*) FROM duckdb_tables() "
+        "WHERE list_contains(CAST(? AS VARCHAR[]), table_name)",
+        [list(names)],
+    ).fetchone()[0]
+    return found == len(names)
+
+
 @contextmanager
 def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """BEGIN ... COMMIT; ROLLBACK when the block, or the COMMIT itself, raises."""

@@ -65,13 +65,7 @@ def receiver():
 
 def run_all(pipeline, *arguments: str, **settings: str) -> subprocess.CompletedProcess:
     """The whole chain, as make calls it."""
-    return subprocess.run(
-        [sys.executable, str(PROJECT / "python/run_all.py"), *arguments],
-        env={**pipeline.environment, **settings},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return pipeline.process("run_all", *arguments, **settings)
 
 
 def spooled(pipeline) -> list:

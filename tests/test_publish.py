@@ -1,14 +1,12 @@
 """What readers get: the published copy, the KPI files, the dictionary; and when they get it."""
 
 import csv
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import PROJECT, RECORDS, Pipeline, catalogue, title
+from conftest import RECORDS, Pipeline, catalogue, title
 
 STEPS = ("08_build_analytics", "09_publish")
 HOSTILE = (
@@ -124,12 +122,7 @@ def test_nothing_is_published_past_a_failed_audit(pipeline):
     before = pipeline.digests("data/published")
     with duckdb.connect(str(pipeline.root / "dw.db")) as con:
         con.execute("UPDATE analytics_netflix_history SET type = 'Game' WHERE show_id = 's1'")
-    chain = subprocess.run(
-        [sys.executable, str(PROJECT / "python/run_all.py")],
-        env={**pipeline.environment, "NETFLIX_CSV": str(pipeline.root / "catalogue.csv")},
-        capture_output=True,
-        text=True,
-    )
+    chain = pipeline.process("run_all", NETFLIX_CSV=str(pipeline.root / "catalogue.csv"))
     assert (chain.returncode, "accepted_types" in chain.stderr) == (30, True)
     assert "publish " not in chain.stdout
     alone = pipeline.step("09_publish")

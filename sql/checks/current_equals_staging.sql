@@ -1,10 +1,8 @@
 -- Current holds what staging holds, and what is kept over an unreadable record.
 -- severity: error
 -- Grain: one row per title that differs.
--- Inputs -> outputs: staging_netflix_titles, analytics_netflix_history, ops_merges, ops_runs
---   -> offending
---   rows.
--- Where the last run stopped on its way, which it told, the layers stand at different batches.
+-- Inputs -> outputs: staging_netflix_titles, analytics_netflix_history, ops_merges; session
+--   variable last_run_status -> offending rows.
 -- Running it twice is safe: it only reads.
 WITH live AS (
     SELECT
@@ -30,12 +28,6 @@ compared AS (
 kept AS (
     SELECT coalesce(arg_max(carried, snapshot_at), 0) AS titles
     FROM ops_merges
-),
-
-last_run AS (
-    SELECT arg_max(status, finished_at) AS status
-    FROM ops_runs
-    WHERE step IN ('load', 'schema', 'staging', 'merge')
 )
 
 SELECT
@@ -43,8 +35,7 @@ SELECT
     compared.difference
 FROM compared
 CROSS JOIN kept
-CROSS JOIN last_run
-WHERE last_run.status = 'done'
+WHERE getvariable('last_run_status') = 'done'
     AND (
         compared.difference <> 'not in staging'
         OR (

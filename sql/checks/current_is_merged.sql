@@ -1,15 +1,9 @@
 -- What is current comes from the snapshot that is staged, but for titles carried over it.
 -- severity: error
 -- Grain: one row where the last merge is of another batch, or left other titles than it says.
--- Inputs -> outputs: staging_books, ops_merges, analytics_netflix_current -> offending rows.
--- Where the last run stopped on its way, which it told, the layers stand at different batches.
+-- Inputs -> outputs: staging_books, ops_merges, analytics_netflix_current; session variable
+--   last_run_status -> offending rows.
 -- Running it twice is safe: it only reads.
-WITH last_run AS (
-    SELECT arg_max(status, finished_at) AS status
-    FROM ops_runs
-    WHERE step IN ('load', 'schema', 'staging', 'merge')
-)
-
 SELECT
     books.batch_id AS staged_batch,
     merges.batch_id AS merged_batch,
@@ -24,8 +18,7 @@ LEFT JOIN (
     ORDER BY snapshot_at DESC
     LIMIT 1
 ) AS merges ON true
-CROSS JOIN last_run
-WHERE last_run.status = 'done'
+WHERE getvariable('last_run_status') = 'done'
     AND (
         merges.batch_id IS DISTINCT FROM books.batch_id
         OR merges.current_rows <> (SELECT count(*) FROM analytics_netflix_current)

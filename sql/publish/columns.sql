@@ -4,14 +4,12 @@
 -- Running it twice is safe: it only reads.
 WITH named AS (
     SELECT
-        table_oid AS oid,
         table_name,
         "comment" AS table_comment
     FROM duckdb_tables()
     WHERE NOT internal
     UNION ALL
     SELECT
-        view_oid AS oid,
         view_name AS table_name,
         "comment" AS table_comment
     FROM duckdb_views()
