@@ -122,6 +122,12 @@ test-full: setup-test ## All tests but for the mutants
 test-mutants: setup-test ## Break the SQL on purpose 81 times: the tests notice (15 minutes)
 	@$(RUN) -m pytest -n 0 -m mutants
 
+.PHONY: reliability
+reliability: setup-test ## Inject every fault, and write what happened to tests/RELIABILITY.md
+	@$(IN) results=$$(mktemp) && trap 'rm -f "$$results"' EXIT && RELIABILITY_RESULTS="$$results" \
+		"$(VENV)/bin/python" -m pytest -n auto tests/reliability && \
+		"$(VENV)/bin/python" tests/reliability/table.py "$$results"
+
 .PHONY: lint
 lint: setup-test ## Check style and formatting
 	@$(RUN) -m ruff check . && "$(VENV)/bin/python" -m ruff format --check .

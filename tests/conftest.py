@@ -9,6 +9,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -248,3 +249,26 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("NETFLIX_REAL_DATA names no folder with the real catalogue files")
     return Path(folder)
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """report(area, fault, where, sees, code, after, times=1), called after the assertions.
+
+    sees: the words that the user reads, as the step printed them; code: the exit code, or several
+    ("1, 20"); after: the state that was found, in words; times: how often it was tried. Lines of
+    equal area, fault and where become one, with their codes and states joined and times added.
+    Kept only where RELIABILITY_RESULTS names a file, as `make reliability` does.
+    """
+
+    def line(
+        area: str, fault: str, where: str, sees: str, code: object, after: str, times: int = 1
+    ) -> None:
+        target = os.environ.get("RELIABILITY_RESULTS")
+        if target:
+            test = request.node.nodeid.split("[")[0]
+            row = [area, fault, where, sees, str(code), after, times, test]
+            with Path(target).open("a", encoding="utf-8") as handle:
+                handle.write(json.dumps(row) + "\n")  # one write, below the size of a pipe's atom
+
+    return line
