@@ -1,7 +1,8 @@
 """Answer the business questions: a star schema over the history, and KPI views over it.
 
 Reads:   analytics_netflix_history, analytics_netflix_current, ops_merges; sql/analytics/*.sql
-Writes:  dim_*, fact_title_catalog, bridge_title_*, the kpi_* views, analytics_books
+Writes:  dim_*, fact_title_catalog, bridge_title_*, the kpi_* views, analytics_books; the comments
+         of all tables that are published
 Fails when: nothing was merged yet (exit 20), or an invariant of the star schema does not hold.
 
 A history that was built on before costs nothing: analytics_books says from what.
@@ -49,6 +50,7 @@ def run(step: Step) -> None:
     con = step.con
     state = history_state(con)
     step.batch_id, step.rows_in = state["batch_id"], state["history_rows"]
+    run_sql(con, "analytics/comments.sql")
     if known := built_already(con, state):
         step.rows_out = known
         step.message = f"star schema of {state['current_rows']:,} titles, as before"

@@ -13,15 +13,30 @@ from pathlib import Path
 from typing import Any
 
 from engine import DuckDBPyConnection
-from warehouse import fetch_sql
+from warehouse import fetch_sql, run_sql
 
 ASSETS = Path(__file__).resolve().parent / "assets"
-MAX_CELLS = 40_000  # combinations in the cube: about 1.5 MB of the page
-DETAILS = {
-    2: "A title of three countries counts once in totals and once in each country's row.",
-    1: "So many titles: countries are the first one named, genres the first two, dates the year.",
-    0: "So many titles: countries are the first one named, no genres, dates the year.",
-}
+MAX_CELLS = 60_000  # combinations in the cube: about 2 MB of the page
+# How the cube gets coarser until it fits, and what the page says then: settings of
+# page_cube_coarser.sql. The last one has less than MAX_CELLS combinations, whatever the catalogue.
+REMARK = "A title of three countries counts once in totals and once in each country's row."
+COARSER = (
+    (
+        {"cube_genres": 2, "cube_names": 1_000_000, "cube_decades": False},
+        "So many titles: countries are the first one named, genres the first two, dates the year.",
+    ),
+    (
+        {"cube_genres": 1, "cube_names": 20, "cube_decades": False},
+        "So many titles: countries and genres are the first one named, the 20 most frequent of "
+        "them and of the ratings by name; dates are the year.",
+    ),
+    (
+        {"cube_genres": 1, "cube_names": 12, "cube_decades": True},
+        "So many titles: countries and genres are the first one named, the 12 most frequent of "
+        "them and of the ratings by name; release years are decades.",
+    ),
+)
+COUNTS = ("titles", "titles_before", "new_titles", "changed_titles", "gone_titles")
 LONG = 300  # characters of a value that changed
 
 
@@ -58,11 +73,7 @@ def as_json(content: Any) -> str:
 
 def content(con: DuckDBPyConnection) -> dict[str, Any]:
     """All that the page shows: the cube as columns of codes, tables as lists of rows."""
-    for detail in DETAILS:
-        con.execute("SET VARIABLE detail = ?", [detail])
-        cells = fetch_sql(con, "publish/page_cube.sql")
-        if len(cells) <= MAX_CELLS:
-            break
+    remark = count(con)
     people = con.execute("SELECT person, role, titles FROM kpi_top_people").fetchall()
     changes = fetch_sql(con, "publish/page_changes.sql")
     durations = con.execute(
@@ -71,8 +82,18 @@ def content(con: DuckDBPyConnection) -> dict[str, Any]:
     runs = fetch_sql(con, "status_runs.sql")
     return {
         "summary": fetch_sql(con, "publish/page_summary.sql")[0],
-        "remark": DETAILS[detail],
-        "cube": coded(cells),
+        "remark": remark,
+        "cube": coded(fetch_sql(con, "publish/page_cells.sql")),
+        "places": dict(
+            con.execute(
+                "SELECT country, iso_alpha2 FROM dim_country WHERE status = 'current'"
+            ).fetchall()
+        ),
+        "world": json.loads((ASSETS / "world.json").read_text(encoding="utf-8")),
+        "additions": con.execute(
+            "SELECT strftime(month, '%Y-%m'), CAST(sum(titles) AS INTEGER) "
+            "FROM kpi_additions_by_month WHERE month IS NOT NULL GROUP BY month ORDER BY month"
+        ).fetchall(),
         "people": {
             role: [[name, titles] for name, by, titles in people if by == role][:15]
             for role in ("cast", "director")
@@ -85,12 +106,25 @@ def content(con: DuckDBPyConnection) -> dict[str, Any]:
         ],
         "all_changes": changes[0]["changes"] if changes else 0,
         "checks": [list(row.values()) for row in fetch_sql(con, "publish/page_checks.sql")],
+        "drift": [list(row.values()) for row in fetch_sql(con, "publish/page_drift.sql")],
         "books": [list(row.values()) for row in fetch_sql(con, "publish/page_books.sql")],
         "runs": sorted(
             [row["step"], row["status"], f"{row['finished_at']:%Y-%m-%d %H:%M}", row["seconds"]]
             for row in runs
         ),
     }
+
+
+def count(con: DuckDBPyConnection) -> str:
+    """Make the temp table page_cube, of at most MAX_CELLS rows; what the page says about it."""
+    run_sql(con, "publish/page_cube.sql")
+    remark = REMARK
+    for settings, other in COARSER:
+        if con.execute("SELECT count(*) FROM page_cube").fetchone()[0] <= MAX_CELLS:
+            break
+        remark = other
+        run_sql(con, "publish/page_cube_coarser.sql", settings)
+    return remark
 
 
 def short(text: str | None) -> str | None:
@@ -117,6 +151,6 @@ def coded(cells: list[dict[str, Any]]) -> dict[str, Any]:
         ],
         "year": [cell["release_year"] for cell in cells],
         "added": [cell["added"] for cell in cells],
-        "titles": [cell["titles"] for cell in cells],
+        **{name: [cell[name] for cell in cells] for name in COUNTS},
     }
     return {"names": {key: list(found) for key, found in names.items()}, **columns}

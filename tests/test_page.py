@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 
+import duckdb
 import pytest
 from conftest import Pipeline, title
 from test_publish import HOSTILE, published, run, titles
@@ -88,6 +89,68 @@ def test_a_choice_changes_every_card_and_chart(pipeline, opened):
     assert bar(tab, "country", "Norway").locator(".count").inner_text() == "6"
 
 
+def test_dragging_over_the_years_chooses_them(pipeline, opened):
+    assert run(pipeline, *CATALOGUE).returncode == 0
+    tab = opened()
+    box = tab.locator('[data-chart="year"] svg').bounding_box()
+    middle = box["y"] + box["height"] / 2
+
+    def at(number: int) -> float:  # the middle of a column; there are three: 2019, 2020, 2021
+        return box["x"] + box["width"] * (number + 0.5) / 3
+
+    tab.mouse.move(at(2), middle)
+    tab.mouse.down()
+    tab.mouse.move(at(1), middle)
+    tab.mouse.up()
+    assert [card(tab, name) for name in ("Titles", "Movies", "TV shows")] == [7, 4, 3]
+    assert [tab.locator(name).input_value() for name in ("#from", "#to")] == ["2020", "2021"]
+    assert bar(tab, "country", "India").locator(".count").inner_text() == "4"
+    assert tab.locator('[data-chart="year"] rect').count() == 3  # the others can still be chosen
+    assert tab.locator('[data-chart="year"] rect.on').count() == 2
+    for _ in range(2):  # a click chooses one year, a second one lets it go
+        tab.mouse.click(at(0), middle)
+        found = card(tab, "Titles"), tab.locator("#from").input_value()
+    tab.mouse.click(at(0), middle)
+    assert (found, card(tab, "Titles")) == ((13, ""), 6)
+
+
+def test_a_country_on_the_map_is_a_choice(pipeline, opened):
+    assert run(pipeline, *CATALOGUE).returncode == 0
+    tab = opened()
+    shapes = tab.locator('[data-chart="map"] [data-name]')
+    assert shapes.evaluate_all("all => all.map(one => one.textContent).sort()") == [
+        "India: 4", "Norway: 9", "Sweden: 6",
+    ]  # fmt: skip
+    tab.locator('[data-chart="map"] [data-name="Sweden"]').click()
+    assert card(tab, "Titles") == 6
+    assert bar(tab, "country", "Sweden").get_attribute("aria-pressed") == "true"
+
+
+def test_the_cards_compare_with_the_snapshot_before_also_under_a_choice(pipeline, opened):
+    settings = {"FRESHNESS_DAYS": "36500"}
+    assert run(pipeline, *CATALOGUE, SNAPSHOT_AT="2026-01-01", **settings).returncode == 0
+    changed = [CATALOGUE[0] | {"rating": "NC-17"}, *CATALOGUE[2:], title(99), title(98, rating="R")]
+    assert run(pipeline, *changed, SNAPSHOT_AT="2026-01-02", **settings).returncode == 0
+    tab = opened()
+
+    def cards(*names: str) -> list[str]:
+        return [
+            tab.locator(f'[data-card="{name}"]').inner_text().replace("\n", " ") for name in names
+        ]
+
+    last = "in the last snapshot"
+    assert cards("Titles", "Movies", "TV shows", "New", "Changed", "Gone") == [
+        "14 +1 since before", "11 +1 since before", "3 ±0 since before",
+        f"2 {last}", f"1 {last}", f"1 {last}",
+    ]  # fmt: skip
+    bar(tab, "rating", "PG").click()  # one became NC-17, one is gone, one is new
+    assert cards("Titles", "New", "Changed", "Gone") == [
+        "8 −1 since before", f"1 {last}", f"0 {last}", f"1 {last}",
+    ]  # fmt: skip
+    audits = tab.locator("#checks tbody tr").first.locator("svg").get_attribute("aria-label")
+    assert audits.startswith("2 audit(s), ")
+
+
 def test_a_bar_can_be_chosen_with_the_keyboard_alone(pipeline, opened):
     assert run(pipeline, *CATALOGUE).returncode == 0
     tab = opened()
@@ -132,20 +195,28 @@ def test_hostile_values_are_text(pipeline, opened):
     assert "alert(1)" in html and "<script>alert" not in html and "<img" not in html
 
 
-@pytest.mark.slow
 def test_many_titles_make_a_coarser_page(pipeline, monkeypatch):
-    """The page stays small: lists are cut to their first names, and the page says so."""
+    """The page stays small, says what it left out, and its sums stay right."""
     assert run(pipeline, *CATALOGUE).returncode == 0
-    whole = embedded(pipeline)
-    assert whole["cube"]["country"][0] != whole["cube"]["country"][-1]
-    monkeypatch.setattr(page, "MAX_CELLS", 2)
-    (published(pipeline) / "current").unlink()
-    shutil.rmtree(published(pipeline) / "versions")
-    assert pipeline.step("09_publish").returncode == 0
-    coarse = embedded(pipeline)
-    assert coarse["remark"] == page.DETAILS[0]
-    assert sum(coarse["cube"]["titles"]) == 13
-    assert max(len(codes) for codes in coarse["cube"]["country"]) == 1
+    with duckdb.connect(str(pipeline.root / "dw.db")) as con:
+        seen = []
+        for most in (100, 4, 2, 1):
+            monkeypatch.setattr(page, "MAX_CELLS", most)
+            found = page.content(con)
+            cube = found["cube"]
+            assert sum(cube["titles"]) == sum(cube["new_titles"]) == 13
+            seen.append((found["remark"], len(cube["titles"])))
+    assert seen[0] == (page.REMARK, 3)
+    assert seen[-1] == (page.COARSER[-1][1], 3)
+    assert cube["names"]["country"] == ["Norway", "India"]  # the first one named
+    assert (sorted(set(cube["year"])), set(cube["added"])) == ([2010, 2020], {None})
+
+
+def test_the_last_of_the_coarser_cubes_has_a_bound():
+    """2 types, 12 decades, and of three lists the most frequent names and Other."""
+    settings = page.COARSER[-1][0]
+    names = settings["cube_names"] + 1
+    assert settings["cube_decades"] and 2 * 12 * names**3 < page.MAX_CELLS
 
 
 @pytest.mark.slow

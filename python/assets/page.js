@@ -3,7 +3,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const cube = data.cube;
 const lists = ["country", "genre"];
-const chosen = { type: null, country: null, genre: null, rating: null, added: null };
+const chosen = { type: null, country: null, genre: null, rating: null };
 const span = { from: null, to: null };
 const number = new Intl.NumberFormat("en-US");
 const byId = (id) => document.getElementById(id);
@@ -22,25 +22,43 @@ function svg(tag, attributes) {
 }
 
 function fits(at) {
-  for (const key of ["type", "rating", "added"])
+  for (const key of ["type", "rating"])
     if (chosen[key] !== null && cube[key][at] !== chosen[key]) return false;
   for (const key of lists)
     if (chosen[key] !== null && !cube[key][at].includes(chosen[key])) return false;
-  const year = cube.year[at];
+  return true;
+}
+
+function inSpan(year) {
   if (span.from !== null && (year === null || year < span.from)) return false;
   return span.to === null || (year !== null && year <= span.to);
 }
 
+// What the choice leaves: a number of titles per name of each chart, now and in the snapshot before.
+// The years are counted without the span that is chosen among them: there is something to brush.
 function count() {
-  const sums = { titles: 0, type: new Map(), country: new Map(), genre: new Map(),
-    rating: new Map(), year: new Map(), added: new Map(), genreYear: new Map() };
-  const add = (map, key, n) => map.set(key, (map.get(key) || 0) + n);
+  const sums = { titles: 0, new: 0, changed: 0, gone: 0, type: new Map(), country: new Map(),
+    genre: new Map(), rating: new Map(), year: new Map(), added: new Map(), genreYear: new Map(),
+    before: { titles: 0, type: new Map(), country: new Map(), genre: new Map() } };
+  const add = (map, key, n) => n && map.set(key, (map.get(key) || 0) + n);
   for (let at = 0; at < cube.titles.length; at += 1) {
     if (!fits(at)) continue;
     const n = cube.titles[at];
+    const earlier = cube.titles_before[at];
+    add(sums.year, cube.year[at], n);
+    if (!inSpan(cube.year[at])) continue;
     sums.titles += n;
-    for (const key of ["type", "rating", "year", "added"]) add(sums[key], cube[key][at], n);
-    for (const key of lists) for (const code of cube[key][at]) add(sums[key], code, n);
+    sums.new += cube.new_titles[at];
+    sums.changed += cube.changed_titles[at];
+    sums.gone += cube.gone_titles[at];
+    sums.before.titles += earlier;
+    add(sums.before.type, cube.type[at], earlier);
+    for (const key of ["type", "rating", "added"]) add(sums[key], cube[key][at], n);
+    for (const key of lists)
+      for (const code of cube[key][at]) {
+        add(sums[key], code, n);
+        add(sums.before[key], code, earlier);
+      }
     const added = cube.added[at] ? cube.added[at].slice(0, 4) : null;
     if (added) for (const code of cube.genre[at]) add(sums.genreYear, `${code}|${added}`, n);
   }
@@ -72,10 +90,47 @@ function bars(key, title, sums) {
   return figure;
 }
 
-function columns(key, title, sums, marked) {
+function worldMap(sums) {
+  const figure = element("figure", null, { "data-chart": "map" });
+  figure.append(element("h2", "Countries on the map"));
+  const places = new Map();
+  let most = 1;
+  for (const [code, titles] of sums.country) {
+    const place = data.places[cube.names.country[code]];
+    if (!place) continue;
+    places.set(place, { code, titles });
+    most = Math.max(most, titles);
+  }
+  const picture = svg("svg", { class: "map", viewBox: data.world.viewBox, role: "img",
+    "aria-label": `World map of ${places.size} countries; the list beside it has the numbers` });
+  const shape = (place, tag, attributes) => {
+    const found = places.get(place);
+    const made = svg(tag, attributes);
+    if (found) {
+      const name = cube.names.country[found.code];
+      made.setAttribute("class", chosen.country === found.code ? "on" : "known");
+      made.setAttribute("fill-opacity",
+        (0.15 + (0.85 * Math.log(1 + found.titles)) / Math.log(1 + most)).toFixed(2));
+      made.setAttribute("data-name", name);
+      const tip = svg("title", {});
+      tip.textContent = `${name}: ${number.format(found.titles)}`;
+      made.append(tip);
+      made.addEventListener("click", () => choose("country", found.code));
+    }
+    picture.append(made);
+  };
+  for (const [place, d] of Object.entries(data.world.shapes)) shape(place, "path", { d });
+  for (const [place, [cx, cy]] of Object.entries(data.world.points))
+    if (places.has(place)) shape(place, "circle", { cx, cy, r: 5 });
+  const scale = element("div", null, { class: "axis", "aria-hidden": "true" });
+  scale.append(element("span", "no titles"), element("span", `strongest: ${number.format(most)}`));
+  figure.append(picture, scale);
+  return figure;
+}
+
+function columns(key, title, rows, marked) {
   const figure = element("figure", null, { "data-chart": key });
   figure.append(element("h2", title));
-  const rows = [...sums[key]].filter((row) => row[0] !== null).sort((a, b) => (a[0] < b[0] ? -1 : 1));
   if (!rows.length) return figure;
   const most = Math.max(...rows.map((row) => row[1]));
   const best = rows.find((row) => row[1] === most);
@@ -96,6 +151,53 @@ function columns(key, title, sums, marked) {
     element("span", rows[rows.length - 1][0]));
   figure.append(picture, axis);
   return figure;
+}
+
+const sorted = (map) => [...map].filter((row) => row[0] !== null)
+  .sort((a, b) => (a[0] < b[0] ? -1 : 1));
+
+// Drag over the years to choose them; a click chooses one year, and a second click lets it go.
+function years(sums) {
+  const rows = sorted(sums.year);
+  const isChosen = span.from !== null || span.to !== null;
+  const figure = columns("year", "By release year (drag to choose)", rows,
+    (year) => isChosen && inSpan(year));
+  const picture = figure.querySelector("svg");
+  if (!picture) return figure;
+  const bars = [...picture.querySelectorAll("rect")];
+  const yearAt = (event) => {
+    const box = picture.getBoundingClientRect();
+    const at = Math.floor(((event.clientX - box.left) / box.width) * rows.length);
+    return rows[Math.min(Math.max(at, 0), rows.length - 1)][0];
+  };
+  let start = null;
+  const between = (event) => [start, yearAt(event)].sort((a, b) => a - b);
+  picture.addEventListener("pointerdown", (event) => {
+    start = yearAt(event);
+    picture.setPointerCapture(event.pointerId);
+    event.preventDefault();
+  });
+  picture.addEventListener("pointermove", (event) => {
+    if (start === null) return;
+    const [from, to] = between(event);
+    bars.forEach((bar, at) => bar.classList.toggle("on", rows[at][0] >= from && rows[at][0] <= to));
+  });
+  picture.addEventListener("pointercancel", () => draw());
+  picture.addEventListener("pointerup", (event) => {
+    if (start === null) return;
+    const [from, to] = between(event);
+    const again = from === to && span.from === from && span.to === to;
+    setSpan(again ? null : from, again ? null : to);
+    draw();
+  });
+  return figure;
+}
+
+function setSpan(from, to) {
+  span.from = from;
+  span.to = to;
+  byId("from").value = from ?? "";
+  byId("to").value = to ?? "";
 }
 
 function table(caption, head, rows, numeric = []) {
@@ -142,34 +244,38 @@ function choose(key, code) {
 
 function draw(key = null, code = null) {
   const sums = count();
-  const card = (label, value, note = "") => {
+  const compared = data.summary.previous_at !== null;
+  const card = (label, value, before = null) => {
     const box = element("div");
     const shown = element("dd", number.format(value), { "data-card": label });
-    if (note) shown.append(element("small", note));
+    if (compared && before !== null) {
+      const moved = value - before;
+      const sign = moved > 0 ? "+" : moved < 0 ? "\u2212" : "\u00b1";
+      shown.append(element("small", `${sign}${number.format(Math.abs(moved))} since before`));
+    } else if (before === null) shown.append(element("small", "in the last snapshot"));
     box.append(element("dt", label), shown);
     return box;
   };
-  const summary = data.summary;
-  const typed = (name) => sums.type.get(cube.names.type.indexOf(name)) || 0;
-  const all = cube.titles.length && sums.titles === summary.current_rows;
-  const moved = summary.current_rows - summary.previous_rows;
-  const since = summary.previous_at && all
-    ? `${moved >= 0 ? "+" : ""}${number.format(moved)} since the snapshot before` : "";
-  const unknown = (key) => (sums[key].has(cube.names[key].indexOf("Unknown")) ? 1 : 0);
+  const typed = (map, name) => map.get(cube.names.type.indexOf(name)) || 0;
+  const named = (map, key) =>
+    [...map.keys()].filter((code) => !["Unknown", "Other"].includes(cube.names[key][code])).length;
+  const before = sums.before;
   byId("cards").replaceChildren(
-    card("Titles", sums.titles, since),
-    card("Movies", typed("Movie")),
-    card("TV shows", typed("TV Show")),
-    card("Countries", sums.country.size - unknown("country")),
-    card("Genres", sums.genre.size - unknown("genre")),
-    card("New", summary.new_titles, "last snapshot"),
-    card("Changed", summary.updated, "last snapshot"),
-    card("Gone", summary.deleted, "last snapshot"));
-  const within = (year) => (span.from !== null || span.to !== null);
+    card("Titles", sums.titles, before.titles),
+    card("Movies", typed(sums.type, "Movie"), typed(before.type, "Movie")),
+    card("TV shows", typed(sums.type, "TV Show"), typed(before.type, "TV Show")),
+    card("Countries", named(sums.country, "country"), named(before.country, "country")),
+    card("Genres", named(sums.genre, "genre"), named(before.genre, "genre")),
+    card("New", sums.new),
+    card("Changed", sums.changed),
+    card("Gone", sums.gone));
   byId("charts").replaceChildren(
     bars("type", "Movies and TV shows", sums),
-    columns("year", "By release year", sums, within),
-    columns("added", "By month added", sums, () => false),
+    years(sums),
+    cube.added.some((month) => month !== null)
+      ? columns("added", "By month added", sorted(sums.added), () => false)
+      : columns("added", "By month added (all titles)", data.additions, () => false),
+    worldMap(sums),
     bars("country", "Countries", sums),
     bars("genre", "Genres", sums),
     bars("rating", "Ratings", sums),
@@ -177,7 +283,8 @@ function draw(key = null, code = null) {
   const words = Object.entries(chosen).filter((pair) => pair[1] !== null)
     .map(([name, at]) => `${name} ${cube.names[name][at]}`);
   if (span.from !== null || span.to !== null)
-    words.push(`released ${span.from ?? "any time"} to ${span.to ?? "now"}`);
+    words.push(span.from === span.to ? `released ${span.from}`
+      : `released ${span.from ?? "any time"} to ${span.to ?? "now"}`);
   byId("chosen").textContent = words.length
     ? `${number.format(sums.titles)} titles: ${words.join(", ")}`
     : "All titles. Choose a bar, or years, and everything follows.";
@@ -200,6 +307,20 @@ function changes(word = "") {
     : "This is the first snapshot: there is nothing to compare it with.";
 }
 
+// A square per audit, the oldest first: low where the check passed, higher where it warned or failed.
+function trail(letters) {
+  const bad = [...letters].filter((letter) => letter !== "p").length;
+  const picture = svg("svg", { class: "trail", viewBox: `0 0 ${10 * letters.length} 10`,
+    width: 6 * letters.length, height: 12, role: "img", preserveAspectRatio: "none",
+    "aria-label": `${letters.length} audit(s), ${bad} not passed` });
+  [...letters].forEach((letter, at) => {
+    const height = { p: 4, w: 7, f: 10 }[letter];
+    picture.append(svg("rect", { x: 10 * at + 1, y: 10 - height, width: 8, height,
+      class: { p: "", w: "warned", f: "failed" }[letter] }));
+  });
+  return picture;
+}
+
 function fixed() {
   const summary = data.summary;
   const bad = data.checks.filter((row) => row[0] === "fail").length;
@@ -218,20 +339,30 @@ function fixed() {
     table("Books", ["what", "how many"], data.books, [1]));
   byId("runs").append(element("h2", "Last run of each step"),
     table("Runs", ["step", "status", "finished (UTC)", "seconds"], data.runs, [3]));
-  byId("checks").append(table("Checks", ["verdict", "check", "rows", "what it holds",
-    "not passed", "audits"], data.checks, [2, 4, 5]));
+  if (data.drift.length)
+    byId("drift").append(element("h2", "Columns of the source that changed"),
+      table("Schema drift", ["what", "column", "detail", "seen (UTC)"], data.drift));
+  else byId("drift").append(element("h2", "Columns of the source"),
+    element("p", "No column came, went or changed its name so far."));
+  const checks = table("Checks", ["verdict", "check", "rows", "what it holds", "last audits"],
+    data.checks.map((row) => row.slice(0, 4)), [2]);
+  [...checks.tBodies[0].rows].forEach((row, at) => {
+    const cell = element("td");
+    cell.append(trail(data.checks[at][4]));
+    row.append(cell);
+  });
+  byId("checks").append(checks);
 }
 
 for (const name of ["from", "to"])
   byId(name).addEventListener("input", (event) => {
     const text = event.target.value;
-    span[name] = /^\d{4}$/.test(text) ? Number(text) : null;
+    span[name] = /^\d{4}$/.test(text) ? Number(text) : null; // half a year typed is none yet
     draw();
   });
 byId("clear").addEventListener("click", () => {
   for (const key of Object.keys(chosen)) chosen[key] = null;
-  span.from = span.to = null;
-  byId("from").value = byId("to").value = "";
+  setSpan(null, null);
   draw();
 });
 byId("search").addEventListener("input", (event) => changes(event.target.value));

@@ -1,15 +1,27 @@
--- The checks of the last audit, and how often each did not pass in the audits on record.
--- Grain: one row per check.
+-- The checks of the last audit, and how each went in the last 30.
+-- Grain: one row per check. trail has a letter per audit, the oldest first: p passed, w warned,
+--   f failed.
 -- Inputs -> outputs: ops_checks -> the result set.
 -- Running it twice is safe: it only reads.
+WITH numbered AS (
+    SELECT
+        check_name,
+        verdict,
+        row_count,
+        description,
+        checked_at,
+        row_number() OVER (PARTITION BY check_name ORDER BY checked_at DESC) AS age
+    FROM ops_checks
+)
+
 SELECT
     arg_max(verdict, checked_at) AS verdict,
     check_name,
     arg_max(row_count, checked_at) AS row_count,
     arg_max(description, checked_at) AS description,
-    count(*) FILTER (WHERE verdict <> 'pass') AS not_passed,
-    count(*) AS audits
-FROM ops_checks
+    string_agg("left"(verdict, 1), '' ORDER BY checked_at) AS trail
+FROM numbered
+WHERE age <= 30
 GROUP BY check_name
 ORDER BY
     CASE arg_max(verdict, checked_at) WHEN 'fail' THEN 0 WHEN 'warn' THEN 1 ELSE 2 END,

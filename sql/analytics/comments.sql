@@ -1,0 +1,166 @@
+-- What the tables beside the star schema mean: history, change feed and the pipeline's records.
+-- Grain: one comment per table, view and column that is published.
+-- Inputs -> outputs: none -> comments; sql/analytics/dimensions.sql, facts.sql and kpis.sql have
+--   those of their own tables.
+-- Running it twice is safe: a comment replaces itself. 06 replaces the two views, which loses
+--   theirs: so 08 runs this each time.
+
+COMMENT ON TABLE analytics_netflix_history IS
+    'Titles with their history (SCD type 2): one row per version of a title.';
+COMMENT ON COLUMN analytics_netflix_history.version_id IS
+    'The version: a surrogate key that a replay of the snapshots gives again.';
+COMMENT ON COLUMN analytics_netflix_history.title_id IS 'The title, the same in all its versions.';
+COMMENT ON COLUMN analytics_netflix_history.business_key IS
+    'What the title is known by in its snapshot (see CDC_KEY).';
+COMMENT ON COLUMN analytics_netflix_history.show_id IS 'The publisher''s id.';
+COMMENT ON COLUMN analytics_netflix_history."type" IS 'Movie or TV Show.';
+COMMENT ON COLUMN analytics_netflix_history.title IS 'Name of the title.';
+COMMENT ON COLUMN analytics_netflix_history.director IS
+    'Directors, separated by a comma and a blank.';
+COMMENT ON COLUMN analytics_netflix_history."cast" IS
+    'Cast in billing order, separated by a comma and a blank.';
+COMMENT ON COLUMN analytics_netflix_history.country IS
+    'Countries of production, separated by a comma and a blank.';
+COMMENT ON COLUMN analytics_netflix_history.date_added IS
+    'Day on which the title came into the catalogue.';
+COMMENT ON COLUMN analytics_netflix_history.release_year IS 'Year of release.';
+COMMENT ON COLUMN analytics_netflix_history.rating IS 'Age rating.';
+COMMENT ON COLUMN analytics_netflix_history.duration IS 'Duration as the publisher writes it.';
+COMMENT ON COLUMN analytics_netflix_history.duration_minutes IS
+    'Length in minutes; NULL for a series.';
+COMMENT ON COLUMN analytics_netflix_history.seasons IS 'Number of seasons; NULL for a film.';
+COMMENT ON COLUMN analytics_netflix_history.listed_in IS
+    'Genres, separated by a comma and a blank.';
+COMMENT ON COLUMN analytics_netflix_history.description IS 'What it is about.';
+COMMENT ON COLUMN analytics_netflix_history.row_hash IS
+    'Digest of the tracked values: equal hashes, equal titles.';
+COMMENT ON COLUMN analytics_netflix_history.repairs IS
+    'Repairs that cleaning made to the record, or NULL.';
+COMMENT ON COLUMN analytics_netflix_history.source_line IS 'Line of the record in its file.';
+COMMENT ON COLUMN analytics_netflix_history.batch_id IS 'The snapshot that began the version.';
+COMMENT ON COLUMN analytics_netflix_history.operation IS
+    'What began the version: insert, update or reappear.';
+COMMENT ON COLUMN analytics_netflix_history.valid_from IS
+    'Time (UTC) of the snapshot that began the version.';
+COMMENT ON COLUMN analytics_netflix_history.valid_to IS
+    'Time (UTC) of the snapshot that ended the version; NULL while it is open.';
+COMMENT ON COLUMN analytics_netflix_history.is_current IS
+    'Whether this is how the title is in the catalogue now.';
+COMMENT ON COLUMN analytics_netflix_history.end_operation IS
+    'What ended the version: update or delete.';
+COMMENT ON COLUMN analytics_netflix_history.end_batch_id IS 'The snapshot that ended the version.';
+
+COMMENT ON VIEW analytics_netflix_current IS 'The catalogue as it is now: one row per title.';
+COMMENT ON COLUMN analytics_netflix_current.title_id IS 'The title, the same in all its versions.';
+COMMENT ON COLUMN analytics_netflix_current.show_id IS 'The publisher''s id.';
+COMMENT ON COLUMN analytics_netflix_current."type" IS 'Movie or TV Show.';
+COMMENT ON COLUMN analytics_netflix_current.title IS 'Name of the title.';
+COMMENT ON COLUMN analytics_netflix_current.director IS
+    'Directors, separated by a comma and a blank.';
+COMMENT ON COLUMN analytics_netflix_current."cast" IS
+    'Cast in billing order, separated by a comma and a blank.';
+COMMENT ON COLUMN analytics_netflix_current.country IS
+    'Countries of production, separated by a comma and a blank.';
+COMMENT ON COLUMN analytics_netflix_current.date_added IS
+    'Day on which the title came into the catalogue.';
+COMMENT ON COLUMN analytics_netflix_current.release_year IS 'Year of release.';
+COMMENT ON COLUMN analytics_netflix_current.rating IS 'Age rating.';
+COMMENT ON COLUMN analytics_netflix_current.duration IS 'Duration as the publisher writes it.';
+COMMENT ON COLUMN analytics_netflix_current.duration_minutes IS
+    'Length in minutes; NULL for a series.';
+COMMENT ON COLUMN analytics_netflix_current.seasons IS 'Number of seasons; NULL for a film.';
+COMMENT ON COLUMN analytics_netflix_current.listed_in IS
+    'Genres, separated by a comma and a blank.';
+COMMENT ON COLUMN analytics_netflix_current.description IS 'What it is about.';
+COMMENT ON COLUMN analytics_netflix_current.version_id IS
+    'The version: a surrogate key that a replay of the snapshots gives again.';
+COMMENT ON COLUMN analytics_netflix_current.valid_from IS
+    'Time (UTC) of the snapshot that began the version.';
+COMMENT ON COLUMN analytics_netflix_current.batch_id IS 'The snapshot that began the version.';
+COMMENT ON COLUMN analytics_netflix_current.source_line IS 'Line of the record in its file.';
+COMMENT ON COLUMN analytics_netflix_current.row_hash IS
+    'Digest of the tracked values: equal hashes, equal titles.';
+
+COMMENT ON VIEW cdc_netflix_changes IS
+    'Change feed: one row per changed column, and per title that came, came back or went.';
+COMMENT ON COLUMN cdc_netflix_changes.batch_id IS 'The snapshot that brought the change.';
+COMMENT ON COLUMN cdc_netflix_changes.changed_at IS 'Time (UTC) of that snapshot.';
+COMMENT ON COLUMN cdc_netflix_changes.title_id IS 'The title.';
+COMMENT ON COLUMN cdc_netflix_changes.operation IS 'insert, reappear, update or delete.';
+COMMENT ON COLUMN cdc_netflix_changes.column_name IS
+    'The column that changed; NULL but for updates.';
+COMMENT ON COLUMN cdc_netflix_changes.old_value IS
+    'Value before, as text; the title''s name for a delete.';
+COMMENT ON COLUMN cdc_netflix_changes.new_value IS
+    'Value after, as text; the title''s name for an insert.';
+
+COMMENT ON TABLE ops_merges IS
+    'What each snapshot did to the history: one row per merged snapshot.';
+COMMENT ON COLUMN ops_merges.batch_id IS 'The snapshot.';
+COMMENT ON COLUMN ops_merges.snapshot_at IS 'Time (UTC) of the snapshot.';
+COMMENT ON COLUMN ops_merges.cdc_key IS 'What titles were known by: show_id or title.';
+COMMENT ON COLUMN ops_merges.tracked_columns IS 'Columns of which a change makes a version.';
+COMMENT ON COLUMN ops_merges.previous_rows IS 'Titles in the catalogue before.';
+COMMENT ON COLUMN ops_merges.inserted IS 'Titles that were never there before.';
+COMMENT ON COLUMN ops_merges.reappeared IS 'Titles that were gone and came back.';
+COMMENT ON COLUMN ops_merges.updated IS 'Titles with a changed value.';
+COMMENT ON COLUMN ops_merges.deleted IS 'Titles that are gone.';
+COMMENT ON COLUMN ops_merges.unchanged IS 'Titles that stayed as they were.';
+COMMENT ON COLUMN ops_merges.filled IS
+    'Titles that only got a value for a column that was not there before.';
+COMMENT ON COLUMN ops_merges.carried IS
+    'Titles kept from before, as their record could not be read.';
+COMMENT ON COLUMN ops_merges.current_rows IS 'Titles in the catalogue afterwards.';
+COMMENT ON COLUMN ops_merges.accepted IS 'Whether a person accepted the snapshot past the guard.';
+
+COMMENT ON TABLE ops_ambiguous_matches IS
+    'Titles that fit several known ones, with CDC_KEY=title: one row per title.';
+COMMENT ON COLUMN ops_ambiguous_matches.batch_id IS 'The snapshot.';
+COMMENT ON COLUMN ops_ambiguous_matches.business_key IS 'The title''s key in it.';
+COMMENT ON COLUMN ops_ambiguous_matches.title IS 'Its name.';
+COMMENT ON COLUMN ops_ambiguous_matches.candidates IS 'What it could have been.';
+
+COMMENT ON TABLE ops_runs IS 'Who ran when, with what result: one row per step and run.';
+COMMENT ON COLUMN ops_runs.run_id IS 'The run; all steps of a chain share it.';
+COMMENT ON COLUMN ops_runs.batch_id IS 'The snapshot it worked on.';
+COMMENT ON COLUMN ops_runs.step IS 'Name of the step.';
+COMMENT ON COLUMN ops_runs.status IS 'done or failed.';
+COMMENT ON COLUMN ops_runs.started_at IS 'Time (UTC) of its start.';
+COMMENT ON COLUMN ops_runs.finished_at IS 'Time (UTC) of its end.';
+COMMENT ON COLUMN ops_runs.rows_in IS 'Rows it read.';
+COMMENT ON COLUMN ops_runs.rows_out IS 'Rows it made.';
+COMMENT ON COLUMN ops_runs.message IS 'What it said at its end.';
+
+COMMENT ON TABLE ops_schema_changes IS 'How the columns of the source changed: one row per change.';
+COMMENT ON COLUMN ops_schema_changes.batch_id IS 'The snapshot that came with it.';
+COMMENT ON COLUMN ops_schema_changes.kind IS
+    'What happened: added, removed, renamed, reordered ...';
+COMMENT ON COLUMN ops_schema_changes.column_name IS 'The column; (header) for all of them.';
+COMMENT ON COLUMN ops_schema_changes.detail IS 'What was found.';
+COMMENT ON COLUMN ops_schema_changes.seen_at IS 'Time (UTC) it was seen.';
+
+COMMENT ON TABLE ops_checks IS 'What the audits found: one row per check and audit.';
+COMMENT ON COLUMN ops_checks.run_id IS 'The run.';
+COMMENT ON COLUMN ops_checks.batch_id IS 'The snapshot that was audited.';
+COMMENT ON COLUMN ops_checks.checked_at IS 'Time (UTC) of the audit.';
+COMMENT ON COLUMN ops_checks.check_name IS 'The check, a file in sql/checks.';
+COMMENT ON COLUMN ops_checks.severity IS 'error or warn: what its rows mean.';
+COMMENT ON COLUMN ops_checks.verdict IS 'pass, warn or fail.';
+COMMENT ON COLUMN ops_checks.row_count IS 'Rows that should not be.';
+COMMENT ON COLUMN ops_checks.description IS 'What the check holds.';
+
+COMMENT ON TABLE ops_check_failures IS
+    'Rows that a check found and should not have: one row each, the first of them.';
+COMMENT ON COLUMN ops_check_failures.run_id IS 'The run.';
+COMMENT ON COLUMN ops_check_failures.check_name IS 'The check.';
+COMMENT ON COLUMN ops_check_failures."position" IS 'Place among the rows found, from 1.';
+COMMENT ON COLUMN ops_check_failures.offending_row IS 'The row, as name=value pairs.';
+
+COMMENT ON TABLE ops_metrics IS
+    'Numbers of each snapshot that drift is measured by: one row per snapshot and metric.';
+COMMENT ON COLUMN ops_metrics.batch_id IS 'The snapshot.';
+COMMENT ON COLUMN ops_metrics.snapshot_at IS 'Time (UTC) of the snapshot.';
+COMMENT ON COLUMN ops_metrics.metric IS 'What was measured.';
+COMMENT ON COLUMN ops_metrics."value" IS 'Its value.';
+COMMENT ON COLUMN ops_metrics.is_good IS
+    'Whether the audit passed: only these are a standard for others.';
