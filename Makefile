@@ -128,6 +128,10 @@ reliability: setup-test ## Inject every fault, and write what happened to tests/
 		"$(VENV)/bin/python" -m pytest -n auto tests/reliability && \
 		"$(VENV)/bin/python" tests/reliability/table.py "$$results"
 
+.PHONY: screenshot
+screenshot: setup-test ## Take the README's picture of the page anew, from sample data
+	@$(RUN) tests/screenshot.py docs/dashboard.png
+
 .PHONY: lint
 lint: setup-test ## Check style and formatting
 	@$(RUN) -m ruff check . && "$(VENV)/bin/python" -m ruff format --check .

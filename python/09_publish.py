@@ -9,6 +9,7 @@ A version is written beside the others, synced, renamed, and one link is moved t
 the old version or the new one, and who holds an old file open keeps it.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -201,12 +202,15 @@ explore: netflix_titles {
 def looker_view(entry: dict) -> str:
     """A LookML view of the current titles: a dimension per column, and their number."""
     lines = ["view: netflix_titles {", "  sql_table_name: analytics_netflix_current ;;"]
-    for name, kind, _ in entry["columns"]:
-        key = "\n    primary_key: yes" if name == "title_id" else ""
-        shown = LOOKER_TYPES.get(kind, "number")
-        lines.append(
-            f'  dimension: {name} {{{key}\n    type: {shown}\n    sql: ${{TABLE}}."{name}" ;;\n  }}'
-        )
+    for name, kind, comment in entry["columns"]:
+        lines += [
+            f"  dimension: {name} {{",
+            *(["    primary_key: yes"] if name == "title_id" else []),
+            f"    type: {LOOKER_TYPES.get(kind, 'number')}",
+            f"    description: {json.dumps(comment)}",
+            f'    sql: ${{TABLE}}."{name}" ;;',
+            "  }",
+        ]
     lines += ["  measure: titles {\n    type: count\n  }", "}"]
     return "\n".join(lines) + "\n"
 

@@ -1,12 +1,18 @@
 """What readers get: the published copy, the KPI files, the dictionary; and when they get it."""
 
 import csv
+import os
+import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import duckdb
+import lkml
 import pytest
-from conftest import RECORDS, Pipeline, catalogue, title
+import sqlalchemy
+from conftest import PROJECT, RECORDS, Pipeline, catalogue, title
 
 STEPS = ("08_build_analytics", "09_publish")
 HOSTILE = (
@@ -100,10 +106,51 @@ def test_the_dictionary_names_every_table_and_column(pipeline):
             section = text.split(f"\n## {table}\n")[1].split("\n## ")[0]
             assert f"| {column.replace('_', chr(92) + '_')} | " in section
     assert "```mermaid" in text
-    assert (
-        "dimension: show_id"
-        in (published(pipeline) / "lookml/netflix_titles.view.lkml").read_text()
-    )
+
+
+def test_looker_reads_the_view_and_the_explore(pipeline):
+    assert run(pipeline, *titles(3)).returncode == 0
+    folder = published(pipeline) / "lookml"
+    view = lkml.load((folder / "netflix_titles.view.lkml").read_text())["views"][0]
+    model = lkml.load((folder / "netflix.model.lkml").read_text())
+    assert model["includes"] == ["netflix_titles.view.lkml"]
+    assert [explore["name"] for explore in model["explores"]] == [view["name"]]
+    with duckdb.connect(str(published(pipeline) / "netflix.duckdb"), read_only=True) as con:
+        table = con.table(view["sql_table_name"])
+        assert [one["name"] for one in view["dimensions"]] == table.columns
+        for one in view["dimensions"]:
+            assert one["description"]
+            con.execute(f"SELECT {one['sql'].replace('${TABLE}', 't')} FROM {table.alias} AS t")
+
+
+def blocks(language: str) -> list[str]:
+    """The README's snippets of how to connect, in one language."""
+    section = (PROJECT / "README.md").read_text().split("\n## Connect\n")[1].split("\n## ")[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+
+
+def test_the_readmes_snippets_connect(pipeline):
+    """The command line, Python, and what Superset, Metabase and Evidence are told."""
+    assert run(pipeline, *titles(7)).returncode == 0
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for program in (["bash", "-euc", *blocks("bash")], [sys.executable, "-c", *blocks("python")]):
+        found = subprocess.run(
+            program, cwd=pipeline.root, env=environment, capture_output=True, text=True
+        )
+        assert (found.returncode, found.stderr) == (0, "")
+        assert "Norway" in found.stdout and "7" in found.stdout
+    (superset,) = re.findall(r"duckdb:///\S+(?=`)", (PROJECT / "README.md").read_text())
+    engine = sqlalchemy.create_engine(superset.replace("/srv/netflix", str(pipeline.root)))
+    with engine.connect() as con:
+        assert (
+            con.execute(sqlalchemy.text("SELECT sum(titles) FROM kpi_movies_vs_tv")).scalar() == 7
+        )
+    engine.dispose()
+    (evidence,) = blocks("yaml")
+    assert "type: duckdb" in evidence and "filename: netflix.duckdb" in evidence
+    with duckdb.connect(str(published(pipeline) / "netflix.duckdb"), read_only=True) as con:
+        for query in blocks("sql"):
+            assert con.execute(query).fetchall()
 
 
 def test_a_second_run_publishes_nothing_new(pipeline):
