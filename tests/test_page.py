@@ -138,7 +138,7 @@ def test_the_cards_compare_with_the_snapshot_before_also_under_a_choice(pipeline
             tab.locator(f'[data-card="{name}"]').inner_text().replace("\n", " ") for name in names
         ]
 
-    last = "in the last snapshot"
+    last = "last snapshot"
     assert cards("Titles", "Movies", "TV shows", "New", "Changed", "Gone") == [
         "14 +1 since before", "11 +1 since before", "3 ±0 since before",
         f"2 {last}", f"1 {last}", f"1 {last}",

@@ -252,7 +252,7 @@ function draw(key = null, code = null) {
       const moved = value - before;
       const sign = moved > 0 ? "+" : moved < 0 ? "\u2212" : "\u00b1";
       shown.append(element("small", `${sign}${number.format(Math.abs(moved))} since before`));
-    } else if (before === null) shown.append(element("small", "in the last snapshot"));
+    } else if (before === null) shown.append(element("small", "last snapshot"));
     box.append(element("dt", label), shown);
     return box;
   };
