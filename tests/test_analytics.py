@@ -30,6 +30,7 @@ KPIS = {
     "kpi_country_recent_growth": "country recent_titles earlier_titles growth_pct",
     "kpi_catalog_changes": "batch_id snapshot_at inserted reappeared updated deleted unchanged "
     "current_titles",
+    "kpi_last_changes": "operation title_id title column_name old_value new_value",
     "kpi_additions_by_month": "month type titles",
     "kpi_duration_by_type": "type unit titles minimum median mean maximum",
     "kpi_top_people": "person role titles",
@@ -106,7 +107,7 @@ def rows_of(frame: pandas.DataFrame) -> set[tuple]:
 
 
 def expected_kpis(titles: pandas.DataFrame) -> dict[str, set]:
-    """All views but kpi_catalog_changes, as sets of rows; without the ISO codes."""
+    """All views but the two on changes, as sets of rows; without the ISO codes."""
 
     def members(column: str) -> pandas.DataFrame:
         """A row per title and member of its list, Unknown for none, with the member's weight."""

@@ -184,8 +184,12 @@ def test_hostile_values_are_text(pipeline, opened):
         title(number, title=text, director=text.replace(",", ""), listed_in=text.replace(",", " "))
         for number, text in enumerate(HOSTILE, 1)
     ]
-    assert run(pipeline, *records).returncode == 0
+    settings = {"FRESHNESS_DAYS": "36500"}
+    assert run(pipeline, *titles(9), SNAPSHOT_AT="2026-01-01", **settings).returncode == 0
+    assert run(pipeline, *records, SNAPSHOT_AT="2026-01-02", **settings).returncode == 0
     tab = opened(390)
+    seen = "\n".join(tab.locator("#changes td").all_inner_texts())
+    assert all(" ".join(text.split())[:300] in seen for text in HOSTILE)
     assert card(tab, "Titles") == len(HOSTILE)
     names = tab.locator('[data-chart="genre"] .name').all_inner_texts()
     assert "<script>alert(1)</script>" in names

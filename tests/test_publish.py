@@ -96,6 +96,21 @@ def test_a_hostile_value_is_exact_in_one_file_and_harmless_in_the_other(pipeline
         assert plain[1:] == other[1:]  # numbers are as they were
 
 
+def test_a_hostile_title_is_exact_in_one_file_and_harmless_in_the_other(pipeline):
+    """The files of what changed have titles, old and new."""
+    settings = {"FRESHNESS_DAYS": "36500"}
+    before = titles(len(HOSTILE))
+    after = [one | {"title": text} for one, text in zip(before, HOSTILE, strict=True)]
+    assert run(pipeline, *before, SNAPSHOT_AT="2026-01-01", **settings).returncode == 0
+    assert run(pipeline, *after, SNAPSHOT_AT="2026-01-02", **settings).returncode == 0
+    kpi = published(pipeline) / "kpi"
+    exact = rows(kpi / "kpi_last_changes.csv")[1:]
+    names = {" ".join(text.split()) for text in HOSTILE}
+    assert {row[2] for row in exact} == {row[5] for row in exact} == names
+    safe = rows(kpi / "kpi_last_changes.spreadsheet.csv")[1:]
+    assert {row[2] for row in safe} == {f"'{one}" if one[0] in "=+-@＝" else one for one in names}
+
+
 def test_the_dictionary_names_every_table_and_column(pipeline):
     assert run(pipeline, *titles(3)).returncode == 0
     text = (published(pipeline) / "dictionary.md").read_text()

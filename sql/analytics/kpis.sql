@@ -1,7 +1,7 @@
 -- The questions one asks of the catalogue as it is now, each a view over the star schema.
 -- Grain: as each view's comment says. A title counts once in totals, and once in the row of each of
 --   its countries, genres and people; weighted_titles shares it out and sums to the total.
--- Inputs -> outputs: the star schema, ops_merges -> the eleven kpi_ views.
+-- Inputs -> outputs: the star schema, ops_merges -> the twelve kpi_ views.
 -- Running it twice is safe: views are replaced; they hold no data.
 
 CREATE OR REPLACE VIEW kpi_movies_vs_tv AS
@@ -191,6 +191,47 @@ COMMENT ON COLUMN kpi_catalog_changes.updated IS 'Titles with a changed value.';
 COMMENT ON COLUMN kpi_catalog_changes.deleted IS 'Titles that are gone.';
 COMMENT ON COLUMN kpi_catalog_changes.unchanged IS 'Titles that stayed as they were.';
 COMMENT ON COLUMN kpi_catalog_changes.current_titles IS 'Titles in the catalogue afterwards.';
+
+CREATE OR REPLACE VIEW kpi_last_changes AS
+WITH newest AS (
+    SELECT
+        max(snapshot_at) AS snapshot_at,
+        count(*) AS merged
+    FROM ops_merges
+),
+
+-- A title has one name here: that of its last version.
+changed AS (
+    SELECT
+        history.title_id,
+        arg_max(history.title, history.valid_from) AS title
+    FROM analytics_netflix_history AS history
+    CROSS JOIN newest
+    WHERE history.valid_from = newest.snapshot_at OR history.valid_to = newest.snapshot_at
+    GROUP BY history.title_id
+)
+
+SELECT
+    changes.operation,
+    changes.title_id,
+    changed.title,
+    changes.column_name,
+    changes.old_value,
+    changes.new_value
+FROM cdc_netflix_changes AS changes
+INNER JOIN newest ON changes.changed_at = newest.snapshot_at
+INNER JOIN changed ON changes.title_id = changed.title_id
+WHERE newest.merged > 1
+ORDER BY changes.operation, changed.title, changes.title_id, changes.column_name;
+
+COMMENT ON VIEW kpi_last_changes IS
+    'What the newest snapshot changed: a row per changed column, and per title that came or went.';
+COMMENT ON COLUMN kpi_last_changes.operation IS 'insert, reappear, update or delete.';
+COMMENT ON COLUMN kpi_last_changes.title_id IS 'The title, in dim_title and in the history.';
+COMMENT ON COLUMN kpi_last_changes.title IS 'Name of the title, the last one it had.';
+COMMENT ON COLUMN kpi_last_changes.column_name IS 'The column that changed; NULL but for updates.';
+COMMENT ON COLUMN kpi_last_changes.old_value IS 'Value before, as text.';
+COMMENT ON COLUMN kpi_last_changes.new_value IS 'Value after, as text.';
 
 CREATE OR REPLACE VIEW kpi_additions_by_month AS
 SELECT
