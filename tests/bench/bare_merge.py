@@ -13,6 +13,11 @@ import duckdb
 def main(warehouse: str) -> None:
     con = duckdb.connect(warehouse)
     con.execute("SET preserve_insertion_order = false")
+    merge(con)
+    con.close()
+
+
+def merge(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("BEGIN")
     con.execute(
         """
@@ -51,7 +56,6 @@ def main(warehouse: str) -> None:
     )
     con.execute("COMMIT")
     con.execute("CHECKPOINT")
-    con.close()
 
 
 if __name__ == "__main__":

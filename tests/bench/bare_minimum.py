@@ -1,9 +1,10 @@
 """The same result by hand, in one process, without any check: the yardstick for the pipeline.
 
-    python tests/bench/bare_minimum.py <clean UTF-8 csv> <folder>
+    python tests/bench/bare_minimum.py <clean UTF-8 csv> <folder> [history]
 
 import duckdb, read_csv, write Parquet, load it into a table, run the staging select of
-sql/staging.sql. It refuses nothing, repairs no encoding (give it a file that needs none), counts
+sql/staging.sql; with `history`, also put it into the history that stands in <folder>/bare.db, as
+step 06 does. It refuses nothing, repairs no encoding (give it a file that needs none), counts
 nothing, records nothing and survives no crash.
 """
 
@@ -13,16 +14,20 @@ from pathlib import Path
 
 import duckdb
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(PROJECT / "python"))
+BENCH = Path(__file__).resolve().parent
+PROJECT = BENCH.parent.parent
+sys.path[:0] = [str(PROJECT / "python"), str(BENCH)]
+
+import bare_merge  # noqa: E402
 
 from contract import load_contract  # noqa: E402
 from layers import use_macros  # noqa: E402
 
 
-def main(csv: str, folder: str) -> None:
+def main(csv: str, folder: str, history: str = "") -> None:
     parquet, database = f"{folder}/bare.parquet", Path(folder) / "bare.db"
-    database.unlink(missing_ok=True)
+    if not history:
+        database.unlink(missing_ok=True)
     con = duckdb.connect(str(database))
     con.execute("SET preserve_insertion_order = false")
     con.execute(
@@ -31,16 +36,19 @@ def main(csv: str, folder: str) -> None:
         {"csv": csv},
     )
     con.execute(
-        "CREATE TABLE raw_netflix_titles AS SELECT *, file_row_number + 2 AS source_line "
-        f"FROM read_parquet('{parquet}', file_row_number = true)"
+        "CREATE OR REPLACE TABLE raw_netflix_titles AS SELECT *, file_row_number + 2 AS "
+        f"source_line FROM read_parquet('{parquet}', file_row_number = true)"
     )
-    con.execute("CREATE VIEW contract_netflix_titles AS FROM raw_netflix_titles")
+    con.execute("CREATE OR REPLACE VIEW contract_netflix_titles AS FROM raw_netflix_titles")
     con.execute("SET VARIABLE batch_id = 'bare'")
     con.execute("SET VARIABLE snapshot_at = ?", [datetime(2020, 1, 1)])
     use_macros(con, load_contract(PROJECT / "sql" / "contract.toml"))
     for statement in con.extract_statements((PROJECT / "sql" / "staging.sql").read_text()):
         if "TABLE staging_netflix_titles AS" in statement.query:
             con.execute(statement)
+    if history:
+        con.execute((PROJECT / "sql" / "cdc_tables.sql").read_text())
+        bare_merge.merge(con)
     con.close()
 
 
