@@ -13,6 +13,7 @@ ROOT := $(shell dirname "$(strip $(MAKEFILE_LIST))")
 VENV ?= .venv
 PYTHON ?= python3
 ROWS ?= 10000
+ROUNDS ?= 3
 DAY ?= 1
 SEED ?= 42
 IN := cd "$(ROOT)" &&
@@ -127,6 +128,10 @@ reliability: setup-test ## Inject every fault, and write what happened to tests/
 	@$(IN) results=$$(mktemp) && trap 'rm -f "$$results"' EXIT && RELIABILITY_RESULTS="$$results" \
 		"$(VENV)/bin/python" -m pytest -n auto tests/reliability && \
 		"$(VENV)/bin/python" tests/reliability/table.py "$$results"
+
+.PHONY: bench
+bench: setup-test ## Time all steps beside the bare minimum: ROWS="10000 100000" ROUNDS=3 -> docs/
+	@$(RUN) tests/bench/bench.py docs $(ROUNDS) $(ROWS)
 
 .PHONY: screenshot
 screenshot: setup-test ## Take the README's picture of the page anew, from sample data

@@ -60,11 +60,10 @@ Loads = dict[str, dict[str, Spent]]  # load -> step -> what it took
 def main(target: Path, rounds: int, sizes: list[int]) -> int:
     target.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
-        found = {
-            rows: medians(one_round(rows, Path(folder)) for _ in range(rounds)) for rows in sizes
-        }
+        place = Path(folder)
+        found = {rows: medians(one_round(rows, place) for _ in range(rounds)) for rows in sizes}
         rows = min((rows for rows in sizes if rows >= 100_000), default=max(sizes))
-        shares = medians(by_share(rows, Path(folder)) for _ in range(rounds))
+        shares = medians(by_share(rows, place) for _ in range(rounds))
     text = report(found, shares, rows, rounds)
     (target / "bench.md").write_text(text, encoding="utf-8")
     draw(found, shares, rows, target)
@@ -76,7 +75,10 @@ def one_round(rows: int, folder: Path) -> Loads:
     """First load, day 2 and the same file again, of the pipeline and of the bare minimum."""
     days = [sample(rows, day, folder) for day in (1, 2)]
     found: Loads = {}
-    with tempfile.TemporaryDirectory(dir=folder) as place:
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as place,
+        tempfile.TemporaryDirectory(dir=folder) as whole,
+    ):
         for load, (csv, clean), at in zip(
             LOADS, (*days, days[1]), ("2026-01-01", "2026-01-02", "2026-01-03"), strict=True
         ):
@@ -86,6 +88,9 @@ def one_round(rows: int, folder: Path) -> Loads:
                 for step, script in STEPS.items()
             }
             found[load]["bare"] = run(BENCH / "bare_minimum.py", clean, place, "history")
+            found[load]["run-all"] = run(
+                PYTHON / "run_all.py", place=whole, NETFLIX_CSV=csv, SNAPSHOT_AT=at
+            )
             found[load]["file"] = Spent(0, 0, Path(csv).stat().st_size / 1e6)
     return found
 
@@ -178,10 +183,11 @@ def report(found: dict[int, Loads], shares: Loads, rows: int, rounds: int) -> st
         "# How fast it is",
         "",
         f'Made by `make bench ROWS="{" ".join(map(str, found))}" ROUNDS={rounds}`: medians of '
-        f"{rounds} interleaved round(s), each step a process of its own, on {os.cpu_count()} cores, "
-        f"{platform.system()}, Python {platform.python_version()}, DuckDB {duckdb.__version__}. "
-        "*bare* is `tests/bench/bare_minimum.py`: the same rows in the same history by hand, in one "
-        "process, without any check. Its ratio is that of steps 02 to 06, which do what it does.",
+        f"{rounds} interleaved round(s), on {os.cpu_count()} cores, {platform.system()}, Python "
+        f"{platform.python_version()}, DuckDB {duckdb.__version__}. Each step is a process of its "
+        "own here, with Python's start; `make run-all` forks them instead. *bare* is "
+        "`tests/bench/bare_minimum.py`: the same rows in the same history by hand, in one "
+        "process, without any check; it is compared with 02 to 06, which do what it does.",
     ]
     for size, loads in found.items():
         megabytes = loads[LOADS[0]]["file"].memory
@@ -193,6 +199,7 @@ def report(found: dict[int, Loads], shares: Loads, rows: int, rounds: int) -> st
         for load, steps in loads.items():
             shown = {name: steps[name] for name in STEPS}
             shown |= {"**02 to 06**": total(steps), "**bare**": steps["bare"]}
+            shown |= {"**all, by run-all**": steps["run-all"]}
             for at, (step, spent) in enumerate(shown.items()):
                 lines.append(
                     f"| {load if at == 0 else ''} | {step} | {spent.wall:.2f} | {spent.cpu:.2f} "
