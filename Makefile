@@ -24,12 +24,12 @@ help: ## Print this list
 	@$(IN) awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 .PHONY: setup
-setup: ## Make .venv with the pinned requirements (again only when they changed)
-	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" requirements.txt
+setup: ## Make .venv with what requirements.lock names, by hash (again only when that changed)
+	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" requirements.lock
 
 .PHONY: setup-test
 setup-test: setup ## Install what only the tests need
-	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" tests/requirements.txt
+	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" tests/requirements.lock
 
 .PHONY: run-all
 run-all: setup ## The nightly job: all steps, stops at the first failure (sample data if no file)

@@ -129,11 +129,11 @@ def test_sample_and_real_files_never_share_a_history(pipeline):
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the project in a path with blanks, using the virtual environment of this run."""
-    if not (Path(sys.prefix) / "have-requirements.txt").exists():
+    if not (Path(sys.prefix) / "have-requirements.lock").exists():
         pytest.skip("this Python is not from a virtual environment that `make setup` made")
     target = tmp_path / "a path with 'blanks'"
     target.mkdir()
-    for name in ("Makefile", "requirements.txt", ".ci"):
+    for name in ("Makefile", "requirements.lock", ".ci"):
         source = PROJECT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, target / name)
     for name in ("python", "sql"):
@@ -171,7 +171,7 @@ def test_make_runs_from_anywhere_with_an_empty_environment(checkout, tmp_path):
     assert (again.returncode, "unchanged since" in again.stdout) == (0, True)
     assert list(elsewhere.iterdir()) == []
     assert {path.name for path in checkout.iterdir()} == {
-        "Makefile", "requirements.txt", ".ci", "python", "sql",
+        "Makefile", "requirements.lock", ".ci", "python", "sql",
     }  # fmt: skip
 
 
