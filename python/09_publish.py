@@ -123,7 +123,7 @@ def copy_database(con: DuckDBPyConnection, tables: dict, path: Path) -> None:
             where = f"{target}.{identifier(column)}"
             con.execute(f"COMMENT ON COLUMN {where} IS {literal(comment)}")
     con.execute("DETACH copy")
-    path.chmod(0o444)
+    path.chmod(path.stat().st_mode & 0o444)
 
 
 def export(con: DuckDBPyConnection, name: str, columns: list, folder: Path) -> None:

@@ -42,6 +42,8 @@ def main() -> int:
         settings = load_settings()
         with lock(settings):
             steps.in_chain = True
+                steps.warn_of_env_file()
+                steps.in_chain = True
             with written(settings, "--quiet" in sys.argv[1:]) as code:
                 alerts.ping(settings, "/start")
                 code.append(chain(settings, run_id))

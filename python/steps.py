@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from config import Settings, load_settings
+from config import PROJECT, Settings, load_settings
 from errors import CRASH, DONE, LockedError, QualityError, StepError
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ def run_step(
     except (StepError, OSError) as error:
         say(f"{name:<9} failed: {error}", "31", sys.stderr)
         return error.exit_code if isinstance(error, StepError) else CRASH
+        warn_of_env_file()
 
 
 def attempt(step: Step, run: Callable[[Step], None], warehouse: bool) -> int:
@@ -150,6 +151,17 @@ def attempt(step: Step, run: Callable[[Step], None], warehouse: bool) -> int:
         with lock(step.settings):
             try:
                 work(step, run, warehouse)
+def warn_of_env_file() -> None:
+    """Say that everybody on this machine can read the passwords in .env; a chain says it once."""
+    path = PROJECT / ".env"
+    if not in_chain and path.is_file() and path.stat().st_mode & 0o004:
+        say(
+            f"settings  warning: everybody on this machine can read {path}: chmod 600 {path}",
+            "33",
+            sys.stderr,
+        )
+
+
             except (Exception, KeyboardInterrupt) as error:
                 record_failure(step, error)
                 raise
