@@ -178,4 +178,4 @@ def report_unknown_countries(step: Step) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_step("analytics", run))
+    sys.exit(run_step("analytics", run, reads_raw=False))

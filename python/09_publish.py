@@ -33,7 +33,7 @@ def run(step: Step) -> None:
     if not settings.warehouse_path.exists():
         raise Refused("there is no warehouse to publish from; run `make run-all` first")
     place = settings.published
-    con = connect(settings.warehouse_path, settings, [settings.data_dir], read_only=True)
+    con = connect(settings.warehouse_path, settings, [settings.published], read_only=True)
     try:
         step.batch_id, name = audited(con)
         version = place / "versions" / name

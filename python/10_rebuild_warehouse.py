@@ -75,7 +75,7 @@ def replay_into(step: Step, target: Path, keep_records: bool) -> int:
     if not batches:
         raise Refused("nothing was landed yet; run `make run-all` first")
     target.unlink(missing_ok=True)
-    con = connect(target, settings, [settings.data_dir, settings.warehouse_path.parent])
+    con = connect(target, settings, [settings.snapshots, settings.warehouse_path.parent])
     try:
         with transaction(con):
             run_sql(con, "ops.sql")
@@ -120,7 +120,7 @@ def take_over(step: Step, con: duckdb.DuckDBPyConnection, keep_records: bool) ->
 
 def compare(step: Step, live: Path, scratch: Path) -> list[str]:
     """The tables whose content differs; one line per table for the person."""
-    con = connect(":memory:", step.settings, [live.parent, step.settings.data_dir])
+    con = connect(":memory:", step.settings, [live.parent, step.settings.snapshots])
     con.execute(f"ATTACH {literal(live)} AS live (READ_ONLY)")
     con.execute(f"ATTACH {literal(scratch)} AS replayed (READ_ONLY)")
     staged = [

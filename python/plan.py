@@ -77,7 +77,7 @@ def compare(settings: Settings) -> int:
     """Merge into the copy, and show what that changes."""
     batches, contract = read(settings.manifest), load_contract(settings.contract_path)
     verdict = None
-    con = connect(settings.warehouse_path, settings, [settings.data_dir])
+    con = connect(settings.warehouse_path, settings, [settings.snapshots])
     with open_log(settings, "plan", "plan") as log, transaction(con):
         step = Step("plan", settings, "plan", log, con)
         prepare(con)

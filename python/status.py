@@ -50,7 +50,7 @@ def warehouse_lines(settings: Settings) -> None:
     if not settings.warehouse_path.exists():
         say(f"There is no warehouse at {settings.warehouse_path} yet: make run-all", "33")
         return
-    con = connect(settings.warehouse_path, settings, [settings.data_dir], read_only=True)
+    con = connect(settings.warehouse_path, settings, read_only=True)
     try:
         runs = {row["step"]: row for row in fetch_sql(con, "status_runs.sql")}
         say("step       status   finished (UTC)       seconds          rows  message", "1")

@@ -51,6 +51,7 @@ class Step:
     log: logging.Logger
     con: "DuckDBPyConnection | None" = None
     must_exist: bool = False
+    reads: tuple[Path, ...] = ()  # the folders that step.con may read and write
     batch_id: str | None = None
     rows_in: int | None = None
     rows_out: int | None = None
@@ -124,19 +125,25 @@ def say(text: str, colour: str, stream: Any = None) -> None:
 
 
 def run_step(
-    name: str, run: Callable[[Step], None], warehouse: bool = True, must_exist: bool = False
+    name: str,
+    run: Callable[[Step], None],
+    warehouse: bool = True,
+    must_exist: bool = False,
+    reads_raw: bool = True,
 ) -> int:
     """Run one step and return its exit code; see errors.py for the table.
 
     With `warehouse`, step.con is the open warehouse and the step is one transaction together
     with its row in ops_runs. Without, the step sets no table; its record is written after it.
-    With `must_exist` a missing warehouse is an error, and none is made.
+    With `must_exist` a missing warehouse is an error, and none is made. The snapshots are the only
+    files that step.con can reach beside the warehouse; without `reads_raw` not even those.
     """
     run_id = os.environ.get("RUN_ID") or new_run_id()
     try:
         settings = load_settings()
         with open_log(settings, name, run_id) as log:
-            step = Step(name, settings, run_id, log, must_exist=must_exist)
+            reads = (settings.snapshots,) if warehouse and reads_raw else ()
+            step = Step(name, settings, run_id, log, must_exist=must_exist, reads=reads)
             return attempt(step, run, warehouse)
     except (StepError, OSError) as error:
         say(f"{name:<9} failed: {error}", "31", sys.stderr)
@@ -220,7 +227,7 @@ def recording(step: Step) -> "Iterator[DuckDBPyConnection]":
             f"there is no warehouse at {step.settings.warehouse_path}. If it should be there: "
             "`make rebuild` restores it from the raw snapshots; else `make run-all` makes it."
         )
-    con = connect(step.settings.warehouse_path, step.settings, [step.settings.data_dir])
+    con = connect(step.settings.warehouse_path, step.settings, step.reads)
     try:
         run_sql(con, "ops.sql")
         yield con

@@ -11,6 +11,7 @@ from errors import LockedError, StepError
 
 # The storage format that every DuckDB 1.x, and so the BI tools of today, can open.
 STORAGE_VERSION = "v1.0.0"
+CHANGED_BY_STEPS = ("preserve_insertion_order", "force_compression")  # all else is locked
 
 
 def identifier(name: str) -> str:
@@ -31,11 +32,13 @@ def connect(
     """Open a DuckDB file (or ":memory:") that may touch no other file than those below `reads`.
 
     Extensions are never installed or loaded from outside, temporary files stay beside the
-    warehouse. Raises LockedError while another process has the file open.
+    warehouse, and no statement can change that. Raises LockedError while another process has the
+    file open.
     """
     config: dict[str, Any] = {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
+        "allow_community_extensions": "false",
         "memory_limit": settings.duckdb_memory_limit,
         "temp_directory": f"{settings.warehouse_path}.tmp",
     }
@@ -68,6 +71,8 @@ def connect(
     # holds deleted rows only: this pruning counts them. tests/test_history_extra.py shows it.
     con.execute("SET disabled_optimizers = 'row_group_pruner'")
     con.execute("SET enable_external_access = false")
+    con.execute(f"SET allowed_configs = [{', '.join(map(literal, CHANGED_BY_STEPS))}]")
+    con.execute("SET lock_configuration = true")
     return con
 
 
