@@ -27,7 +27,12 @@ def project_path(text: str) -> Path:
 
 
 def source(text: str) -> str:
-    """A URL stays as it is; a path is made absolute."""
+    """A URL stays as it is; a path is made absolute.
+
+    A path is shown in messages, so a URL with a typo must not be taken for one: it has a password.
+    """
+    if "://" not in text and re.match(r"(https?|s3|gs):|[^/].*:.*@", text):
+        raise ValueError
     return text if "://" in text else str(project_path(text))
 
 
@@ -117,7 +122,7 @@ class Setting:
 ROWS = whole(0, 10**12)
 DAYS = whole(1, 36500)
 SETTINGS = (
-    Setting("NETFLIX_CSV", "", source, "a path or a URL (http, https, s3, gs)"),
+    Setting("NETFLIX_CSV", "", source, "a path or a URL (http, https, s3, gs)", secret=True),
     Setting("DATA_DIR", "data", project_path, "a folder"),
     Setting("WAREHOUSE_PATH", "netflix_dw.db", project_path, "a file name"),
     Setting("LOG_DIR", "logs", project_path, "a folder"),

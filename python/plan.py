@@ -98,7 +98,7 @@ def compare(settings: Settings) -> int:
             verdict = guard(con, diff(con, batch, settings, contract), settings)
         merge(con, batch, settings, contract, judge=False)
         con.execute("SET VARIABLE batch_id = ?", [batch.batch_id])
-        show(con, Path(settings.source).name, batch)
+        show(con, batch.source.rpartition("/")[2], batch)
     con.close()
     if verdict and accepts(settings, batch, verdict):
         say(f"plan      ACCEPT lets it pass: {verdict}\nplan      nothing was written", "33")

@@ -18,6 +18,7 @@ from delivery import Delivery, Limited, promised
 from errors import Refused
 from files import BLOCK_BYTES
 
+SECRET_LENGTH = 3  # what is shorter is no secret, but a part of many words
 WAIT_S = 0.5  # before the first retry; doubled for each further one
 
 
@@ -102,19 +103,34 @@ def digest_beside(url: str, settings: Settings) -> str | None:
         raise
 
 
-def without_secrets(url: str) -> str:
-    """The URL without user, password, query and fragment, where keys are; any text will do."""
+def taken_apart(url: str) -> tuple[str, str, str, str]:
+    """Scheme, user and password, host and path, query and fragment; any text will do.
+
+    Where the part before a bare / ? or # is no host with a port, that sign is one of the password,
+    which then ends at the last @.
+    """
     scheme, _, rest = url.partition("://")
-    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+    user = re.match(r"(?s)[^/?#@\[]*:(?!\d+[/?#])[^/?#@]*[/?#].*@|[^/?#]*@|", rest)[0]
+    address, tail = re.match(r"(?s)([^?#]*)(.*)", rest[len(user) :]).groups()
+    return scheme, user, address, tail
+
+
+def without_secrets(url: str) -> str:
+    """The URL without user, password, query and fragment, where keys are."""
+    scheme, _, address, _ = taken_apart(url)
+    return f"{scheme}://{address}"
 
 
 def hidden(text: str, url: str) -> str:
-    """An error's text, which may quote the URL, without what `without_secrets` leaves out."""
-    address, _, query = url.partition("?")
-    user = address.partition("://")[2].partition("/")[0].rpartition("@")[0]
-    for secret in filter(None, (query, user)):
-        text = text.replace(secret, "***")
+    """An error's text without what `without_secrets` leaves out, nor a part of it: a library
+    quotes a URL whole, cut at some sign, decoded, or as Python writes it.
+    """
+    _, user, _, tail = taken_apart(url)
+    forms = {form for part in (user, tail) for form in (part, unquote(part), repr(part)[1:-1])}
+    parts = forms | {part for form in forms for part in re.split(r"[:@/?#&=;]", form)}
+    for part in sorted(parts, key=len, reverse=True):
+        if len(part) >= SECRET_LENGTH:
+            text = text.replace(part, "***")
     return text
 
 

@@ -41,10 +41,9 @@ def main() -> int:
     try:
         settings = load_settings()
         with lock(settings):
-            steps.in_chain = True
+            with written(settings, "--quiet" in sys.argv[1:]) as code:
                 steps.warn_of_env_file()
                 steps.in_chain = True
-            with written(settings, "--quiet" in sys.argv[1:]) as code:
                 alerts.ping(settings, "/start")
                 code.append(chain(settings, run_id))
                 alerts.tell(settings, code[-1])

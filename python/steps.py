@@ -141,6 +141,7 @@ def run_step(
     run_id = os.environ.get("RUN_ID") or new_run_id()
     try:
         settings = load_settings()
+        warn_of_env_file()
         with open_log(settings, name, run_id) as log:
             reads = (settings.snapshots,) if warehouse and reads_raw else ()
             step = Step(name, settings, run_id, log, must_exist=must_exist, reads=reads)
@@ -148,16 +149,8 @@ def run_step(
     except (StepError, OSError) as error:
         say(f"{name:<9} failed: {error}", "31", sys.stderr)
         return error.exit_code if isinstance(error, StepError) else CRASH
-        warn_of_env_file()
 
 
-def attempt(step: Step, run: Callable[[Step], None], warehouse: bool) -> int:
-    """Run under the lock; tell log and person how it ended; return the exit code."""
-    step.event("started", pid=os.getpid())
-    try:
-        with lock(step.settings):
-            try:
-                work(step, run, warehouse)
 def warn_of_env_file() -> None:
     """Say that everybody on this machine can read the passwords in .env; a chain says it once."""
     path = PROJECT / ".env"
@@ -169,6 +162,13 @@ def warn_of_env_file() -> None:
         )
 
 
+def attempt(step: Step, run: Callable[[Step], None], warehouse: bool) -> int:
+    """Run under the lock; tell log and person how it ended; return the exit code."""
+    step.event("started", pid=os.getpid())
+    try:
+        with lock(step.settings):
+            try:
+                work(step, run, warehouse)
             except (Exception, KeyboardInterrupt) as error:
                 record_failure(step, error)
                 raise
@@ -177,8 +177,9 @@ def warn_of_env_file() -> None:
         step.event("failed", logging.ERROR, code=error.exit_code, text=error)
         return error.exit_code
     except (Exception, KeyboardInterrupt) as error:
-        step.event("crashed", logging.ERROR, text="".join(traceback.format_exception(error)))
-        first = (str(error).splitlines() or [""])[0]
+        text = "".join(traceback.format_exception(error))
+        step.event("crashed", logging.ERROR, text=without_keys(text, step.settings))
+        first = (without_keys(str(error), step.settings).splitlines() or [""])[0]
         say(
             f"{step.name:<9} crashed: {type(error).__name__}: {first}\n"
             f"{'':<9} Nothing half-done was kept. The traceback is in "
@@ -263,9 +264,19 @@ def record_failure(step: Step, error: BaseException) -> None:
         return  # somebody else is working there, or there is nothing to write it to
     try:
         with recording(step) as con:
-            record(con, step, "failed", f"{type(error).__name__}: {error}")
+            text = without_keys(f"{type(error).__name__}: {error}", step.settings)
+            record(con, step, "failed", text)
     except Exception as second:
         step.event("not_recorded", logging.ERROR, text=second)
+
+
+def without_keys(text: str, settings: Settings) -> str:
+    """The text of an unexpected error, which may quote the source's URL, without its keys."""
+    if "://" not in settings.source:
+        return text
+    from remote import hidden
+
+    return hidden(text, settings.source)
 
 
 @contextmanager
