@@ -26,6 +26,13 @@ def project_path(text: str) -> Path:
     return PROJECT / Path(text).expanduser()
 
 
+def database_path(text: str) -> Path:
+    """DuckDB takes what is behind a ? for options, and would write its log elsewhere."""
+    if "?" in str(project_path(text)):
+        raise ValueError
+    return project_path(text)
+
+
 def source(text: str) -> str:
     """A URL stays as it is; a path is made absolute.
 
@@ -124,7 +131,12 @@ DAYS = whole(1, 36500)
 SETTINGS = (
     Setting("NETFLIX_CSV", "", source, "a path or a URL (http, https, s3, gs)", secret=True),
     Setting("DATA_DIR", "data", project_path, "a folder"),
-    Setting("WAREHOUSE_PATH", "netflix_dw.db", project_path, "a file name"),
+    Setting(
+        "WAREHOUSE_PATH",
+        "netflix_dw.db",
+        database_path,
+        "a file name, in no folder with a ? in its name",
+    ),
     Setting("LOG_DIR", "logs", project_path, "a folder"),
     Setting("CONTRACT_PATH", "sql/contract.toml", project_path, "a file name"),
     Setting(
