@@ -13,7 +13,7 @@ from engine import DuckDBPyConnection
 from errors import Refused
 from layers import accepts, bind_columns, newest_batch, use_macros
 from manifest import Batch, read, verified
-from steps import Step, run_step
+from steps import Step, printable, run_step
 from warehouse import identifier, literal
 
 LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
@@ -64,19 +64,20 @@ def run(step: Step) -> None:
             "INSERT INTO ops_schema_changes VALUES (?, ?, ?, ?, ?)",
             [batch.batch_id, change.kind, change.column, change.detail, step.started_at],
         )
-        step.warn(f"column {change.column} {change.kind}: {change.detail}")
+        step.warn(f"column {printable(change.column)} {change.kind}: {change.detail}")
     if missing:
         hints = [c.detail for c in changes if c.kind == "removed" and c.column in missing]
         raise Refused(
             f"required column {', '.join(missing)} is not in the file; no table was changed. "
-            f"{' '.join(hints)} The file has: {', '.join(batch.header[:30])}"
+            f"{' '.join(hints)} The file has: {', '.join(map(printable, batch.header[:30]))}"
         )
     stops = [change for change in changes if contract.policy[change.kind] == "stop"]
     if stops and not accepts(settings, batch, f"column {stops[0].column} {stops[0].kind}"):
         raise Refused(
-            f"column {stops[0].column} was {stops[0].kind} ({stops[0].detail}), which the contract "
-            f"says to stop for; no table was changed. Mend {settings.contract_path.name} or the "
-            f"file, or let this file pass: make run-all ACCEPT={batch.source_sha256[:12]}"
+            f"column {printable(stops[0].column)} was {stops[0].kind} ({stops[0].detail}), which "
+            "the contract says to stop for; no table was changed. Mend "
+            f"{settings.contract_path.name} or the file, or let this file pass: "
+            f"make run-all ACCEPT={batch.source_sha256[:12]}"
         )
     step.rows_out = len(bound)
     drift = f", {len(changes)} change(s)" if changes else ", as before"

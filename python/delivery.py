@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from config import Settings
 from errors import Refused
 from files import BLOCK_BYTES
+from steps import printable
 
 # What the first bytes say, whatever the name says.
 MAGIC = (
@@ -88,7 +89,7 @@ def local(path: Path) -> Delivery:
     promise = path.with_name(path.name + ".sha256")
     text = promise.read_text(errors="replace") if promise.is_file() else None
     name = os.fsencode(path.name).decode(errors="replace")  # a file name need not be text
-    return Delivery(path, name, sha256=promised(text, promise.name))
+    return Delivery(path, printable(name), sha256=promised(text, promise.name))
 
 
 def promised(text: str | None, name: str) -> str | None:

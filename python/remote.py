@@ -17,6 +17,7 @@ from config import Settings
 from delivery import Delivery, Limited, promised
 from errors import Refused
 from files import BLOCK_BYTES
+from steps import printable
 
 SECRET_LENGTH = 3  # what is shorter is no secret, but a part of many words
 WAIT_S = 0.5  # before the first retry; doubled for each further one
@@ -34,7 +35,7 @@ def fetch_http(
         condition = {"If-None-Match": etag}
     elif modified:
         condition = {"If-Modified-Since": modified}
-    name = unquote(without_secrets(url)).rpartition("/")[2] or "download.csv"
+    name = printable(unquote(without_secrets(url)).rpartition("/")[2]) or "download.csv"
     problem = ""
     for attempt in range(settings.http_retries + 1):
         if attempt:
@@ -148,7 +149,7 @@ def fetch_object(uri: str, settings: Settings, folder: Path, etag: str | None) -
         if info.type != fs.FileType.File:
             raise Refused(f"{without_secrets(uri)} does not exist; nothing was changed")
         tag = f"{info.size}-{info.mtime_ns}"
-        name = Path(key).name
+        name = printable(Path(key).name)
         if tag == etag:
             return Delivery(None, name, tag)
         if info.size > settings.max_file_size:
