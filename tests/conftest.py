@@ -198,7 +198,7 @@ class Pipeline:
 
     def copy_of(self, other: "Pipeline") -> "Pipeline":
         """This pipeline, with the data and the warehouse of another."""
-        shutil.copytree(other.root, self.root, dirs_exist_ok=True)
+        shutil.copytree(other.root, self.root, symlinks=True, dirs_exist_ok=True)
         return self
 
     def query(self, sql: str) -> list[tuple]:

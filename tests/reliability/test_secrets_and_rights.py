@@ -145,9 +145,14 @@ FAULTS = {  # what is wrong -> the source; "" means: the server's address
     "crash that quotes the URL": "",
     "wrong password": "",
     "redirect to nowhere": "",
+    "escaped password that the server quotes": "rE4der:s5w%30rd@",
 }
 QUICK = ("one slash only", "crash that quotes the URL")
-ANSWERS = {"wrong password": 401, "redirect to nowhere": 302}
+ANSWERS = {
+    "wrong password": 401,
+    "redirect to nowhere": 302,
+    "escaped password that the server quotes": 403,
+}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +171,10 @@ ANSWERS = {"wrong password": 401, "redirect to nowhere": 302}
 def test_a_failed_run_tells_no_secret(pipeline, loaded_once, report, server, fault):
     pipeline.copy_of(loaded_once)
     before = pipeline.tables(), pipeline.digests("data/raw")
-    settings = HIDDEN | {"NETFLIX_CSV": FAULTS[fault] or server.url()}
+    source = FAULTS[fault] if "://" in FAULTS[fault] else server.url(FAULTS[fault] or KEYS)
+    if fault in ("one slash only", "no scheme"):
+        source = FAULTS[fault]
+    settings = HIDDEN | {"NETFLIX_CSV": source}
     if fault == "crash that quotes the URL":
         failed = subprocess.run(
             [sys.executable, "-c", CRASH, str(PROJECT)],
@@ -194,10 +202,10 @@ def test_a_failed_run_tells_no_secret(pipeline, loaded_once, report, server, fau
 def test_a_whole_run_tells_no_secret_nor_do_plan_and_inspect(pipeline, report, server):
     """All the way to the page; spooled alerts and a dead heartbeat are in it, too."""
     settings = HIDDEN | {"NETFLIX_CSV": server.url()}
-    done = [pipeline.process("run_all", **settings)]
-    assert done[0].returncode == 0, done[0].stderr
+    done = [pipeline.process("06_merge_cdc", "--plan", **settings)]
+    assert (done[0].returncode, "plan      a.csv (" in done[0].stdout) == (0, True), done[0]
     for name, *arguments in (
-        ("06_merge_cdc", "--plan"),
+        ("run_all",),
         ("01_inspect_data",),
         ("10_rebuild_warehouse",),
         ("11_explain_title", "s1"),
@@ -212,7 +220,7 @@ def test_a_whole_run_tells_no_secret_nor_do_plan_and_inspect(pipeline, report, s
     assert done[-1].returncode == 30
     assert len(list((pipeline.root / "data/alerts/spool").glob("*.json"))) == 1
     assert tell_tales(pipeline, *done) == []
-    report(AREA, "keys in every setting that may hold one", "02 to 11, page", sees(done[0]),
+    report(AREA, "keys in every setting that may hold one", "02 to 11, page", sees(done[1]),
            "0, 30",
            "no key in any file, table or stream", len(done))  # fmt: skip
 
@@ -240,6 +248,12 @@ def test_a_wrong_secret_setting_is_not_quoted(pipeline, report, name):
 )
 def test_what_is_shown_of_a_url(url, shown):
     assert remote.without_secrets(url) == shown
+
+
+def test_a_key_is_hidden_however_it_is_quoted():
+    url = "http://u%73er:p%40ss@host/a.csv?sig=x\ty"
+    for text in (url, "user:p@ss", "p%40ss", "p@ss", repr("sig=x\ty"), "/a.csv?sig=x"):
+        assert not re.search(r"u%73er|user|p%40|p@ss|sig=|x.*y", remote.hidden(text, url)), text
 
 
 # --------------------------------------------------------------------------------------- rights
@@ -338,11 +352,11 @@ def test_an_env_file_that_everybody_can_read_is_told_once(tmp_path, report):
 # --------------------------------------------------------------------------------------- DuckDB
 
 OUTSIDE = (
-    "FROM read_text('/etc/hostname')",
+    "SELECT size FROM read_text('/etc/hostname')",
     "FROM read_csv('/etc/hostname')",
-    "FROM read_text('{root}/outside.txt')",
-    "FROM read_text('{root}/data/raw/manifest.jsonl')",
-    "FROM read_text('{root}/data/raw/snapshots/../manifest.jsonl')",
+    "SELECT size FROM read_text('{root}/outside.txt')",
+    "SELECT size FROM read_text('{root}/data/raw/manifest.jsonl')",
+    "SELECT size FROM read_text('{root}/data/raw/snapshots/../manifest.jsonl')",
     "FROM glob('{root}/*')",
     "FROM 'http://127.0.0.1:1/a.csv'",
     "COPY (SELECT 1) TO '{root}/written.csv'",
@@ -396,12 +410,9 @@ def test_no_connection_of_any_step_reaches_beyond_its_folders(
             try:
                 con.execute(statement.format(root=pipeline.root)).fetchall()
                 let.append((at, statement))
-            except (
-                duckdb.PermissionException,
-                duckdb.InvalidInputException,
-                duckdb.IOException,
-            ) as error:
-                assert not isinstance(error, duckdb.IOException) or "No files" in str(error), error
+            except (duckdb.PermissionException, duckdb.InvalidInputException) as error:
+                locked = statement.startswith(("SET", "LOAD", "INSTALL", "FORCE"))
+                assert locked or isinstance(error, duckdb.PermissionException), error
                 refusals.add(str(error).splitlines()[0].split(" - ")[-1])
         if at == "08_build_analytics":
             with pytest.raises(duckdb.PermissionException):
