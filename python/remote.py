@@ -20,6 +20,7 @@ from files import BLOCK_BYTES
 from steps import printable
 
 SECRET_LENGTH = 3  # what is shorter is no secret, but a part of many words
+SIGNS = r"[:@/?#&=;]"  # where a URL is taken apart
 WAIT_S = 0.5  # before the first retry; doubled for each further one
 
 
@@ -127,8 +128,9 @@ def hidden(text: str, url: str) -> str:
     quotes a URL whole, cut at some sign, decoded, or as Python writes it.
     """
     _, user, _, tail = taken_apart(url)
-    forms = {form for part in (user, tail) for form in (part, unquote(part), repr(part)[1:-1])}
-    parts = forms | {part for form in forms for part in re.split(r"[:@/?#&=;]", form)}
+    pieces = {user, tail, *re.split(SIGNS, user + tail)}
+    forms = {form for part in pieces for form in (part, unquote(part), repr(part)[1:-1])}
+    parts = forms | {part for form in forms for part in re.split(SIGNS, form)}
     for part in sorted(parts, key=len, reverse=True):
         if len(part) >= SECRET_LENGTH:
             text = text.replace(part, "***")
