@@ -518,7 +518,7 @@ PUT_INTO_SQL = {
     "04_check_schema.py": {"table", "PARSERS[column.type].format(identifier(column.name))"},
     "07_monitor_pipeline.py": {"name", "table", "marks"},  # own names, question marks
     "08_build_analytics.py": {"', '.join(now)"},  # columns of analytics_books
-    "09_publish.py": {"name", "starts", "query", "options", "shown"},  # quoted, or constants
+    "09_publish.py": {"name", "starts", "query", "options"},  # quoted, or constants
     "10_rebuild_warehouse.py": {"table", "side"},  # constants of the file
     "history.py": {"table"},
     "parts.py": {"at"},
