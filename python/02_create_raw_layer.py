@@ -169,6 +169,7 @@ def parse(
 
 def snapshot_time(step: Step, batches: list[Batch]) -> datetime:
     """SNAPSHOT_AT, or now; without SNAPSHOT_AT always later than the newest snapshot."""
+    now = utc_now().replace(microsecond=0)
     if at := step.settings.snapshot_at:
         at = at.replace(microsecond=0)
         if any(batch.snapshot_at == at for batch in batches):
@@ -176,8 +177,12 @@ def snapshot_time(step: Step, batches: list[Batch]) -> datetime:
                 f"there is another snapshot of {at:%Y-%m-%d %H:%M:%S} UTC already; nothing was "
                 "changed. Give this file a SNAPSHOT_AT of its own."
             )
+        if at - now > timedelta(minutes=1):
+            step.warn(
+                f"SNAPSHOT_AT is {at:%Y-%m-%d %H:%M:%S} UTC, but the clock says "
+                f"{now:%Y-%m-%d %H:%M:%S} UTC; the files to come are filed after it"
+            )
         return at
-    now = utc_now().replace(microsecond=0)
     if not batches or now > batches[-1].snapshot_at:
         return now
     newest = batches[-1].snapshot_at

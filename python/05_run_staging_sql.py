@@ -41,8 +41,7 @@ def run(step: Step) -> None:
 def columns_checked(con: DuckDBPyConnection, batch: Batch) -> bool:
     """Whether the last run of step 04 was on this snapshot and let it pass."""
     last = con.execute(
-        "SELECT batch_id, status FROM ops_runs WHERE step = 'schema' "
-        "ORDER BY finished_at DESC LIMIT 1"
+        "SELECT batch_id, status FROM ops_runs WHERE step = 'schema' ORDER BY rowid DESC LIMIT 1"
     ).fetchone()
     return last == (batch.batch_id, "done")
 

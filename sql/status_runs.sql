@@ -1,7 +1,7 @@
 -- The last run of each step.
 -- Grain: one row per step.
 -- Inputs -> outputs: ops_runs -> the result set.
--- Running it twice is safe: it only reads.
+-- Running it twice is safe: it only reads. By rowid, not by time: a clock may be set back.
 WITH numbered AS (
     SELECT
         step,
@@ -10,7 +10,7 @@ WITH numbered AS (
         date_diff('millisecond', started_at, finished_at) / 1000.0 AS seconds,
         rows_out,
         message,
-        row_number() OVER (PARTITION BY step ORDER BY finished_at DESC) AS age
+        row_number() OVER (PARTITION BY step ORDER BY rowid DESC) AS age
     FROM ops_runs
 )
 

@@ -4,10 +4,10 @@
 -- Inputs -> outputs: ops_runs; session variables checked_at, max_run_age_hours -> offending rows.
 -- Running it twice is safe: it only reads.
 SELECT
-    max(finished_at) AS last_good_run_at,
-    date_diff('hour', max(finished_at), getvariable('checked_at')) AS hours_ago,
+    arg_max(finished_at, rowid) AS last_good_run_at,
+    date_diff('hour', arg_max(finished_at, rowid), getvariable('checked_at')) AS hours_ago,
     getvariable('max_run_age_hours') AS allowed_hours
 FROM ops_runs
 WHERE step = 'merge' AND status = 'done'
-HAVING coalesce(date_diff('hour', max(finished_at), getvariable('checked_at')), 1000000)
+HAVING coalesce(date_diff('hour', arg_max(finished_at, rowid), getvariable('checked_at')), 1000000)
     > getvariable('max_run_age_hours');

@@ -4,7 +4,7 @@
 -- Inputs -> outputs: ops_runs; session variable same_bytes_days -> offending rows.
 -- Running it twice is safe: it only reads.
 WITH newest AS (
-    SELECT arg_max(batch_id, finished_at) AS batch_id
+    SELECT arg_max(batch_id, rowid) AS batch_id
     FROM ops_runs
     WHERE step = 'raw' AND status = 'done'
 )

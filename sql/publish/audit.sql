@@ -1,7 +1,7 @@
 -- Whether the newest merge was audited and built upon, and what decides on the published content.
 -- Grain: one row; none where nothing was merged or audited.
 -- Inputs -> outputs: ops_merges, ops_runs, ops_checks, analytics_books -> the result set.
--- Running it twice is safe: it only reads.
+-- Running it twice is safe: it only reads. By rowid, not by time: a clock may be set back.
 WITH newest AS (
     SELECT arg_max(batch_id, snapshot_at) AS batch_id
     FROM ops_merges
@@ -9,16 +9,16 @@ WITH newest AS (
 
 audit AS (
     SELECT
-        arg_max(run_id, finished_at) AS run_id,
-        arg_max(batch_id, finished_at) AS batch_id,
-        arg_max(status, finished_at) AS status,
-        arg_max(started_at, finished_at) AS started_at
+        arg_max(run_id, rowid) AS run_id,
+        arg_max(batch_id, rowid) AS batch_id,
+        arg_max(status, rowid) AS status,
+        max(rowid) AS written
     FROM ops_runs
     WHERE step = 'monitor'
 ),
 
 merge_run AS (
-    SELECT max(finished_at) AS finished_at
+    SELECT max(rowid) AS written
     FROM ops_runs
     WHERE step = 'merge' AND status = 'done'
 ),
@@ -26,14 +26,17 @@ merge_run AS (
 verdicts AS (
     SELECT string_agg(check_name || '=' || verdict, ',' ORDER BY check_name) AS verdicts
     FROM ops_checks
-    WHERE checked_at = (SELECT max(last_checks.checked_at) FROM ops_checks AS last_checks)
+    WHERE checked_at = (
+        SELECT arg_max(last_checks.checked_at, last_checks.rowid)
+        FROM ops_checks AS last_checks
+    )
 )
 
 SELECT
     newest.batch_id,
     audit.batch_id AS audited_batch,
     audit.status,
-    audit.started_at >= merge_run.finished_at AS is_after_merge,
+    audit.written > merge_run.written AS is_after_merge,
     books.batch_id AS built_batch,
     books.merges,
     books.rules,

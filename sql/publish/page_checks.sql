@@ -9,20 +9,20 @@ WITH numbered AS (
         verdict,
         row_count,
         description,
-        checked_at,
-        row_number() OVER (PARTITION BY check_name ORDER BY checked_at DESC) AS age
+        rowid AS written,
+        row_number() OVER (PARTITION BY check_name ORDER BY rowid DESC) AS age
     FROM ops_checks
 )
 
 SELECT
-    arg_max(verdict, checked_at) AS verdict,
+    arg_max(verdict, written) AS verdict,
     check_name,
-    arg_max(row_count, checked_at) AS row_count,
-    arg_max(description, checked_at) AS description,
-    string_agg("left"(verdict, 1), '' ORDER BY checked_at) AS trail
+    arg_max(row_count, written) AS row_count,
+    arg_max(description, written) AS description,
+    string_agg("left"(verdict, 1), '' ORDER BY written) AS trail
 FROM numbered
 WHERE age <= 30
 GROUP BY check_name
 ORDER BY
-    CASE arg_max(verdict, checked_at) WHEN 'fail' THEN 0 WHEN 'warn' THEN 1 ELSE 2 END,
+    CASE arg_max(verdict, written) WHEN 'fail' THEN 0 WHEN 'warn' THEN 1 ELSE 2 END,
     check_name;

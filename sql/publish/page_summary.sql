@@ -26,7 +26,7 @@ SELECT
     newest.deleted,
     newest.carried,
     newest.current_rows,
-    (SELECT max(finished_at) FROM ops_runs WHERE step = 'monitor') AS audited_at
+    (SELECT arg_max(finished_at, rowid) FROM ops_runs WHERE step = 'monitor') AS audited_at
 FROM numbered AS newest
 LEFT JOIN numbered AS before ON before.age = 2
 WHERE newest.age = 1;
