@@ -100,6 +100,8 @@ def check(con: duckdb.DuckDBPyConnection, path: Path) -> Result:
         count = len(rows)
         while more := len(cursor.fetchmany(10_000)):
             count += more
+    except duckdb.IOException:  # the warehouse itself is damaged
+        raise
     except duckdb.Error as error:
         return Result(path.stem, description, severity, "fail", 0, [str(error).splitlines()[0]])
     shown = [", ".join(map("{}={}".format, names, row)) for row in rows]

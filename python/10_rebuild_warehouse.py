@@ -20,7 +20,7 @@ from files import sync
 from history import catch_up, pending, prepare
 from manifest import read
 from steps import Step, run_step, say
-from warehouse import connect, literal, run_sql, transaction
+from warehouse import connect, held_elsewhere, literal, run_sql, transaction
 
 OPS_TABLES = ("ops_runs", "ops_schema_changes")
 COMPARED = (
@@ -108,13 +108,16 @@ def take_over(step: Step, con: duckdb.DuckDBPyConnection, keep_records: bool) ->
         with transaction(con):
             for table in OPS_TABLES if keep_records else ():
                 con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM live.{table}")
-        con.execute("DETACH live")
     except duckdb.Error as error:
+        if held := held_elsewhere(live, error):
+            raise held from None
         step.warn(
             f"the live warehouse cannot be read ({str(error).splitlines()[0]}); its run records "
             "are not taken over, and the guard judges every snapshot anew"
         )
         return set()
+    finally:
+        con.execute("DETACH DATABASE IF EXISTS live")  # else its tables are taken for the new ones
     return known
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from engine import DuckDBPyConnection
 
 LOG_BYTES, LOG_FILES = 5_000_000, 5
+DAMAGED = ("Corrupt database file", "Could not read enough bytes")  # what DuckDB says then
 in_chain = False  # set by run_all.py, which holds the lock for the steps that it forks
 
 
@@ -183,8 +184,7 @@ def attempt(step: Step, run: Callable[[Step], None], warehouse: bool) -> int:
         say(
             f"{step.name:<9} crashed: {type(error).__name__}: {first}\n"
             f"{'':<9} Nothing half-done was kept. The traceback is in "
-            f"{step.settings.log_dir / 'pipeline.log'}, run {step.run_id}. "
-            "Mend the cause and run it again.",
+            f"{step.settings.log_dir / 'pipeline.log'}, run {step.run_id}. {way_out(text)}",
             "31",
             sys.stderr,
         )
@@ -201,6 +201,12 @@ def attempt(step: Step, run: Callable[[Step], None], warehouse: bool) -> int:
     count = "" if step.rows_out is None else f"{step.rows_out:,}"
     say(f"{step.name:<9} {count:>11} rows  {seconds:6.2f} s  {step.message}", "0")
     return DONE
+
+
+def way_out(text: str) -> str:
+    if any(words in text for words in DAMAGED):
+        return "The warehouse is damaged: `make rebuild` restores it from the raw snapshots."
+    return "Mend the cause and run it again."
 
 
 def work(step: Step, run: Callable[[Step], None], warehouse: bool) -> None:

@@ -51,15 +51,11 @@ def connect(
     try:
         con = duckdb.connect(str(path), read_only=read_only, config=config)
     except duckdb.IOException as error:
-        if "lock" not in str(error):
-            raise StepError(
-                f"{path} cannot be opened: {str(error).splitlines()[0]}. Nothing was changed. "
-                "If it is damaged: `make rebuild` restores it from the raw snapshots."
-            ) from None
-        holder = str(error).split("Conflicting lock is held in ")[-1].split(". See")[0]
-        raise LockedError(
-            f"{path} is open in another program ({holder}); nothing was changed. "
-            "Close it there, or read the published copy instead, and run the step again."
+        if held := held_elsewhere(path, error):
+            raise held from None
+        raise StepError(
+            f"{path} cannot be opened: {str(error).splitlines()[0]}. Nothing was written to it. "
+            "If it is damaged: `make rebuild` restores it from the raw snapshots."
         ) from None
     if not read_only:
         # FSST for every text instead of trying all codecs on each column: writes a fifth faster
@@ -74,6 +70,17 @@ def connect(
     con.execute(f"SET allowed_configs = [{', '.join(map(literal, CHANGED_BY_STEPS))}]")
     con.execute("SET lock_configuration = true")
     return con
+
+
+def held_elsewhere(path: Path | str, error: duckdb.Error) -> LockedError | None:
+    """What to raise where a database could not be opened because another process has it open."""
+    if "Could not set lock on file" not in str(error):
+        return None
+    holder = str(error).split("Conflicting lock is held in ")[-1].split(". See")[0]
+    return LockedError(
+        f"{path} is open in another program ({holder}); nothing was written to it. "
+        "Close it there, or read the published copy instead, and run the step again."
+    )
 
 
 def run_sql(
