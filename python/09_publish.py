@@ -19,12 +19,13 @@ import page
 from config import SQL, Settings
 from engine import DuckDBPyConnection
 from errors import QualityError, Refused
-from files import rules_digest, sync
+from files import rules_digest, sha256, sync
 from steps import Step, run_step
 from warehouse import STORAGE_VERSION, connect, fetch_sql, has_tables, identifier, literal
 
 COPIED = ("dim_", "fact_", "bridge_", "kpi_", "analytics_netflix_", "cdc_", "ops_")
 ENTRIES = ("netflix.duckdb", "dashboard.html", "kpi", "dictionary.md", "lookml")
+SUMS = "SHA256SUMS"  # in each version, of its other files
 LOOKER_TYPES = {"VARCHAR": "string", "DATE": "date", "TIMESTAMP": "date_time", "BOOLEAN": "yesno"}
 
 
@@ -36,10 +37,12 @@ def run(step: Step) -> None:
     con = connect(settings.warehouse_path, settings, [settings.published], read_only=True)
     try:
         step.batch_id, name = audited(con)
-        version = place / "versions" / name
+        version, damaged = choose(place / "versions" / name)
         tables = catalogue(con)
         step.rows_out = len(tables)
         if not version.exists():
+            for path in damaged:
+                step.warn(f"{path} is damaged (see its {SUMS}); what it held is published anew")
             write(con, tables, version, step.batch_id)
             step.message = f"{len(tables)} tables of {step.batch_id} in {place}"
         else:
@@ -74,6 +77,34 @@ def audited(con: DuckDBPyConnection) -> tuple[str, str]:
     return state["batch_id"], f"{state['batch_id']}-{digest[:8]}"
 
 
+def choose(version: Path) -> tuple[Path, list[Path]]:
+    """The version where it is whole, else a name for it that is free; and those that are damaged.
+
+    A damaged one stays where it is until it is tidied away: somebody may have it open.
+    """
+    made = sorted(version.parent.glob(f"{version.name}*"))
+    for path in made:
+        if is_whole(path):
+            return path, []
+    chosen, number = version, 1
+    while chosen in made:
+        number += 1
+        chosen = version.with_name(f"{version.name}.{number}")
+    return chosen, made
+
+
+def is_whole(version: Path) -> bool:
+    """Whether all files of a version are there, and as they were written."""
+    sealed = version / SUMS
+    return sealed.is_file() and sealed.read_bytes() == sums(version).encode()
+
+
+def sums(version: Path) -> str:
+    """The SHA-256 of each file, as `sha256sum --check` reads them."""
+    paths = sorted(path for path in version.rglob("*") if path.is_file() and path.name != SUMS)
+    return "".join(f"{sha256(path)}  {path.relative_to(version)}\n" for path in paths)
+
+
 def catalogue(con: DuckDBPyConnection) -> dict[str, dict]:
     """Table or view -> its comment and its columns (name, type, comment), as they are published."""
     tables: dict[str, dict] = {}
@@ -102,6 +133,7 @@ def write(con: DuckDBPyConnection, tables: dict, version: Path, batch: str) -> N
         view = temporary / "lookml" / "netflix_titles.view.lkml"
         view.write_text(looker_view(tables["analytics_netflix_current"]), encoding="utf-8")
         (temporary / "lookml" / "netflix.model.lkml").write_text(LOOKER_MODEL, encoding="utf-8")
+        (temporary / SUMS).write_text(sums(temporary), encoding="utf-8")
         for path in (*temporary.rglob("*"), temporary):
             sync(path)
         temporary.rename(version)
@@ -238,7 +270,7 @@ def tidy(place: Path, version: Path, settings: Settings) -> None:
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     others = [path for path in (place / "versions").iterdir() if path != version]
     others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    for path in others[settings.publish_keep - 1 :]:
+    for path in others[max(settings.publish_keep - 1, 1) :]:  # one a reader may be going into
         shutil.rmtree(path)
 
 
