@@ -7,6 +7,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory --no-builtin-rules
+export PYTHONUTF8 := 1
 
 # The project's folder, whatever the working directory; blanks in the path are fine.
 ROOT := $(shell dirname "$(strip $(MAKEFILE_LIST))")

@@ -6,6 +6,7 @@ each other). Relative paths are relative to the project folder, never to the wor
 
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -244,4 +245,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
                 f"{setting.name} is {shown}; allowed is {setting.allowed}. "
                 f"Set it in the environment, in .env or as `make ... {setting.name}=...`."
             ) from None
+    if sys.getfilesystemencoding() != "utf-8":  # DuckDB would take such a path for another one
+        for name in ("DATA_DIR", "WAREHOUSE_PATH"):
+            if not str(values[name]).isascii():
+                raise SettingsError(
+                    f"{name} is {str(values[name])!r}, and this locale has no UTF-8. "
+                    "Set PYTHONUTF8=1, as `make` does, or LC_ALL=C.UTF-8."
+                )
     return Settings(values)
