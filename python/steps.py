@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,6 +108,23 @@ class JsonLine(TextLine):
         line = {"at": self.time(record), "level": record.levelname, "step": self.name}
         line |= {"run": self.run_id, "event": record.msg, **getattr(record, "fields", {})}
         return json.dumps(line, default=str)
+
+
+class LogFile(logging.FileHandler):
+    """A log that cannot be written (a full disk) changes no step's outcome; one line tells."""
+
+    told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # called where an error is handled
+        if not self.told:
+            say(
+                f"log       not written: {sys.exc_info()[1]}: {self.baseFilename}", "33", sys.stderr
+            )
+            self.told = True
+
+    def close(self) -> None:
+        with suppress(OSError):  # it tries once more what was told before
+            super().close()
 
 
 def value_text(value: Any) -> str:
@@ -328,7 +345,7 @@ def open_log(
     """A log file that rotates by size; LOG_FORMAT says how a line looks."""
     settings.log_dir.mkdir(parents=True, exist_ok=True)
     rotate(settings.log_dir / file)
-    handler = logging.FileHandler(settings.log_dir / file, encoding="utf-8")
+    handler = LogFile(settings.log_dir / file, encoding="utf-8")
     handler.setFormatter((JsonLine if settings.log_format == "json" else TextLine)(name, run_id))
     log = logging.Logger("pipeline", logging.INFO)  # its own logger: nothing else writes to it
     log.addHandler(handler)
