@@ -267,7 +267,8 @@ def link(path: Path, target: str) -> None:
 def tidy(place: Path, version: Path, settings: Settings) -> None:
     """Remove what a run that died left, and all but the newest PUBLISH_KEEP versions."""
     for leftover in (*place.glob(".*.tmp"), *(place / "versions").glob(".*.tmp")):
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        is_folder = leftover.is_dir() and not leftover.is_symlink()  # a link to a version is none
+        shutil.rmtree(leftover) if is_folder else leftover.unlink()
     others = [path for path in (place / "versions").iterdir() if path != version]
     others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for path in others[max(settings.publish_keep - 1, 1) :]:  # one a reader may be going into
