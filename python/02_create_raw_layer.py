@@ -13,6 +13,8 @@ import json
 import os
 import shutil
 import sys
+import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from scan import Scan, scan, scan_carefully
 from steps import Step, run_step, utc_now
 from warehouse import connect, identifier, literal
 
+OLD_S = 3600  # no temporary file is in use for so long
 MIXED = {
     False: "this is a real file, but the history so far is of made-up sample data; nothing was "
     "changed. Run `make clean-sample`, which removes the sample and what came of it, and again.",
@@ -314,6 +317,11 @@ def sweep(settings: Settings, batches: list[Batch], folder: Path) -> None:
     for place in (settings.raw_dir, settings.snapshots):
         for leftover in place.glob(".*.tmp"):
             leftover.unlink()
+    for place in (settings.data_dir, settings.data_dir / "alerts"):  # an audit may write there now
+        for leftover in place.glob(".*.tmp"):
+            with suppress(FileNotFoundError):  # renamed just now
+                if time.time() - leftover.stat().st_mtime > OLD_S:
+                    leftover.unlink()
     for path in settings.snapshots.glob("*.parquet"):
         if path.name not in listed:
             path.unlink()
