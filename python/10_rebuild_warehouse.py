@@ -34,14 +34,15 @@ COMPARED = (
 
 def rebuild(step: Step) -> None:
     live = step.settings.warehouse_path
-    fresh = live.with_name(f".{live.name}.rebuild.tmp")
+    home = live.resolve()  # where the file is, if `live` is a link to it
+    fresh = home.with_name(f".{live.name}.rebuild.tmp")
     try:
         count = replay_into(step, fresh, keep_records=True)
         for leftover in (f"{live}.wal", f"{fresh}.wal"):
             Path(leftover).unlink(missing_ok=True)
         sync(fresh)
-        fresh.replace(live)
-        sync(live.parent)
+        fresh.replace(home)
+        sync(home.parent)
     finally:
         fresh.unlink(missing_ok=True)
     step.message = f"history of {count} snapshots replayed; {live.name} swapped in"

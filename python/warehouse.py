@@ -61,7 +61,8 @@ def connect(
         # FSST for every text instead of trying all codecs on each column: writes a fifth faster
         # (half the time on small tables), 5 % larger, read as fast.
         con.execute("SET force_compression = 'fsst'")
-    folders = ", ".join(literal(folder) for folder in reads)
+    linked = (settings.raw_dir, settings.snapshots, settings.published)  # perhaps on other disks
+    folders = ", ".join(literal(f) for f in (*reads, *(place.resolve() for place in linked)))
     con.execute(f"SET allowed_directories = [{folders}]")
     # DuckDB 1.5.6 finds no row by ORDER BY ... LIMIT 1 where the row group with the highest value
     # holds deleted rows only: this pruning counts them. tests/test_history_extra.py shows it.
