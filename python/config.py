@@ -27,11 +27,12 @@ def project_path(text: str) -> Path:
     return PROJECT / Path(text).expanduser()
 
 
-def database_path(text: str) -> Path:
-    """DuckDB takes what is behind a ? for options, and would write its log elsewhere."""
-    if "?" in str(project_path(text)):
+def duckdb_path(text: str) -> Path:
+    """A path that DuckDB takes as it is: it is text, and no ? begins options of a URL in it."""
+    path = project_path(text)
+    if b"?" in str(path).encode():
         raise ValueError
-    return project_path(text)
+    return path
 
 
 def source(text: str) -> str:
@@ -131,13 +132,8 @@ ROWS = whole(0, 10**12)
 DAYS = whole(1, 36500)
 SETTINGS = (
     Setting("NETFLIX_CSV", "", source, "a path or a URL (http, https, s3, gs)", secret=True),
-    Setting("DATA_DIR", "data", project_path, "a folder"),
-    Setting(
-        "WAREHOUSE_PATH",
-        "netflix_dw.db",
-        database_path,
-        "a file name, in no folder with a ? in its name",
-    ),
+    Setting("DATA_DIR", "data", duckdb_path, "a folder, UTF-8, no ? in its path"),
+    Setting("WAREHOUSE_PATH", "netflix_dw.db", duckdb_path, "a file name, UTF-8, no ?"),
     Setting("LOG_DIR", "logs", project_path, "a folder"),
     Setting("CONTRACT_PATH", "sql/contract.toml", project_path, "a file name"),
     Setting(
