@@ -12,6 +12,7 @@ import os
 import runpy
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import alerts
@@ -46,7 +47,8 @@ def main() -> int:
                 steps.in_chain = True
                 alerts.ping(settings, "/start")
                 code.append(chain(settings, run_id))
-                alerts.tell(settings, code[-1])
+                if not kept(alerts.tell, settings, code[-1]):
+                    code[-1] = code[-1] or CRASH
                 alerts.ping(settings, "/fail" if code[-1] else "")
             return code[-1]
     except (StepError, OSError) as error:
@@ -74,10 +76,19 @@ def chain(settings: Settings, run_id: str) -> int:
         text = killed or alerts.last_error(settings, "", run_id) or f"step {name}: exit code {code}"
         # What the audit found is kept as such; it is over when the next audit passes.
         audited = script == AUDIT and code == QUALITY
-        alerts.set_run(settings, None if audited else f"{script}: {text}")
+        kept(alerts.set_run, settings, None if audited else f"{script}: {text}")
         return CRASH if code < 0 else code
-    alerts.set_run(settings, None)
-    return DONE
+    return DONE if kept(alerts.set_run, settings, None) else CRASH
+
+
+def kept(work: Callable[..., None], settings: Settings, what: object) -> bool:
+    """Whether the alerts could be written down; a full disk must not silence the heartbeat, too."""
+    try:
+        work(settings, what)
+        return True
+    except OSError as error:
+        say(f"run-all   the alerts cannot be kept: {error}", "31", sys.stderr)
+        return False
 
 
 def forked(script: Path, arguments: list[str]) -> int:
