@@ -185,6 +185,10 @@ int unlink(const char *path) {
     REAL(int, "unlink", const char *);
     NAMED(1, "unlink", path, NULL, real(path))
 }
+int remove(const char *path) { /* as DuckDB does; libc's own goes past unlink() above */
+    REAL(int, "remove", const char *);
+    NAMED(1, "unlink", path, NULL, real(path))
+}
 int rmdir(const char *path) {
     REAL(int, "rmdir", const char *);
     NAMED(1, "unlink", path, NULL, real(path))
