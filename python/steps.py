@@ -286,7 +286,9 @@ def record_failure(step: Step, error: BaseException) -> None:
     ):
         return  # somebody else is working there, or there is nothing to write it to
     try:
-        with recording(step) as con:
+        from warehouse import transaction
+
+        with recording(step) as con, transaction(con):
             text = without_keys(f"{type(error).__name__}: {error}", step.settings)
             record(con, step, "failed", text)
     except Exception as second:
