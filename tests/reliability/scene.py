@@ -187,7 +187,8 @@ def warehouse_now(path: Path) -> dict[str, object]:
             "SELECT DISTINCT step, batch_id FROM ops_runs WHERE status = 'done' ORDER BY ALL"
         ).fetchall()
         found["checks"] = con.execute(
-            "SELECT DISTINCT batch_id, check_name, verdict FROM ops_checks ORDER BY ALL"
+            "SELECT batch_id, check_name, verdict FROM ops_checks "
+            "WHERE checked_at = (SELECT max(checked_at) FROM ops_checks) ORDER BY ALL"
         ).fetchall()
     return found
 
