@@ -153,7 +153,7 @@ def parse(
 
     Shape: the file's columns as text, then ingestion_ts, source_file, source_line, batch_id.
     """
-    con = connect(":memory:", settings, [settings.raw_dir])
+    con = connect(":memory:", settings, [settings.raw_dir, settings.snapshots])
     con.execute("SET preserve_insertion_order = false")  # source_line carries the order
     named = ", ".join(f"c{at} AS {identifier(name)}" for at, name in enumerate(columns))
     try:
@@ -269,7 +269,7 @@ def check_rejects(
 def store_rejects(found: Scan, parquet: Path, lineage: list, settings: Settings) -> Path:
     """The misfits, beside the snapshot: source_line, reason, raw_text, ingestion_ts, ..."""
     target = parquet.with_suffix(".rejects.parquet")
-    con = connect(":memory:", settings, [settings.raw_dir])
+    con = connect(":memory:", settings, [settings.raw_dir, settings.snapshots])
     limit = max(SPARE_RECORD_BYTES, 3 * found.longest_record)
     with replacing(target) as temporary:
         con.execute(

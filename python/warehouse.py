@@ -1,6 +1,6 @@
 """The one place that knows the warehouse: connect, quote an identifier, run a SQL file."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def literal(text: str | Path) -> str:
 
 
 def connect(
-    path: Path | str, settings: Settings, reads: Iterable[Path] = (), read_only: bool = False
+    path: Path | str, settings: Settings, reads: Collection[Path] = (), read_only: bool = False
 ) -> duckdb.DuckDBPyConnection:
     """Open a DuckDB file (or ":memory:") that may touch no other file than those below `reads`.
 
@@ -61,8 +61,8 @@ def connect(
         # FSST for every text instead of trying all codecs on each column: writes a fifth faster
         # (half the time on small tables), 5 % larger, read as fast.
         con.execute("SET force_compression = 'fsst'")
-    linked = (settings.raw_dir, settings.snapshots, settings.published)  # perhaps on other disks
-    folders = ", ".join(literal(f) for f in (*reads, *(place.resolve() for place in linked)))
+    linked = [place.resolve() for place in reads]  # DuckDB compares the names behind a link
+    folders = ", ".join(literal(place) for place in (*reads, *linked))
     con.execute(f"SET allowed_directories = [{folders}]")
     # DuckDB 1.5.6 finds no row by ORDER BY ... LIMIT 1 where the row group with the highest value
     # holds deleted rows only: this pruning counts them. tests/test_history_extra.py shows it.

@@ -16,6 +16,7 @@ from pathlib import Path
 from unittest import mock
 
 import duckdb
+import pandas  # noqa: F401 - before python/engine.py bars it
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import CHAIN, PROJECT
+from conftest import CHAIN, PROJECT, catalogue, title
 
 
 def test_the_sample_runs_through_and_its_books_are_the_planted_truth(pipeline):
@@ -197,3 +197,15 @@ def test_make_alone_prints_every_target(checkout, tmp_path):
     done = make(checkout, "-C", str(checkout), cwd=tmp_path)
     assert done.returncode == 0
     assert all(f"make {target} " in done.stdout for target in ("run-all", "test", "why", "plan"))
+
+
+def test_the_night_imports_no_package_that_it_can_do_without(pipeline):
+    """pandas is installed here, and DuckDB imports it at the first bound value if it may."""
+    source = pipeline.put(catalogue(title(1)))
+    done = pipeline.process("run_all", NETFLIX_CSV=source, PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0, done.stderr
+    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert {"steps", "_duckdb", "hashlib"} <= imported
+    heavy = {"pandas", "numpy", "pyarrow", "apprise", "duckdb"}
+    # An import that was refused is listed, too: only what came in has parts.
+    assert not [name for name in imported if "." in name and name.split(".")[0] in heavy]

@@ -236,7 +236,8 @@ def published(place: Path) -> dict[str, object] | None:
     if not (place / "current").is_symlink():
         return {}
     whole = {entry.name for entry in (place / "current").iterdir()}
-    assert whole == {"netflix.duckdb", "dashboard.html", "kpi", "dictionary.md", "lookml"}
+    parts = {"netflix.duckdb", "dashboard.html", "kpi", "dictionary.md", "lookml", "SHA256SUMS"}
+    assert whole == parts
     version = (place / "current").resolve()
     stats = [(path, path.stat()) for path in sorted(version.rglob("*"))]
     known = sha([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])

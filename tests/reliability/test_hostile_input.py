@@ -207,7 +207,7 @@ def test_a_warehouse_whose_path_duckdb_would_misread_is_refused(pipeline, report
         "02_create_raw_layer", WAREHOUSE_PATH=str(pipeline.root / "a?b" / "dw.db")
     )
     assert (failed.returncode, list(pipeline.root.iterdir())) == (2, [])
-    assert "allowed is a file name, in no folder with a ?" in failed.stderr
+    assert "allowed is a file name, UTF-8, no ?" in failed.stderr
     report(AREA, "WAREHOUSE_PATH with a ?", "any step", sees(failed), 2, "unchanged")
 
 
