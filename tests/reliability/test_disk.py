@@ -96,6 +96,7 @@ def test_a_full_disk(scene, tmpfs, report, step, headroom):
     full_disk(scene, tmpfs, report, step, headroom)
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_merging(scene, tmpfs, report):
     full_disk(scene, tmpfs, report, "06_merge_cdc", 64 << 10)
 

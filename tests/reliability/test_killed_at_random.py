@@ -68,7 +68,3 @@ def kill_at_random(scene: Scene, report: Callable, times: int, seed: int) -> Non
 @pytest.mark.parametrize("seed", range(4))
 def test_200_kills_of_the_chain(scene, report, seed):
     kill_at_random(scene, report, 50, seed)
-
-
-def test_a_kill_of_the_chain(scene, report):
-    kill_at_random(scene, report, 1, 99)
