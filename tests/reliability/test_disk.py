@@ -73,32 +73,23 @@ def tmpfs(scene: Scene) -> Iterator[Callable[..., None]]:
         subprocess.run(["umount", "-l", str(scene.work.root)], check=True)
 
 
-def full_disk(scene: Scene, mount: Callable, report: Callable, step: str, headroom: int) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("headroom", HEADROOMS)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_full_disk(scene, tmpfs, report, step, headroom):
     source = scene.root / f"before {step}"
     used = sum(-(-path.lstat().st_size // 4096) * 4096 for path in source.rglob("*"))
-    mount(used + headroom + 4096)
+    tmpfs(used + headroom + 4096)
     shutil.copytree(source, scene.work.root, symlinks=True, dirs_exist_ok=True)
     with Driver() as driver:
         trial = driver.run(step, scene.work.environment)
     assert "Traceback" not in trial.stdout + trial.stderr, trial
     assert trial.returncode in (0, 1, 20), trial
     assert trial.returncode == 0 or trial.stderr.strip(), trial
-    mount(200 << 20, "remount")
+    tmpfs(200 << 20, "remount")
     after = scene.old_or_new(step, trial, always=True)
     sees = words(trial) if trial.returncode else "it fits"
     report(AREA, f"{headroom >> 10} kB left on a tmpfs", step, sees, trial.returncode, after)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("headroom", HEADROOMS)
-@pytest.mark.parametrize("step", STEPS)
-def test_a_full_disk(scene, tmpfs, report, step, headroom):
-    full_disk(scene, tmpfs, report, step, headroom)
-
-
-@pytest.mark.slow
-def test_a_full_disk_while_merging(scene, tmpfs, report):
-    full_disk(scene, tmpfs, report, "06_merge_cdc", 64 << 10)
 
 
 # ------------------------------------------------------------------------- what may not be written
