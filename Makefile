@@ -130,6 +130,12 @@ reliability: setup-test ## Inject every fault, and write what happened to tests/
 		"$(VENV)/bin/python" -m pytest -n auto tests/reliability && \
 		"$(VENV)/bin/python" tests/reliability/table.py "$$results"
 
+.PHONY: peers
+peers: setup ## Put the same faults through dbt-duckdb and dlt, in an environment of their own
+	@$(IN) "$(PYTHON)" -m venv .venv-peers && \
+		.venv-peers/bin/python -m pip install -q -r tests/peers/requirements.txt && \
+		PIPELINE_PYTHON="$(VENV)/bin/python" .venv-peers/bin/python tests/peers/compare.py
+
 .PHONY: bench
 bench: setup-test ## Time all steps beside the bare minimum: ROWS="10000 100000" ROUNDS=3 -> docs/
 	@$(RUN) tests/bench/bench.py docs $(ROUNDS) $(ROWS)

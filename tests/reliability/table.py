@@ -9,7 +9,9 @@ from pathlib import Path
 
 import duckdb
 
-TARGET = Path(__file__).resolve().parent.parent / "RELIABILITY.md"
+TESTS = Path(__file__).resolve().parent.parent
+TARGET = TESTS / "RELIABILITY.md"
+PEERS = TESTS / "peers" / "results.json"
 HEAD = (
     "fault", "where injected", "what the user sees", "exit code", "state afterwards", "times"
 )  # fmt: skip
@@ -45,9 +47,22 @@ def main(results: Path) -> int:
                 lines.append(f"| {' | '.join(map(cell, cells))} |")
                 tests[row["test"]] = None
         lines += ["", "By " + ", ".join(f"`{test}`" for test in tests) + "."]
+    if PEERS.is_file():
+        lines += through_peers(json.loads(PEERS.read_text(encoding="utf-8")))
     TARGET.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"{TARGET}: {len(rows)} faults")
     return 0
+
+
+def through_peers(results: dict[str, dict[str, str]]) -> list[str]:
+    """What tests/peers/compare.py found: a row per case, a column per tool."""
+    tools = list(next(iter(results.values())))
+    lines = ["", "## The same faults through other tools", ""]
+    lines += ["By `make peers`; how each is set up stands in tests/peers/compare.py.", ""]
+    lines += [f"| case | {' | '.join(tools)} |", "|---" * (len(tools) + 1) + "|"]
+    for case, found in results.items():
+        lines.append(f"| {' | '.join(map(cell, (case, *(found[tool] for tool in tools))))} |")
+    return lines
 
 
 def cell(value: object) -> str:
