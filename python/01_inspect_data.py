@@ -25,7 +25,7 @@ import duckdb
 from config import Settings, load_settings
 from contract import Contract, bind, load_contract, normalised
 from delivery import Delivery, fetch, opened
-from errors import CRASH, DONE, Refused, StepError
+from errors import DONE, Refused, StepError, exit_code
 from files import sha256
 from parts import raw_columns, records
 from scan import Scan, scan, scan_carefully
@@ -338,7 +338,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (StepError, OSError, duckdb.Error) as error:
         say(f"inspect   failed: {printable(str(error).splitlines()[0])}", RED, sys.stderr)
-        return error.exit_code if isinstance(error, StepError) else CRASH
+        return exit_code(error)
     return DONE
 
 

@@ -21,7 +21,7 @@ import alerts
 import steps
 from config import SQL, load_settings
 from engine import duckdb
-from errors import CRASH, DONE, LOCKED, QUALITY, QualityError, SettingsError
+from errors import DONE, LOCKED, QUALITY, QualityError, SettingsError, exit_code
 from steps import Step, open_log, run_step, say, utc_now, written
 from warehouse import has_tables, run_sql
 
@@ -179,7 +179,7 @@ def main() -> int:
         return ended[-1]
     except (SettingsError, OSError) as error:  # the latter: data/alerts cannot be written
         say(f"monitor   failed: {error}", "31", sys.stderr)
-        return error.exit_code if isinstance(error, SettingsError) else CRASH
+        return exit_code(error)
 
 
 if __name__ == "__main__":

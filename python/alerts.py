@@ -9,7 +9,6 @@ The URLs hold passwords: they are in no file and no log, a receiver is known by 
 import hashlib
 import json
 import os
-import re
 import signal
 import time
 from collections.abc import Callable
@@ -132,17 +131,9 @@ def last_error(settings: Settings, step: str, run_id: str = "") -> str:
     for line in reversed(lines):
         if step in line and run_id in line and " ERROR " in line.replace('"ERROR"', " ERROR "):
             if line.startswith("{"):
-                return last_words(str(json.loads(line).get("text", "")))
-            return last_words(line.partition(" text=")[2].strip('"'))
+                return str(json.loads(line).get("text", ""))
+            return line.partition(" text=")[2].strip('"')
     return ""
-
-
-def last_words(text: str) -> str:
-    """What a traceback ends with; any other text as it is."""
-    if not text.startswith("Traceback"):
-        return text
-    found = re.findall(r"^[\w.]+(?:: .+)?$", text.replace("\\n", "\n"), re.MULTILINE)
-    return "crashed: " + (found[-1] if found else "see logs/pipeline.log")
 
 
 def log_line(settings: Settings, event: str, **fields: object) -> None:

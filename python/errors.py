@@ -17,6 +17,11 @@ class StepError(Exception):
     exit_code = CRASH
 
 
+def exit_code(error: Exception) -> int:
+    """What a program ends with after this error; one that is not of this module has no code."""
+    return error.exit_code if isinstance(error, StepError) else CRASH
+
+
 class SettingsError(StepError):
     """A setting or an option has a value that is not allowed."""
 

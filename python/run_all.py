@@ -20,7 +20,7 @@ import engine  # noqa: F401  (loaded once, for all steps)
 import layers  # noqa: F401
 import steps
 from config import Settings, load_settings
-from errors import CRASH, DONE, QUALITY, StepError
+from errors import CRASH, DONE, QUALITY, StepError, exit_code
 from steps import lock, new_run_id, say, written
 
 PYTHON = Path(__file__).resolve().parent
@@ -53,7 +53,7 @@ def main() -> int:
             return code[-1]
     except (StepError, OSError) as error:
         say(f"run-all   stopped: {error}", "31", sys.stderr)
-        return error.exit_code if isinstance(error, StepError) else CRASH
+        return exit_code(error)
     except KeyboardInterrupt:
         say("run-all   interrupted. Nothing half-done was kept: make run-all", "31", sys.stderr)
         return CRASH

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from config import PROJECT, Settings, load_settings
-from errors import CRASH, DONE, LockedError, QualityError, StepError
+from errors import CRASH, DONE, LockedError, QualityError, StepError, exit_code
 
 if TYPE_CHECKING:
     from engine import DuckDBPyConnection
@@ -166,7 +166,7 @@ def run_step(
             return attempt(step, run, warehouse)
     except (StepError, OSError) as error:
         say(f"{name:<9} failed: {error}", "31", sys.stderr)
-        return error.exit_code if isinstance(error, StepError) else CRASH
+        return exit_code(error)
 
 
 def warn_of_env_file() -> None:
@@ -198,8 +198,10 @@ def attempt(step: Step, run: Callable[[Step], None], warehouse: bool) -> int:
         text = "".join(traceback.format_exception(error))
         step.event("crashed", logging.ERROR, text=without_keys(text, step.settings))
         first = (without_keys(str(error), step.settings).splitlines() or [""])[0]
+        what = f"crashed: {type(error).__name__}: {first}"
+        step.event("failed", logging.ERROR, code=CRASH, text=what)  # the alert is of this line
         say(
-            f"{step.name:<9} crashed: {type(error).__name__}: {first}\n"
+            f"{step.name:<9} {what}\n"
             f"{'':<9} Nothing half-done was kept. The traceback is in "
             f"{step.settings.log_dir / 'pipeline.log'}, run {step.run_id}. {way_out(text)}",
             "31",

@@ -249,24 +249,33 @@ def test_the_audit_alone_tells_that_no_run_came(pipeline, receiver):
     assert "allowed_hours=36" in receiver.bodies[0]["message"]
 
 
-def test_a_killed_step_is_told(pipeline, receiver):
-    """No code of that step runs any more; the chain sees it."""
+@pytest.mark.parametrize(
+    ("instead", "told"),
+    [
+        ("os.kill(os.getpid(), 9)", "was killed by signal 9"),
+        ("{}['of no use']", "crashed: KeyError: 'of no use'"),
+    ],
+)
+def test_a_step_that_is_killed_or_crashes_is_told(pipeline, receiver, instead, told):
+    """No code of a killed step runs any more; the chain sees it. A crash is told in one line."""
     script = (
         "import os, sys; sys.path.insert(0, sys.argv[1] + '/python'); import run_all, steps\n"
-        "import warehouse; warehouse.run_sql = lambda *_: os.kill(os.getpid(), 9)\n"
+        f"import warehouse; warehouse.run_sql = lambda *_: {instead}\n"
         "import layers; layers.run_sql = warehouse.run_sql\n"
         "sys.argv = ['run_all.py']; sys.exit(run_all.main())"
     )
-    told = {"ALERT_URLS": receiver.url, "NETFLIX_CSV": pipeline.put(catalogue(*TITLES))}
+    settings = {"ALERT_URLS": receiver.url, "NETFLIX_CSV": pipeline.put(catalogue(*TITLES))}
     run = subprocess.run(
         [sys.executable, "-c", script, str(PROJECT)],
-        env={**pipeline.environment, **told},
+        env={**pipeline.environment, **settings},
         capture_output=True,
         text=True,
     )
-    assert (run.returncode, "was killed by signal 9" in run.stderr) == (1, True), run.stderr
+    assert (run.returncode, told in run.stderr) == (1, True), run.stderr
     assert receiver.titles == ["FAILED"]
-    assert run_all(pipeline, NEWEST_TITLE_DAYS="36500", **told).returncode == 0
+    assert told in receiver.bodies[0]["message"]
+    assert "Traceback" not in receiver.bodies[0]["message"]
+    assert run_all(pipeline, NEWEST_TITLE_DAYS="36500", **settings).returncode == 0
     assert receiver.titles == ["FAILED", "recovered"]
 
 
