@@ -134,7 +134,7 @@ reliability: setup-test ## Inject every fault, and write what happened to tests/
 peers: setup ## Put the same faults through dbt-duckdb and dlt, in an environment of their own
 	@$(IN) "$(PYTHON)" -m venv .venv-peers && \
 		.venv-peers/bin/python -m pip install -q -r tests/peers/requirements.txt && \
-		PIPELINE_PYTHON="$(VENV)/bin/python" .venv-peers/bin/python tests/peers/compare.py
+		PIPELINE_PYTHON="$(VENV)/bin/python" PYTHONPATH=tests .venv-peers/bin/python tests/peers/compare.py
 
 .PHONY: bench
 bench: setup-test ## Time all steps beside the bare minimum: ROWS="10000 100000" ROUNDS=3 -> docs/

@@ -1,6 +1,5 @@
 """What the tests share: a pipeline in a temporary folder, run as a user runs it."""
 
-import csv
 import hashlib
 import io
 import json
@@ -9,7 +8,7 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,16 +17,12 @@ from unittest import mock
 import duckdb
 import pandas  # noqa: F401 - before python/engine.py bars it
 import pytest
+from titles import COLUMNS, catalogue, title  # noqa: F401 - most tests take them from here
 
 PROJECT = Path(__file__).resolve().parent.parent
 LANDING = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
 RECORDS = "ops_runs ops_checks ops_check_failures"  # what each run adds to, also a run in vain
-COLUMNS = (
-    "show_id", "type", "title", "director", "cast", "country", "date_added", "release_year",
-    "rating", "duration", "listed_in", "description",
-)  # fmt: skip
-
 
 # The tables of cases of which the quick suite takes every sixth; `make test-full` takes all.
 BIG_TABLES = (
@@ -47,46 +42,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for at, item in enumerate(cases):
             if at % 6:
                 item.add_marker(pytest.mark.slow)
-
-
-def title(number: int, **values: str) -> dict[str, str]:
-    """One sound record of the catalogue; `values` say what is special about it."""
-    return {
-        "show_id": f"s{number}",
-        "type": "Movie",
-        "title": f"Title {number}",
-        "director": "",
-        "cast": "Ann Lee, Bo Ek",
-        "country": "Norway",
-        "date_added": "September 25, 2021",
-        "release_year": "2020",
-        "rating": "PG",
-        "duration": "90 min",
-        "listed_in": "Dramas, Comedies",
-        "description": f"What happens in {number}.",
-        **values,
-    }
-
-
-def catalogue(
-    *records: dict[str, str],
-    header: str = "",
-    delimiter: str = ",",
-    line_end: str = "\r\n",
-    quoting: int = csv.QUOTE_MINIMAL,
-) -> str:
-    """A CSV text of the records; `header` replaces the first line, which names their fields."""
-    out = io.StringIO()
-    fields = list(records[0]) if records else list(COLUMNS)
-    writer = csv.DictWriter(
-        out, fields, delimiter=delimiter, lineterminator=line_end, quoting=quoting
-    )
-    if header:
-        out.write(header + line_end)
-    else:
-        writer.writeheader()
-    writer.writerows(records)
-    return out.getvalue()
 
 
 @dataclass
@@ -273,3 +228,15 @@ def report(request: pytest.FixtureRequest) -> Callable[..., None]:
                 handle.write(json.dumps(row) + "\n")  # one write, below the size of a pipe's atom
 
     return line
+
+
+@pytest.fixture(scope="session")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    """The two days that tests/reliability breaks: one scene for all its files."""
+    from faults import compiled_shim
+    from scene import Scene
+
+    root = tmp_path_factory.mktemp("scene")
+    found = Scene(root, compiled_shim(root))
+    yield found
+    found.driver.__exit__()

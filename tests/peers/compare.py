@@ -10,8 +10,6 @@ is stated in the case; one function judges all three by key, title, rating and n
 Writes results.json here, of which tests/reliability/table.py makes a table.
 """
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -27,39 +25,24 @@ from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
+from titles import catalogue, title
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 PIPELINE_PYTHON = Path.cwd() / os.environ["PIPELINE_PYTHON"]  # has this project's requirements
-COLUMNS = (
-    "show_id", "type", "title", "director", "cast", "country", "date_added", "release_year",
-    "rating", "duration", "listed_in", "description",
-)  # fmt: skip
 TITLES = 200
 Rows = dict[str, tuple[str, str]]  # show_id -> title, rating
-
-
-def record(number: int, **values: str) -> dict[str, str]:
-    fixed = (
-        f"s{number}", "Movie", f"Title {number}", "Ida Ek", "Ann Lee, Bo Ek", "Norway",
-        "September 25, 2021", "2020", "PG", "90 min", "Dramas", f"What happens in {number}.",
-    )  # fmt: skip
-    return dict(zip(COLUMNS, fixed, strict=True)) | values
 
 
 def night(changes: dict[int, dict | None] | None = None) -> list[dict[str, str]]:
     """The catalogue with some titles changed, or gone (None)."""
     changed = changes or {}
     numbers = [n for n in range(1, TITLES + 1) if changed.get(n, {}) is not None]
-    return [record(n, **(changed.get(n) or {})) for n in numbers]
+    return [title(n, **(changed.get(n) or {})) for n in numbers]
 
 
-def text(records: list[dict[str, str]], delimiter: str = ",", columns: tuple = COLUMNS) -> bytes:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, delimiter=delimiter, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(records)
-    return out.getvalue().encode()
+def text(records: list[dict[str, str]], delimiter: str = ",") -> bytes:
+    return catalogue(*records, delimiter=delimiter).encode()
 
 
 def rows(records: list[dict[str, str]]) -> Rows:
@@ -79,17 +62,16 @@ class Case:
 
 
 FIRST = text(night())
-OTHER = {1: {"title": "Another"}}
-CHANGED = night(OTHER)
-HALF = len(FIRST) // 2
+CHANGED = night({1: {"title": "Another"}})
 
 
 def cases() -> list[Case]:
     gone = night({2: None})
     late = night({1: {"title": "Between"}})
-    twins = [*night(), record(1, title="Twin")]
+    twins = [*night(), title(1, title="Twin")]
     names = FIRST.split(b"\r\n", 1)[0]
     wide = [r | {"studio": "North"} for r in night()]
+    keyless = [{k: v for k, v in r.items() if k != "show_id"} for r in night()]
     capitals = text(CHANGED).replace(names, names.upper())
     cafe = night({1: {"title": "Café"}})
     return [
@@ -101,16 +83,15 @@ def cases() -> list[Case]:
         Case("a late file that belongs between two others",
              [(1, FIRST), (3, text(CHANGED)), (2, text(late))], rows(CHANGED), {"s1": 3}),
         Case("half of the titles missing", [(1, FIRST), (2, text(night()[: TITLES // 2]))], None),
-        Case("a record twice, equal", [(1, FIRST), (2, text([*night(), record(1)]))],
+        Case("a record twice, equal", [(1, FIRST), (2, text([*night(), title(1)]))],
              rows(night()), may_refuse=True),
         Case("a key twice, with different values", [(1, FIRST), (2, text(twins))],
              rows(night()), may_refuse=True),
-        Case("a column more", [(1, FIRST), (2, text(wide, columns=(*COLUMNS, "studio")))],
-             rows(night())),
-        Case("the key's column gone", [(1, FIRST), (2, text(night(), columns=COLUMNS[1:]))], None),
+        Case("a column more", [(1, FIRST), (2, text(wide))], rows(night())),
+        Case("the key's column gone", [(1, FIRST), (2, text(keyless))], None),
         Case("killed in the middle, run again", [(1, FIRST), (2, text(CHANGED))], rows(CHANGED),
              {"s1": 2}, kill=True),
-        Case("cut inside a quoted value", [(1, FIRST), (2, FIRST[:HALF] + b'"')], None),
+        Case("cut inside a quoted value", [(1, FIRST), (2, FIRST[: len(FIRST) // 2] + b'"')], None),
         Case("one record with two fields too many",
              [(1, FIRST), (2, FIRST + b"s999,Movie,X,,,,,2020,PG,,,,one,two\r\n")],
              rows(night()), may_refuse=True),
@@ -199,11 +180,8 @@ def try_out(tool: Tool, case: Case, place: Path) -> str:
         began = time.monotonic()
         done = subprocess.run(command, env=env, cwd=place, capture_output=True, text=True)
         seconds = time.monotonic() - began
-        (place / f"{number}.log").write_text(done.stdout + done.stderr)
         if not last and done.returncode:
-            raise RuntimeError(
-                f"{tool.name}, {case.name}: {done.stdout[-800:]}{done.stderr[-800:]}"
-            )
+            raise RuntimeError(f"{tool.name}, {case.name}: {(done.stdout + done.stderr)[-1600:]}")
     return judged(case, done.returncode, before, found(tool, place))
 
 
@@ -219,23 +197,24 @@ def killed(command: list[str], env: dict, place: Path, seconds: float) -> None:
 
 
 def judged(case: Case, code: int, before: tuple, after: tuple) -> str:
-    current, versions = after
+    """One verdict, by the same rules for all tools; before and after are as of found()."""
+    if code and after != before:
+        return "failed, and had changed the history"
     if code:
         refused = case.right is None or case.may_refuse
-        if after == before:
-            return "right: refused, nothing changed" if refused else "refused what was sound"
-        if case.right is None:
-            return "failed, and had changed the history"
+        return "right: refused, nothing changed" if refused else "refused what was sound"
+    if case.right is None and after == before:
+        return "not told: nothing was changed"
+    current, versions = after
     wanted = before[0] if case.right is None else sorted((k, *v) for k, v in case.right.items())
-    if current == wanted:
-        counts = {key: (case.versions or {}).get(key, 1) for key in versions}
-        wrong = [key for key in versions if versions[key] != counts[key]]
-        if wrong and case.right is not None:
-            return f"versions wrong of {len(wrong)} title(s)"
-        return "not told: nothing was changed" if case.right is None else "right"
-    missing, more = Counter(wanted) - Counter(current), Counter(current) - Counter(wanted)
-    told = f"exit code {code}" if code else "silent"
-    return f"wrong, {told}: {missing.total()} right row(s) not there, {more.total()} wrong one(s)"
+    if current != wanted:
+        missing, more = Counter(wanted) - Counter(current), Counter(current) - Counter(wanted)
+        return (
+            f"wrong, silent: {missing.total()} right row(s) not there, {more.total()} wrong one(s)"
+        )
+    expected = case.versions or {}
+    wrong = [key for key, count in versions.items() if count != expected.get(key, 1)]
+    return f"versions wrong of {len(wrong)} title(s)" if wrong else "right"
 
 
 def main() -> int:
@@ -244,9 +223,7 @@ def main() -> int:
         for tool in TOOLS:
             with tempfile.TemporaryDirectory() as folder:
                 results.setdefault(case.name, {})[tool.name] = try_out(tool, case, Path(folder))
-        print(
-            case.name, *(f"  {name}: {what}" for name, what in results[case.name].items()), sep="\n"
-        )
+        print("\n  ".join([case.name, *map(": ".join, results[case.name].items())]), flush=True)
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return 0
 

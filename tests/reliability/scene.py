@@ -3,7 +3,6 @@
 All trials work in one folder, `work`, as the raw view names its snapshot by the full path.
 """
 
-import atexit
 import hashlib
 import json
 import os
@@ -12,9 +11,8 @@ import shutil
 from pathlib import Path
 
 import duckdb
-import pytest
 from conftest import Pipeline, catalogue, title
-from faults import Driver, Trial, compiled_shim
+from faults import Driver, Trial
 
 STEPS = (
     "02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql",
@@ -48,7 +46,6 @@ class Scene:
         self.work = Pipeline(root / "work", day)
         self.before, self.after = {}, {}
         self.driver = driver = Driver()
-        atexit.register(driver.__exit__)
         self.well(driver.run("run_all", self.work.environment))
         self.work.settings |= {"NETFLIX_CSV": str(second), "SNAPSHOT_AT": "2022-01-02"}
         now = state(self.work)
@@ -297,14 +294,3 @@ def words(trial: Trial) -> str:
     text = re.sub(r"(?<![\w<])/[\w./ -]*\w", "<path>", text)
     text = re.sub(r"\d{8}T\d{6}[-Z\w]*", "<run>", text)
     return re.sub(r"\d{3,}", "<n>", re.sub(r"\s+", " ", text))[:160]
-
-
-CACHE: list[Scene] = []
-
-
-def shared_scene(factory: pytest.TempPathFactory) -> Scene:
-    """One scene for all files of a process."""
-    if not CACHE:
-        root = factory.mktemp("scene")
-        CACHE.append(Scene(root, compiled_shim(root)))
-    return CACHE[0]

@@ -10,16 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from conftest import PROJECT, Pipeline
 from faults import Driver
-from scene import STEPS, Scene, difference, shared_scene, state, words
+from scene import STEPS, Scene, difference, state, words
 
 AREA = "Disk and folders"
 HEADROOMS = (0, 64 << 10, 512 << 10, 2 << 20)
 DAC_OVERRIDE, DAC_READ_SEARCH, PR_CAPBSET_DROP = 1, 2, 24
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    return shared_scene(tmp_path_factory)
 
 
 def run_all(pipeline: Pipeline, script: str = "run_all") -> subprocess.CompletedProcess:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import duckdb
 import pytest
 from faults import BROKEN, DEFECT, ENGINE, FULL, HALF, KILLED, Driver
-from scene import STEPS, Scene, shared_scene, words
+from scene import STEPS, Scene, words
 
 AREA = "A fault at every step"
 HOWS = {
@@ -26,11 +26,6 @@ STRIDES = {
     ("09_publish", "call"): 6,
 }
 PLURAL = {"statement": "SQL statements", "operation": "file operations", "call": "system calls"}
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    return shared_scene(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -15,14 +15,9 @@ from random import Random
 
 import pytest
 from conftest import PROJECT
-from scene import STEPS, Scene, shared_scene
+from scene import STEPS, Scene
 
 RUN_ALL = [sys.executable, str(PROJECT / "python" / "run_all.py")]
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    return shared_scene(tmp_path_factory)
 
 
 def started(scene: Scene) -> subprocess.Popen:

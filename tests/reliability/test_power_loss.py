@@ -18,7 +18,7 @@ from random import Random
 import duckdb
 import pytest
 from faults import Driver
-from scene import STEPS, Scene, shared_scene
+from scene import STEPS, Scene
 
 WAYS = ("only what was synced", "names, but no content", "content, but no names", "any of both")
 
@@ -136,11 +136,6 @@ def calls(trace: Path) -> Iterator[tuple]:
             op, inode, offset, length, path, other = head.decode()[:-1].split("\t")
             data = file.read(int(length)) if op in ("write", "symlink") else b""
             yield op, int(inode), int(offset), data, path, other
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    return shared_scene(tmp_path_factory)
 
 
 def lose_power(scene: Scene, report, tmp_path: Path, way: str, points: int) -> None:
