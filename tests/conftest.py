@@ -23,6 +23,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 LANDING = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
 RECORDS = "ops_runs ops_checks ops_check_failures"  # what each run adds to, also a run in vain
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 # The tables of cases of which the quick suite takes every sixth; `make test-full` takes all.
 BIG_TABLES = (
@@ -240,3 +241,33 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     found = Scene(root, compiled_shim(root))
     yield found
     found.driver.__exit__()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM:
+        pytest.skip("there is no chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, pipeline):
+    """A function that opens the published page, and proves at the end that all was quiet."""
+    complaints, requests = [], []
+
+    def open_page(width: int = 1280):
+        tab = browser.new_page(viewport={"width": width, "height": 900})
+        tab.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.goto((pipeline.root / "data/published/dashboard.html").as_uri())
+        return tab
+
+    yield open_page
+    assert complaints == []
+    assert {url.split("://")[0] for url in requests} == {"file"} and len(requests) == 1

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import duckdb
 import pytest
@@ -10,37 +9,6 @@ from conftest import Pipeline, title
 from test_publish import HOSTILE, published, run, titles
 
 import page
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM:
-        pytest.skip("there is no chromium on this machine")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(browser, pipeline):
-    """A function that opens the published page, and proves at the end that all was quiet."""
-    complaints, requests = [], []
-
-    def open_page(width: int = 1280):
-        tab = browser.new_page(viewport={"width": width, "height": 900})
-        tab.on("console", lambda message: complaints.append(message.text))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("request", lambda request: requests.append(request.url))
-        tab.goto(f"file://{published(pipeline)}/dashboard.html")
-        return tab
-
-    yield open_page
-    assert complaints == []
-    assert {url.split("://")[0] for url in requests} == {"file"} and len(requests) == 1
 
 
 def card(tab, name: str) -> int:
