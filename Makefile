@@ -121,7 +121,7 @@ test-full: setup-test ## All tests but for the mutants
 	@$(RUN) -m pytest -n auto -m "not mutants"
 
 .PHONY: test-mutants
-test-mutants: setup-test ## Break the SQL on purpose 81 times: the tests notice (15 minutes)
+test-mutants: setup-test ## Break the SQL on purpose: the tests notice (15 minutes)
 	@$(RUN) -m pytest -n 0 -m mutants
 
 .PHONY: reliability

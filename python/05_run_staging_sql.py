@@ -1,9 +1,12 @@
 """Clean and type the snapshot: raw -> staging_netflix_titles, and what is no title -> quarantine.
 
 Reads:   contract_netflix_titles (the raw snapshot under canonical names), sql/contract.toml
-Writes:  staging_netflix_titles, staging_netflix_quarantine, staging_repairs, staging_lost_in_cast
+Writes:  staging_records (and over it staging_netflix_titles), staging_netflix_quarantine,
+         staging_repairs, staging_lost_in_cast, staging_books
 Fails when: more records or values than allowed are set aside or lost, or the books do not balance
          (exit 20; MAX_QUARANTINED_*, MAX_LOST_IN_CAST_*).
+
+Records that the snapshot before had, to the letter, are taken over; `--full` stages all anew.
 """
 
 import sys
@@ -20,13 +23,14 @@ def run(step: Step) -> None:
     settings = step.settings
     batch = newest_batch(settings)
     contract = load_contract(settings.contract_path)
-    known = staged_already(step.con, batch, contract)
+    full = "--full" in sys.argv[1:]
+    known = None if full else staged_already(step.con, batch, contract)
     if not known and not columns_checked(step.con, batch):
         raise Refused(
             f"the columns of snapshot {batch.batch_id} did not pass the contract yet; nothing was "
             "changed. Run `make schema` (or `make run-all`) first."
         )
-    books = known or stage(step.con, batch, contract)
+    books = known or stage(step.con, batch, contract, anew=full)
     step.batch_id, step.rows_in, step.rows_out = batch.batch_id, books.raw, books.staged
     check_books(step.con, batch, books, settings)
     step.message = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from errors import SettingsError
 
 TYPES = ("text", "list", "date", "year", "duration")
-CANONICAL = (  # what sql/staging.sql makes
+CANONICAL = (  # what sql/staging_records.sql makes
     "show_id", "type", "title", "director", "cast", "country", "date_added", "release_year",
     "rating", "duration", "listed_in", "description",
 )  # fmt: skip
@@ -107,8 +107,8 @@ def load_contract(path: Path) -> Contract:
         )
     if foreign := sorted(given - set(CANONICAL)):
         raise SettingsError(
-            f"the contract {path} has a column {foreign[0]} that sql/staging.sql does not make; "
-            "another name for a column goes into its aliases"
+            f"the contract {path} has a column {foreign[0]} that sql/staging_records.sql does "
+            "not make; another name for a column goes into its aliases"
         )
     wrong = [kind for kind, value in policy.items() if value not in ("warn", "stop")]
     if wrong:

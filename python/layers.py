@@ -12,7 +12,9 @@ from engine import DuckDBPyConnection
 from errors import Refused, StepError
 from files import rules_digest
 from manifest import Batch, read, verified
-from warehouse import fetch_sql, has_tables, identifier, literal, run_sql
+from warehouse import fetch_sql, has_tables, identifier, literal, run_sql, set_variables
+
+KEPT_SHARE = 0.8  # with fewer records as before, or more that are gone, all are staged anew
 
 
 def newest_batch(settings: Settings) -> Batch:
@@ -71,20 +73,49 @@ class Staged:
     lost_in_cast: int
 
 
-def stage(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> Staged:
-    """staging_netflix_titles and its quarantine from the batch that raw holds."""
+def stage(con: DuckDBPyConnection, batch: Batch, contract: Contract, anew: bool = True) -> Staged:
+    """staging_netflix_titles and its quarantine from the batch that raw holds.
+
+    Without `anew`, records that were staged before, to the letter and by the same rules, are taken
+    over. The result is the same, which tests/test_quarantine.py holds.
+    """
     con.execute("SET preserve_insertion_order = false")  # order costs CTAS 60 %; nothing needs it
     use_macros(con, contract)
-    variables = {
-        "batch_id": batch.batch_id,
-        "snapshot_at": batch.snapshot_at,
-        "rules": rules_version(contract),
-    }
-    run_sql(con, "staging.sql", variables)
+    set_variables(
+        con,
+        {
+            "batch_id": batch.batch_id,
+            "snapshot_at": batch.snapshot_at,
+            "rules": rules_version(contract, batch),
+        },
+    )
+    if has_tables(con, "staging_netflix_titles"):  # of a version before; it is a view since
+        con.execute("DROP TABLE staging_netflix_titles")
+    run_sql(con, "staging_records.sql")
+    kept = not anew and can_keep(con, batch, contract)
+    run_sql(con, "staging_changed.sql" if kept else "staging_all.sql")
+    run_sql(con, "staging.sql")
     _, _, books = read_books(con)
     if books.raw != books.staged + books.quarantined + books.duplicates:
         raise StepError(f"the books of staging do not balance: {books}; nothing was changed")
     return books
+
+
+def can_keep(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> bool:
+    """Whether it pays to take over what is staged; kept_records says then which records."""
+    found = read_books(con)
+    if not found or not has_tables(con, "staging_records"):
+        return False
+    batch_id, rules, books = found
+    total, staged = con.execute(
+        "SELECT count(*), count(*) FILTER (is_staged) FROM staging_records"
+    ).fetchone()
+    sound = batch_id != batch.batch_id and staged == books.staged
+    if not sound or rules != rules_version(contract, batch) or total * KEPT_SHARE > staged:
+        return False
+    run_sql(con, "staging_kept.sql")
+    kept = con.execute("SELECT count(*) FROM kept_records").fetchone()[0]
+    return kept > KEPT_SHARE * max(staged, batch.raw_rows)
 
 
 def staged_already(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> Staged | None:
@@ -93,7 +124,8 @@ def staged_already(con: DuckDBPyConnection, batch: Batch, contract: Contract) ->
         return None
     batch_id, rules, books = found
     rows = con.execute("SELECT count(*) FROM staging_netflix_titles").fetchone()[0]
-    same = (batch_id, rules, rows) == (batch.batch_id, rules_version(contract), books.staged)
+    rules_now = rules_version(contract, batch)
+    same = (batch_id, rules, rows) == (batch.batch_id, rules_now, books.staged)
     return books if same else None
 
 
@@ -108,9 +140,10 @@ def read_books(con: DuckDBPyConnection) -> tuple[str, str, Staged] | None:
     return row[0], row[1], Staged(*row[2:])
 
 
-def rules_version(contract: Contract) -> str:
-    """A digest of all that decides what staging makes of a snapshot."""
-    return rules_digest([SQL / "macros.sql", SQL / "staging.sql"], contract.sha256)
+def rules_version(contract: Contract, batch: Batch) -> str:
+    """A digest of all that decides what staging makes of a snapshot; its year is a rule, too."""
+    files = [SQL / "macros.sql", SQL / "staging.sql", SQL / "staging_records.sql"]
+    return rules_digest(files, f"{contract.sha256} {batch.snapshot_at.year}")
 
 
 def use_macros(con: DuckDBPyConnection, contract: Contract) -> None:

@@ -1,191 +1,18 @@
--- Builds the typed, cleaned catalogue of one snapshot, and the quarantine beside it.
+-- Sets aside what is no title, and keeps the books of a staging.
 -- Grain: staging_netflix_titles one row per business key; staging_netflix_quarantine one row per
 --   record and broken rule; staging_lost_in_cast one row per value; staging_repairs one per rule;
 --   staging_books one row.
--- Inputs -> outputs: contract_netflix_titles (the raw columns under their canonical names, text),
---   session variables batch_id, snapshot_at and those of macros.sql -> the five tables.
--- Running it twice is safe: every table is built anew from the snapshot, in one transaction.
-
--- The catalogue, in one pass over raw: text cleaned column by column, a duration that stands in
--- `rating` moved to where it belongs, each rule of the contract that a record breaks named in
--- broken_rules (and years that no film can have). What breaks one leaves the table below.
-CREATE OR REPLACE TABLE staging_netflix_titles AS
-WITH cleaned AS (
-    SELECT
-        clean_text(show_id) AS show_id,
-        clean_text("type") AS "type",
-        clean_text(title) AS title,
-        clean_text(director) AS director,
-        clean_text("cast") AS "cast",
-        clean_text(country) AS country,
-        clean_text(date_added) AS date_added,
-        clean_text(release_year) AS release_year,
-        clean_text(rating) AS rating,
-        clean_text(duration) AS duration,
-        clean_text(listed_in) AS listed_in,
-        clean_text(description) AS description,
-        show_id AS raw_show_id,
-        "type" AS raw_type,
-        title AS raw_title,
-        director AS raw_director,
-        "cast" AS raw_cast,
-        country AS raw_country,
-        date_added AS raw_date_added,
-        release_year AS raw_release_year,
-        rating AS raw_rating,
-        duration AS raw_duration,
-        listed_in AS raw_listed_in,
-        description AS raw_description,
-        source_line
-    FROM contract_netflix_titles
-),
-
-trimmed AS (
-    SELECT
-        clean_list(show_id, 'show_id') AS show_id,
-        clean_list("type", 'type') AS "type",
-        clean_list(title, 'title') AS title,
-        clean_list(director, 'director') AS director,
-        clean_list("cast", 'cast') AS "cast",
-        clean_list(country, 'country') AS country,
-        clean_list(date_added, 'date_added') AS date_text,
-        clean_list(release_year, 'release_year') AS year_text,
-        clean_list(rating, 'rating') AS rating_text,
-        clean_list(duration, 'duration') AS duration_text,
-        clean_list(listed_in, 'listed_in') AS listed_in,
-        clean_list(description, 'description') AS description,
-        raw_show_id,
-        raw_type,
-        raw_title,
-        raw_director,
-        raw_cast,
-        raw_country,
-        raw_date_added,
-        raw_release_year,
-        raw_rating,
-        raw_duration,
-        raw_listed_in,
-        raw_description,
-        source_line
-    FROM cleaned
-),
-
-typed AS (
-    SELECT
-        concat_ws(
-            chr(31),
-            key_part(show_id, 'show_id'), key_part("type", 'type'), key_part(title, 'title'),
-            key_part(director, 'director'), key_part("cast", 'cast'), key_part(country, 'country'),
-            key_part(date_text, 'date_added'), key_part(year_text, 'release_year'),
-            key_part(rating_text, 'rating'), key_part(duration_text, 'duration'),
-            key_part(listed_in, 'listed_in'), key_part(description, 'description')
-        ) AS business_key,
-        show_id,
-        "type",
-        title,
-        director,
-        "cast",
-        country,
-        parse_date(date_text) AS date_added,
-        parse_year(year_text) AS release_year,
-        CASE
-            WHEN duration_text IS NULL AND is_duration(rating_text) THEN NULL
-            ELSE rating_text
-        END AS rating,
-        CASE
-            WHEN duration_text IS NULL AND is_duration(rating_text) THEN rating_text
-            ELSE duration_text
-        END AS duration,
-        listed_in,
-        description,
-        date_text,
-        year_text,
-        rating_text,
-        duration_text,
-        nullif(concat_ws(
-            ' ',
-            repair(raw_show_id, show_id, 'cleaned:show_id'),
-            repair(raw_type, "type", 'cleaned:type'),
-            repair(raw_title, title, 'cleaned:title'),
-            repair(raw_director, director, 'cleaned:director'),
-            repair(raw_cast, "cast", 'cleaned:cast'),
-            repair(raw_country, country, 'cleaned:country'),
-            repair(raw_date_added, date_text, 'cleaned:date_added'),
-            repair(raw_release_year, year_text, 'cleaned:release_year'),
-            repair(raw_rating, rating_text, 'cleaned:rating'),
-            repair(raw_duration, duration_text, 'cleaned:duration'),
-            repair(raw_listed_in, listed_in, 'cleaned:listed_in'),
-            repair(raw_description, description, 'cleaned:description'),
-            CASE
-                WHEN duration_text IS NULL AND is_duration(rating_text) THEN 'duration_moved:rating'
-            END,
-            lost_in_cast(date_text, parse_date(date_text), 'date_added'),
-            lost_in_cast(year_text, parse_year(year_text), 'release_year'),
-            lost_in_cast(
-                duration_text,
-                coalesce(parse_minutes(duration_text), parse_seasons(duration_text)),
-                'duration'
-            )
-        ), '') AS repairs,
-        source_line
-    FROM trimmed
-)
-
-SELECT
-    business_key,
-    show_id,
-    "type",
-    title,
-    director,
-    "cast",
-    country,
-    date_added,
-    release_year,
-    rating,
-    duration,
-    parse_minutes(duration) AS duration_minutes,
-    parse_seasons(duration) AS seasons,
-    listed_in,
-    description,
-    'v1:' || md5(concat_ws(
-        '',
-        hash_part(show_id, 'show_id'), hash_part("type", 'type'), hash_part(title, 'title'),
-        hash_part(director, 'director'), hash_part("cast", 'cast'), hash_part(country, 'country'),
-        hash_part(CAST(date_added AS VARCHAR), 'date_added'),
-        hash_part(CAST(release_year AS VARCHAR), 'release_year'),
-        hash_part(rating, 'rating'), hash_part(duration, 'duration'),
-        hash_part(listed_in, 'listed_in'), hash_part(description, 'description')
-    )) AS row_hash,
-    repairs,
-    source_line,
-    getvariable('batch_id') AS batch_id,
-    nullif(concat_ws(
-        ' ',
-        broken_rule(show_id, 'show_id'),
-        broken_rule("type", 'type'),
-        broken_rule(title, 'title'),
-        broken_rule(director, 'director'),
-        broken_rule("cast", 'cast'),
-        broken_rule(country, 'country'),
-        broken_rule(date_text, 'date_added'),
-        CASE
-            WHEN release_year < 1870 OR release_year > year(getvariable('snapshot_at')) + 5
-                THEN 'impossible_release_year:release_year'
-            ELSE broken_rule(year_text, 'release_year')
-        END,
-        broken_rule(rating, 'rating'),
-        broken_rule(duration, 'duration'),
-        broken_rule(listed_in, 'listed_in'),
-        broken_rule(description, 'description')
-    ), '') AS broken_rules
-FROM typed;
+-- Inputs -> outputs: staging_records (of staging_all.sql or staging_changed.sql),
+--   contract_netflix_titles, session variables batch_id, snapshot_at, rules and those of macros.sql
+--   -> view staging_netflix_titles, and the four tables.
+-- Running it twice is safe: every table is built anew, in one transaction.
 
 -- Sound records that share a key: equal ones collapse into the first, others are all set aside.
 CREATE OR REPLACE TEMP TABLE shared_keys AS
 WITH shared AS (
     SELECT business_key
-    FROM staging_netflix_titles
-    WHERE broken_rules IS NULL
+    FROM staging_records
+    WHERE is_staged
     GROUP BY business_key
     HAVING count(*) > 1
 ),
@@ -206,10 +33,10 @@ members AS (
             CASE WHEN titles.repairs LIKE '%lost_in_cast:date_added%' THEN raw.date_added END,
             CASE WHEN titles.repairs LIKE '%lost_in_cast:release_year%' THEN raw.release_year END
         ) AS content
-    FROM staging_netflix_titles AS titles
+    FROM staging_records AS titles
     INNER JOIN shared ON titles.business_key = shared.business_key
     INNER JOIN contract_netflix_titles AS raw ON titles.source_line = raw.source_line
-    WHERE titles.broken_rules IS NULL
+    WHERE titles.is_staged
 )
 
 SELECT
@@ -228,8 +55,8 @@ WITH broken AS (
         source_line,
         business_key,
         unnest(string_split(broken_rules, ' ')) AS broken_rule
-    FROM staging_netflix_titles
-    WHERE broken_rules IS NOT NULL
+    FROM staging_records
+    WHERE broken_rules IS NOT NULL AND batch_id = getvariable('batch_id')
     UNION ALL
     SELECT
         source_line,
@@ -272,15 +99,38 @@ SELECT
 FROM rules
 INNER JOIN contract_netflix_titles AS raw ON rules.source_line = raw.source_line;
 
-DELETE FROM staging_netflix_titles
-WHERE broken_rules IS NOT NULL
-    OR source_line IN (
+UPDATE staging_records
+SET is_staged = false
+WHERE is_staged
+    AND source_line IN (
         SELECT shared_keys.source_line
         FROM shared_keys
         WHERE shared_keys.is_conflict OR shared_keys.copy_number > 1
     );
 
-ALTER TABLE staging_netflix_titles DROP COLUMN broken_rules;
+CREATE OR REPLACE VIEW staging_netflix_titles AS
+SELECT
+    business_key,
+    show_id,
+    "type",
+    title,
+    director,
+    "cast",
+    country,
+    date_added,
+    release_year,
+    rating,
+    duration,
+    duration_minutes,
+    seasons,
+    listed_in,
+    description,
+    row_hash,
+    repairs,
+    source_line,
+    batch_id
+FROM staging_records
+WHERE is_staged;
 
 CREATE TABLE IF NOT EXISTS staging_netflix_quarantine (
     batch_id VARCHAR,

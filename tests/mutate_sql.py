@@ -33,6 +33,8 @@ AT_ONCE, LIMIT_S = 2, 240
 DIFF, MERGE, BOOKS = "sql/cdc_diff.sql", "sql/cdc_merge.sql", "sql/cdc_books.sql"
 BY_ID, BY_TITLE = "sql/cdc_key_show_id.sql", "sql/cdc_key_title.sql"
 TABLES, STAGING, MACROS = "sql/cdc_tables.sql", "sql/staging.sql", "sql/macros.sql"
+RECORDS, KEPT = "sql/staging_records.sql", "sql/staging_kept.sql"
+CHANGED = "sql/staging_changed.sql"
 REKEYED, GUARD = "sql/guard_rekeyed.sql", "python/history.py"
 
 
@@ -138,15 +140,19 @@ MUTANTS = [
         (TABLES, "OR valid_to > moment", "OR valid_to >= moment"),
         (TABLES, "WHERE valid_from <= moment", "WHERE valid_from < moment"),
         # staging: the hash, the duplicates, the quarantine
-        (STAGING, "hash_part(title, 'title'),", ""),
-        (STAGING, "hash_part(listed_in, 'listed_in'), ", ""),
-        (STAGING, "hash_part(CAST(date_added AS VARCHAR), 'date_added'),", ""),
-        (
-            STAGING,
-            "WHERE broken_rules IS NOT NULL\n    OR source_line IN (",
-            "WHERE source_line IN (",
-        ),
-        (STAGING, "    WHERE titles.broken_rules IS NULL\n", ""),
+        (RECORDS, "hash_part(title, 'title'),", ""),
+        (RECORDS, "hash_part(listed_in, 'listed_in'), ", ""),
+        (RECORDS, "hash_part(CAST(date_added AS VARCHAR), 'date_added'),", ""),
+        (RECORDS, "broken_rules IS NULL AS is_staged", "true AS is_staged"),
+        (STAGING, "    WHERE titles.is_staged\n", ""),
+        # staging: what is taken over
+        (KEPT, "HAVING count(*) = 1", "HAVING count(*) >= 1"),
+        (KEPT, "WHERE staged.is_staged", "WHERE true"),
+        (KEPT, "release_year, rating", "rating"),
+        (CHANGED, "SET is_staged = false", "SET is_staged = is_staged"),
+        (CHANGED, "SET source_line = kept_records.new_line, ", "SET "),
+        (CHANGED, ", batch_id = getvariable('batch_id')", ""),
+        (STAGING, " AND batch_id = getvariable('batch_id')", ""),
         (STAGING, "HAVING count(*) > 1", "HAVING count(*) > 2"),
         (STAGING, "<> max(content)", "= max(content)"),
         (STAGING, "shared_keys.is_conflict OR shared_keys.copy_number", "shared_keys.copy_number"),
@@ -156,7 +162,7 @@ MUTANTS = [
             "coalesce(titles.director, ''), coalesce(titles.\"cast\"",
             'coalesce(titles."cast"',
         ),
-        (STAGING, "release_year < 1870", "release_year > 1870"),
+        (RECORDS, "release_year < 1870", "release_year > 1870"),
         (MACROS, "|| length(value) || ':'", "||"),
         (
             MACROS,

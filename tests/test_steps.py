@@ -127,7 +127,7 @@ def test_the_checks_name_what_offends_and_exit_30(pipeline):
     import duckdb
 
     with duckdb.connect(str(pipeline.root / "dw.db")) as con:
-        con.execute("INSERT INTO staging_netflix_titles SELECT * FROM staging_netflix_titles")
+        con.execute("INSERT INTO staging_records SELECT * FROM staging_records")
     failed = pipeline.step("07_monitor_pipeline")
     assert failed.returncode == 30
     assert "key_not_null_and_unique, raw_equals_staging" in failed.stderr

@@ -1,0 +1,6 @@
+-- Stages every record of the snapshot.
+-- Grain: staging_records one row per record of the snapshot.
+-- Inputs -> outputs: temp view staged_records -> table staging_records.
+-- Running it twice is safe: the table is built anew.
+CREATE OR REPLACE TABLE staging_records AS
+FROM staged_records;

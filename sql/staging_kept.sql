@@ -1,0 +1,35 @@
+-- Finds the records that stand in staging already, to the letter, wherever they stood in the file.
+-- Grain: kept_records one row per staged record whose like is in the new snapshot once: equal hash
+--   of all values, and equal show_id.
+-- Inputs -> outputs: contract_netflix_titles, staging_records -> temp table kept_records.
+-- Running it twice is safe: it replaces a temporary table.
+CREATE OR REPLACE TEMP TABLE kept_records AS
+WITH new_records AS (
+    SELECT
+        show_id,
+        hash(
+            show_id, "type", title, director, "cast", country, date_added, release_year, rating,
+            duration, listed_in, description
+        ) AS record_hash,
+        source_line
+    FROM contract_netflix_titles
+),
+
+single AS (
+    SELECT
+        record_hash,
+        min(show_id) AS show_id,
+        min(source_line) AS source_line
+    FROM new_records
+    GROUP BY record_hash
+    HAVING count(*) = 1
+)
+
+SELECT
+    staged.source_line AS old_line,
+    single.source_line AS new_line
+FROM staging_records AS staged
+INNER JOIN single
+    ON staged.record_hash = single.record_hash
+    AND staged.show_id IS NOT DISTINCT FROM clean_list(clean_text(single.show_id), 'show_id')
+WHERE staged.is_staged;
