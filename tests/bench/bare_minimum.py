@@ -3,9 +3,9 @@
     python tests/bench/bare_minimum.py <clean UTF-8 csv> <folder> [history]
 
 import duckdb, read_csv, write Parquet, load it into a table, run the staging select of
-sql/staging_records.sql; with `history`, also put it into the history that stands in <folder>/bare.db, as
-step 06 does. It refuses nothing, repairs no encoding (give it a file that needs none), counts
-nothing, records nothing and survives no crash.
+sql/staging_records.sql; with `history`, also put it into the history that stands in
+<folder>/bare.db, as step 06 does. It refuses nothing, repairs no encoding (give it a file that
+needs none), counts nothing, records nothing and survives no crash.
 """
 
 import sys
