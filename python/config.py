@@ -30,7 +30,7 @@ def project_path(text: str) -> Path:
 def duckdb_path(text: str) -> Path:
     """A path that DuckDB takes as it is: it is text, and no ? begins options of a URL in it."""
     path = project_path(text)
-    if b"?" in str(path).encode():
+    if "?" in os.fsencode(path).decode():  # bytes that are no UTF-8 are a ValueError
         raise ValueError
     return path
 
