@@ -114,11 +114,11 @@ why: setup ## 11: every version of a title and where it came from: KEY=s123
 
 .PHONY: test
 test: setup-test ## The quick tests (under 3 minutes)
-	@$(RUN) -m pytest -n auto -m "not slow"
+	@$(RUN) -m pytest -n auto --dist worksteal -m "not slow"
 
 .PHONY: test-full
 test-full: setup-test ## All tests but for the mutants
-	@$(RUN) -m pytest -n auto -m "not mutants"
+	@$(RUN) -m pytest -n auto --dist worksteal -m "not mutants"
 
 .PHONY: test-mutants
 test-mutants: setup-test ## Break the SQL on purpose: the tests notice (15 minutes)
@@ -127,7 +127,7 @@ test-mutants: setup-test ## Break the SQL on purpose: the tests notice (15 minut
 .PHONY: reliability
 reliability: setup-test ## Inject every fault, and write what happened to tests/RELIABILITY.md
 	@$(IN) results=$$(mktemp) && trap 'rm -f "$$results"' EXIT && RELIABILITY_RESULTS="$$results" \
-		"$(VENV)/bin/python" -m pytest -n auto tests/reliability && \
+		"$(VENV)/bin/python" -m pytest -n auto --dist worksteal tests/reliability && \
 		"$(VENV)/bin/python" tests/reliability/table.py "$$results"
 
 .PHONY: peers
