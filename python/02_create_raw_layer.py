@@ -84,7 +84,7 @@ def land(step: Step, delivery: Delivery, batches: list[Batch], folder: Path) -> 
     names = load_contract(settings.contract_path).known_names
     compressed = delivery.name.lower().endswith((".gz", ".zip"))
     with opened(delivery, settings.max_file_size) as stream:
-        found = scan(stream, folder, names)
+        found = scan(stream, folder, names, None if compressed else delivery.path)
     digest = sha256(delivery.path) if compressed else found.sha256
     accepted = bool(settings.accept) and digest.startswith(settings.accept)
     check_digest(delivery, digest)

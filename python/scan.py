@@ -11,6 +11,7 @@ import codecs
 import csv
 import hashlib
 import io
+import os
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,7 @@ from errors import Refused
 from files import BLOCK_BYTES
 
 PART_BYTES = 64 << 20  # large enough to parse at full speed, small enough to share among threads
+HALF_BYTES = 32 << 20  # below, a second process costs more than it saves
 MAX_LINE_BYTES = 64 << 20  # no catalogue has such a line; a file that has is not text
 MAX_REPORTED_LINES = 100
 MAX_COLUMNS = 1_000  # DuckDB takes 1 MB a column to write Parquet; no catalogue has so many
@@ -65,14 +67,19 @@ class Scan:
 
 
 class Digest:
-    """Reads a stream and digests it on the way, in a thread where the file is long."""
+    """Reads a stream and digests it on the way, in a thread where the file is long.
 
-    def __init__(self, stream: BinaryIO):
-        self.stream, self.sha, self.size = stream, hashlib.sha256(), 0
+    With `up_to` it seems to end there, until all is read `to_the_end`.
+    """
+
+    def __init__(self, stream: BinaryIO, up_to: int | None = None):
+        self.stream, self.sha, self.size, self.up_to = stream, hashlib.sha256(), 0, up_to
         self.pool = self.pending = None
 
     def read(self, count: int) -> bytes:
-        block = self.stream.read(count)
+        if self.up_to is not None:
+            count = min(count, self.up_to - self.size)
+        block = self.stream.read(count) if count else b""
         self.size += len(block)
         if self.pending:
             self.pending.result()
@@ -86,22 +93,92 @@ class Digest:
             self.sha.update(block)
         return block
 
+    def to_the_end(self) -> None:
+        self.up_to = None
+        while self.read(BLOCK_BYTES):
+            pass
+
     def hexdigest(self) -> str:
         if self.pool:
             self.pool.shutdown(wait=True)
         return self.sha.hexdigest()
 
 
-def scan(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
+def scan(stream: BinaryIO, folder: Path, names: set[str], path: Path | None = None) -> Scan:
     """Digest, repair and split a stream into `folder`; count its records by quote parity.
 
     `names` are the column names (as `normalised` gives them) by which a header is recognised.
-    Raises Refused where the bytes are not a delimited text with such a header.
+    Where the stream is the plain file `path` and that is long, a second process takes its second
+    half. Raises Refused where the bytes are not a delimited text with such a header.
     """
-    found, digest = Scan(), Digest(stream)
+    if not path or not (cut := middle(path)):
+        digest = Digest(stream)
+        found = split(digest, Scan(), folder / "part", names)
+    else:
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        digest = Digest(stream, up_to=cut[0])
+        with ProcessPoolExecutor(1, get_context("fork")) as pool:
+            rest = pool.submit(split_behind, path, *cut, folder / "rest", names)
+            found = split(digest, Scan(), folder / "part", names)
+            digest.to_the_end()
+            found = joined(found, rest.result())
+    found.sha256, found.size = digest.hexdigest(), digest.size
+    return found
+
+
+def middle(path: Path) -> tuple[int, int] | None:
+    """(offset, line feeds before it) where a record begins near the middle of a long plain file."""
+    half = path.stat().st_size // 2
+    if half < HALF_BYTES or len(os.sched_getaffinity(0)) < 2:
+        return None
+    offset = lines = quotes = 0
+    with open(path, "rb") as file:
+        while offset < half:
+            block = file.read(BLOCK_BYTES)
+            if not offset and block.startswith(UTF16_BOMS):
+                return None
+            quotes += block.count(b'"')
+            lines += block.count(b"\n")
+            offset += len(block)
+        block = file.read(BLOCK_BYTES)
+    for number, end in enumerate(re.finditer(rb"\n", block), 1):
+        if (quotes + block.count(b'"', 0, end.start())) % 2 == 0 and end.end() < len(block):
+            return offset + end.end(), lines + number
+    return None
+
+
+def split_behind(path: Path, offset: int, lines: int, place: Path, names: set[str]) -> Scan:
+    """Split what is behind `offset`, where a record begins, `lines` line feeds from the start."""
+    start = Scan()
+    with open(path, "rb") as file:
+        read_header(next(text_blocks(file, start)), start, names)
+        file.seek(offset)
+        found = Scan(header=start.header, delimiter=start.delimiter, lines=lines)
+        return split(file, found, place, names)
+
+
+def joined(first: Scan, rest: Scan) -> Scan:
+    """What the scans of a file's two halves found, as one would have found it."""
+    for name in (
+        "records", "repaired_lines", "lines_crlf", "lines_lf", "lines_cr", "nul_bytes", "parts"
+    ):  # fmt: skip
+        setattr(first, name, getattr(first, name) + getattr(rest, name))
+    numbers = first.repaired_line_numbers + rest.repaired_line_numbers
+    first.repaired_line_numbers = numbers[:MAX_REPORTED_LINES]
+    if rest.repaired_lines:
+        name_foreign(first)
+    for name in ("lines", "quote_open_at_end", "ends_with_newline"):
+        setattr(first, name, getattr(rest, name))
+    return first
+
+
+def split(stream: BinaryIO, found: Scan, place: Path, names: set[str]) -> Scan:
+    """Repair, number and split a stream into the files <place>0000.csv, ...; count its records."""
     out, odd, last, any_lf, written = None, False, b"\n", False, 0
     try:
-        for block in text_blocks(digest, found):
+        for block in text_blocks(stream, found):
             last, any_lf = block[-1:], any_lf or b"\n" in block
             if not found.header:
                 block = block[read_header(block, found, names) :]
@@ -116,7 +193,7 @@ def scan(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
             if not odd and (out is None or written > PART_BYTES):
                 if out:
                     out.close()
-                found.parts.append(folder / f"part{len(found.parts):04}.csv")
+                found.parts.append(place.with_name(f"{place.name}{len(found.parts):04}.csv"))
                 out = open(found.parts[-1], "wb")  # noqa: SIM115 - closed below
                 written = out.write(head(found, block))
             written += out.write(numbered(block, inside, found))
@@ -130,7 +207,6 @@ def scan(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
     finally:
         if out:
             out.close()
-        found.sha256, found.size = digest.hexdigest(), digest.size
     if not found.header:
         raise Refused("the file is empty")
     found.quote_open_at_end = odd
@@ -208,7 +284,7 @@ def scan_carefully(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
     return found
 
 
-def text_blocks(stream: Digest, found: Scan) -> Iterator[bytes]:
+def text_blocks(stream: BinaryIO, found: Scan) -> Iterator[bytes]:
     """The stream as clean UTF-8 without BOM, in blocks that end with a line.
 
     Bytes that are no UTF-8 are read as Windows-1252, only they and nothing around them; the five
@@ -233,10 +309,14 @@ def text_blocks(stream: Digest, found: Scan) -> Iterator[bytes]:
                     found.repaired_line_numbers.append(number)
                 done = end
         if pieces:
-            if "windows-1252" not in found.encoding:
-                found.encoding += f"{' and' if 'with' in found.encoding else ' with'} windows-1252"
+            name_foreign(found)
             block = b"".join([*pieces, block[done:]])
         yield block
+
+
+def name_foreign(found: Scan) -> None:
+    if "windows-1252" not in found.encoding:
+        found.encoding += f"{' and' if 'with' in found.encoding else ' with'} windows-1252"
 
 
 def read_as_windows_1252(error: UnicodeDecodeError) -> tuple[str, int]:
@@ -251,10 +331,12 @@ WINDOWS_1252 = [
 ]
 
 
-def decoded(stream: Digest, found: Scan) -> Iterator[bytes]:
+def decoded(stream: BinaryIO, found: Scan) -> Iterator[bytes]:
     """The stream's blocks as UTF-8 (or nearly), whatever its byte order mark says."""
     block = stream.read(BLOCK_BYTES)
-    if block.startswith(UTF8_BOM):
+    if found.header:
+        pass  # the middle of a file begins with no mark
+    elif block.startswith(UTF8_BOM):
         found.encoding = "utf-8 with BOM"
         block = block[len(UTF8_BOM) :]
     elif block.startswith(UTF16_BOMS) and not block.startswith(codecs.BOM_UTF32_LE):

@@ -25,6 +25,7 @@ from conftest import COLUMNS, PROJECT, Pipeline, catalogue, title
 
 import scan
 from delivery import Limited
+from errors import Refused
 
 ROWS = [
     title(1),
@@ -724,3 +725,43 @@ def test_the_guard_of_clean_text_changes_no_result():
     con.close()
     assert wrong == 0
     assert checked == 3 * len(guarded_code_points()) - 2  # ' ' and 'e ' do need cleaning
+
+
+def scanned(content: bytes, folder: Path, path: Path | None) -> tuple:
+    """All that a scan found, and the text for the parser, if any; or what it refused."""
+    folder.mkdir()
+    try:
+        found = scan.scan(io.BytesIO(content), folder, set(COLUMNS), path)
+    except Refused as error:
+        return str(error), False
+    text = b"".join(part.read_bytes().split(b"\n", 1)[1] for part in found.parts if found.plain)
+    behind = any(part.name.startswith("rest") for part in found.parts)
+    return (vars(found) | {"parts": text}), behind
+
+
+def test_two_halves_give_what_the_whole_gives(tmp_path, monkeypatch):
+    """Every plain file of the zoo, and made-up ones, with quotes and odd bytes in every place."""
+    zoo = [*ACCEPTED.values(), *REFUSED.values()]
+    texts = [file.content for file in zoo if not file.name.endswith((".gz", ".zip"))]
+    odd, draw = (
+        ('"', '""', '"a\r\n"', "\n", "\r", "ü", "\0", "\ufeff", ",", LINE, LINE),
+        random.Random(1),
+    )
+    texts += [
+        HEADER + "\r\n" + LINE * 3 + "".join(draw.choices(odd, k=60)) + LINE * draw.randrange(3)
+        for _ in range(60)
+    ]
+    texts.append(f"{HEADER}\r\n" + f"\ufeff{LINE}" * 20)  # the rest begins like a file with a mark
+    contents = [text.encode() if isinstance(text, str) else text for text in texts]
+    contents += [content.replace("ü".encode(), b"\xfc\x81") for content in contents[-30:]]
+    monkeypatch.setattr(scan, "HALF_BYTES", 0)
+    monkeypatch.setattr(scan, "BLOCK_BYTES", 150)
+    halved = 0
+    for number, content in enumerate(contents):
+        path = tmp_path / f"{number}.csv"
+        path.write_bytes(content)
+        whole, _ = scanned(content, tmp_path / f"{number}-whole", None)
+        halves, behind = scanned(content, tmp_path / f"{number}-halves", path)
+        assert halves == whole, content
+        halved += bool(behind)
+    assert halved > len(contents) // 2, (halved, len(contents))
