@@ -3,21 +3,21 @@
     python tests/bench/bench.py <folder for the results> <rounds> <rows> [<rows> ...]
 
 For each number of rows, in each round: a first load, day 2 (1 % changed, 0.5 % new, 0.2 % gone) and
-the same file again, each step a process of its own; and bare_minimum.py, which brings the same rows
+the same file again, as `make run-all` does it; and bare_minimum.py, which brings the same rows
 into the same history in one process, right after each. Medians over the rounds. Then day 2 with 0,
 1, 10 and 100 % of the titles changed, at the smallest number of rows that is at least 100,000.
 
 Writes bench.md (tables), bench.svg (time and memory against rows) and changes.svg.
 """
 
+import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -36,6 +36,7 @@ STEPS = {
     "analytics": "08_build_analytics",
     "publish": "09_publish",
 }
+TO_MERGE = "02 to 06"
 COMPARED = ("raw", "load", "schema", "staging", "merge")  # what bare_minimum.py does, too
 LOADS = ("first load", "day 2", "same file")
 SHARES = (0, 0.01, 0.1, 1)
@@ -75,22 +76,13 @@ def one_round(rows: int, folder: Path) -> Loads:
     """First load, day 2 and the same file again, of the pipeline and of the bare minimum."""
     days = [sample(rows, day, folder) for day in (1, 2)]
     found: Loads = {}
-    with (
-        tempfile.TemporaryDirectory(dir=folder) as place,
-        tempfile.TemporaryDirectory(dir=folder) as whole,
-    ):
+    with tempfile.TemporaryDirectory(dir=folder) as place:
         for load, (csv, clean), at in zip(
             LOADS, (*days, days[1]), ("2026-01-01", "2026-01-02", "2026-01-03"), strict=True
         ):
             print(f"{rows:,} rows, {load}", file=sys.stderr, flush=True)
-            found[load] = {
-                step: run(PYTHON / f"{script}.py", place=place, NETFLIX_CSV=csv, SNAPSHOT_AT=at)
-                for step, script in STEPS.items()
-            }
+            found[load] = chain(STEPS, place, NETFLIX_CSV=csv, SNAPSHOT_AT=at)
             found[load]["bare"] = run(BENCH / "bare_minimum.py", clean, place, "history")
-            found[load]["run-all"] = run(
-                PYTHON / "run_all.py", place=whole, NETFLIX_CSV=csv, SNAPSHOT_AT=at
-            )
             found[load]["file"] = Spent(0, 0, Path(csv).stat().st_size / 1e6)
     return found
 
@@ -104,12 +96,7 @@ def by_share(rows: int, folder: Path) -> Loads:
         changed, _ = sample(rows, 2, folder, inserts=0, updates=share, deletes=0)
         with tempfile.TemporaryDirectory(dir=folder) as place:
             for file, at in ((csv, "2026-01-01"), (changed, "2026-01-02")):
-                found[f"{share:.0%}"] = {
-                    step: run(
-                        PYTHON / f"{STEPS[step]}.py", place=place, NETFLIX_CSV=file, SNAPSHOT_AT=at
-                    )
-                    for step in COMPARED
-                }
+                found[f"{share:.0%}"] = chain(COMPARED, place, NETFLIX_CSV=file, SNAPSHOT_AT=at)
     return found
 
 
@@ -129,8 +116,27 @@ def sample(rows: int, day: int, folder: Path, **shares: float) -> tuple[str, str
     return str(csv), str(clean)
 
 
+def chain(steps: Iterable[str], place: str, **settings: str) -> dict[str, Spent]:
+    """Run steps as `make run-all` does: what each took, and all (02 to 06) from the first start."""
+    started = time.monotonic()
+    scripts = {STEPS[step]: step for step in steps}
+    text, whole = run_process(BENCH / "chain.py", *scripts, place=place, **settings)
+    ends = json.loads(text.splitlines()[-1])
+    found = {step: Spent(*ends[script][1:]) for script, step in scripts.items()}
+    own = [found[step] for step in COMPARED]
+    to_merge = ends[STEPS["merge"]][0] - started
+    found[TO_MERGE] = Spent(to_merge, sum(s.cpu for s in own), max(s.memory for s in own))
+    return found | {"run-all": whole}
+
+
 def run(script: Path, *arguments: str, place: str = "", **settings: str) -> Spent:
-    """Run a script as a process of its own, which must succeed."""
+    return run_process(script, *arguments, place=place, **settings)[1]
+
+
+def run_process(
+    script: Path, *arguments: str, place: str = "", **settings: str
+) -> tuple[str, Spent]:
+    """Run a script as a process of its own, which must succeed: its output, and what it took."""
     environment = {
         "PATH": os.environ["PATH"],
         "DATA_DIR": f"{place}/data",
@@ -141,7 +147,7 @@ def run(script: Path, *arguments: str, place: str = "", **settings: str) -> Spen
         **GUARDS,
         **settings,
     }
-    with written() as output:
+    with tempfile.TemporaryFile() as output:
         started = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, script, *arguments], env=environment, stdout=output, stderr=output
@@ -149,16 +155,11 @@ def run(script: Path, *arguments: str, place: str = "", **settings: str) -> Spen
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            output.seek(0)
-            raise SystemExit(f"{script.name} failed:\n{output.read().decode()}")
-    return Spent(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)
-
-
-@contextmanager
-def written() -> Iterator:
-    with tempfile.TemporaryFile() as output:
-        yield output
+        output.seek(0)
+        text = output.read().decode()
+    if process.returncode:
+        raise SystemExit(f"{script.name} failed:\n{text}")
+    return text, Spent(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)
 
 
 def medians(rounds: Iterator[Loads]) -> Loads:
@@ -172,20 +173,14 @@ def medians(rounds: Iterator[Loads]) -> Loads:
     }
 
 
-def total(steps: dict[str, Spent]) -> Spent:
-    """Of the steps that the bare minimum does, too: times added, the highest memory."""
-    own = [steps[name] for name in COMPARED]
-    return Spent(sum(s.wall for s in own), sum(s.cpu for s in own), max(s.memory for s in own))
-
-
 def report(found: dict[int, Loads], shares: Loads, rows: int, rounds: int) -> str:
     lines = [
         "# How fast it is",
         "",
         f'Made by `make bench ROWS="{" ".join(map(str, found))}" ROUNDS={rounds}`: medians of '
         f"{rounds} interleaved round(s), on {os.cpu_count()} cores, {platform.system()}, Python "
-        f"{platform.python_version()}, DuckDB {duckdb.__version__}. Each step is a process of its "
-        "own here, with Python's start; `make run-all` forks them instead. *bare* is "
+        f"{platform.python_version()}, DuckDB {duckdb.__version__}. The steps run as in `make "
+        "run-all`, a process each; *02 to 06* begins with the start of Python. *bare* is "
         "`tests/bench/bare_minimum.py`: the same rows in the same history by hand, in one "
         "process, without any check; it is compared with 02 to 06, which do what it does.",
     ]
@@ -198,7 +193,7 @@ def report(found: dict[int, Loads], shares: Loads, rows: int, rounds: int) -> st
         ]
         for load, steps in loads.items():
             shown = {name: steps[name] for name in STEPS}
-            shown |= {"**02 to 06**": total(steps), "**bare**": steps["bare"]}
+            shown |= {"**02 to 06**": steps[TO_MERGE], "**bare**": steps["bare"]}
             shown |= {"**all, by run-all**": steps["run-all"]}
             for at, (step, spent) in enumerate(shown.items()):
                 lines.append(
@@ -209,12 +204,12 @@ def report(found: dict[int, Loads], shares: Loads, rows: int, rounds: int) -> st
     lines += ["", "## 02 to 06 beside bare", ""]
     lines += ["| rows | " + " | ".join(LOADS) + " |", "|---:|" + "---:|" * len(LOADS)]
     for size, loads in found.items():
-        ratios = [total(steps).wall / steps["bare"].wall for steps in loads.values()]
+        ratios = [steps[TO_MERGE].wall / steps["bare"].wall for steps in loads.values()]
         lines.append(f"| {size:,} | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |")
     lines += ["", f"## Day 2 by what changed, {rows:,} rows, 02 to 06", ""]
     lines += ["| changed | wall s | CPU s | peak MB |", "|---:|---:|---:|---:|"]
     for share, steps in shares.items():
-        spent = total(steps)
+        spent = steps[TO_MERGE]
         lines.append(f"| {share} | {spent.wall:.2f} | {spent.cpu:.2f} | {spent.memory:,.0f} |")
     return "\n".join(lines) + "\n"
 
@@ -229,11 +224,8 @@ def draw(found: dict[int, Loads], shares: Loads, rows: int, target: Path) -> Non
     sizes = list(found)
     figure, (time_axes, memory_axes) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for load in LOADS:
-        for label, style, of in (
-            (load, "o-", total),
-            (f"{load}, bare", "x--", lambda steps: steps["bare"]),
-        ):
-            spent = [of(found[size][load]) for size in sizes]
+        for label, style, step in ((load, "o-", TO_MERGE), (f"{load}, bare", "x--", "bare")):
+            spent = [found[size][load][step] for size in sizes]
             time_axes.plot(sizes, [one.wall for one in spent], style, label=label)
             memory_axes.plot(sizes, [one.memory for one in spent], style, label=label)
     time_axes.set(xscale="log", yscale="log", xlabel="rows", ylabel="seconds", title="02 to 06")
@@ -241,7 +233,7 @@ def draw(found: dict[int, Loads], shares: Loads, rows: int, target: Path) -> Non
     time_axes.legend()
     figure.savefig(target / "bench.svg", metadata={"Date": None})
     figure, axes = pyplot.subplots(figsize=(5, 4), layout="constrained")
-    axes.bar(list(shares), [total(steps).wall for steps in shares.values()])
+    axes.bar(list(shares), [steps[TO_MERGE].wall for steps in shares.values()])
     axes.set(xlabel="changed", ylabel="seconds", title=f"Day 2 of {rows:,} rows, 02 to 06", ylim=0)
     figure.savefig(target / "changes.svg", metadata={"Date": None})
 

@@ -1,0 +1,42 @@
+"""The steps as run_all.py runs them, and what each took, as JSON: python chain.py <script> ...
+
+Prints {script: [its end on the monotonic clock, seconds, CPU seconds, peak memory in MB]}.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from unittest import mock
+
+PYTHON = Path(__file__).resolve().parent.parent.parent / "python"
+sys.path.insert(0, str(PYTHON))
+
+import run_all  # noqa: E402
+import steps  # noqa: E402
+from config import load_settings  # noqa: E402
+
+
+def main(scripts: list[str]) -> int:
+    spent = {}
+
+    def wait(pid: int, options: int) -> tuple[int, int]:
+        found, status, used = os.wait4(pid, options)
+        spent[script] = [used.ru_utime + used.ru_stime, used.ru_maxrss / 1000]
+        return found, status
+
+    with steps.lock(load_settings()), mock.patch.object(os, "waitpid", wait):
+        steps.in_chain = True
+        for script in scripts:
+            started = time.monotonic()
+            if code := run_all.forked(PYTHON / f"{script}.py", []):
+                return code
+            ended = time.monotonic()
+            spent[script] = [ended, ended - started, *spent[script]]
+    print(json.dumps(spent))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
