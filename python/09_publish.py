@@ -13,6 +13,8 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import page
@@ -123,10 +125,11 @@ def write(con: DuckDBPyConnection, tables: dict, version: Path, batch: str) -> N
     try:
         (temporary / "kpi").mkdir(parents=True)
         (temporary / "lookml").mkdir()
-        copy_database(con, tables, temporary / "netflix.duckdb")
-        for name in tables:
-            if name.startswith("kpi_"):
-                export(con, name, tables[name]["columns"], temporary / "kpi")
+        with attached(con, temporary / "netflix.duckdb"):
+            copy_database(con, tables)
+            for name in tables:
+                if name.startswith("kpi_"):
+                    export(con, name, tables[name]["columns"], temporary / "kpi")
         (temporary / "dictionary.md").write_text(dictionary(tables, batch), encoding="utf-8")
         html = page.dashboard(con)
         (temporary / "dashboard.html").write_text(html, encoding="utf-8")
@@ -142,11 +145,19 @@ def write(con: DuckDBPyConnection, tables: dict, version: Path, batch: str) -> N
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def copy_database(con: DuckDBPyConnection, tables: dict, path: Path) -> None:
-    """A compact copy of the tables, views as tables, with their comments; read-only as a file."""
-    con.execute(
-        f"ATTACH {literal(path)} AS copy (READ_WRITE, STORAGE_VERSION {literal(STORAGE_VERSION)})"
-    )
+@contextmanager
+def attached(con: DuckDBPyConnection, path: Path) -> Iterator[None]:
+    """A new database as `copy`; its file is read-only afterwards."""
+    storage = f"STORAGE_VERSION {literal(STORAGE_VERSION)}"
+    con.execute(f"ATTACH {literal(path)} AS copy (READ_WRITE, {storage})")
+    con.execute("SET force_compression = 'fsst'")  # as in the warehouse, see warehouse.connect
+    yield
+    con.execute("DETACH copy")
+    path.chmod(path.stat().st_mode & 0o444)
+
+
+def copy_database(con: DuckDBPyConnection, tables: dict) -> None:
+    """Every table, and every view as a table, with their comments."""
     for name, entry in tables.items():
         target = f"copy.{identifier(name)}"
         con.execute(f"CREATE TABLE {target} AS SELECT * FROM {identifier(name)}")
@@ -154,8 +165,6 @@ def copy_database(con: DuckDBPyConnection, tables: dict, path: Path) -> None:
         for column, _, comment in entry["columns"]:
             where = f"{target}.{identifier(column)}"
             con.execute(f"COMMENT ON COLUMN {where} IS {literal(comment)}")
-    con.execute("DETACH copy")
-    path.chmod(path.stat().st_mode & 0o444)
 
 
 def export(con: DuckDBPyConnection, name: str, columns: list, folder: Path) -> None:
@@ -164,7 +173,7 @@ def export(con: DuckDBPyConnection, name: str, columns: list, folder: Path) -> N
         f"{defused(column) if kind == 'VARCHAR' else identifier(column)} AS {identifier(column)}"
         for column, kind, _ in columns
     )
-    ordered = f"SELECT * FROM {identifier(name)} ORDER BY ALL"
+    ordered = f"SELECT * FROM copy.{identifier(name)} ORDER BY ALL"
     for query, suffix, options in (
         (ordered, "parquet", "FORMAT parquet, COMPRESSION zstd"),
         (ordered, "csv", "FORMAT csv, HEADER"),
