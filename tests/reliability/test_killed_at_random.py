@@ -4,6 +4,7 @@ A killed run is followed by the next, which is killed as well, until one gets th
 mends is killed. After each the parts are as they are behind a whole step.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -11,12 +12,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 
 import pytest
 from conftest import PROJECT
 from scene import STEPS, Scene
 
+PR_SET_CHILD_SUBREAPER = 36
 RUN_ALL = [sys.executable, str(PROJECT / "python" / "run_all.py")]
 
 
@@ -32,6 +35,7 @@ def started(scene: Scene) -> subprocess.Popen:
 
 def kill_at_random(scene: Scene, report: Callable, times: int, seed: int) -> None:
     random, after, killed = Random(seed), Counter(), 0
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     scene.put(STEPS[0])
     clock = time.perf_counter()
     assert started(scene).wait() == 0
@@ -44,6 +48,9 @@ def kill_at_random(scene: Scene, report: Callable, times: int, seed: int) -> Non
         except subprocess.TimeoutExpired:
             os.killpg(run.pid, signal.SIGKILL)
             code = run.wait()
+            with suppress(ChildProcessError):  # its children are ours now; a killed one still has
+                while True:  # its files open for a moment
+                    os.waitpid(-run.pid, 0)
             killed += 1
         assert code in (0, -signal.SIGKILL)
         found = scene.in_chain(f"kill {killed} of seed {seed}", go_on=False)
