@@ -61,8 +61,8 @@ schema: setup ## 04: bind the columns to the contract, report drift
 	@$(RUN) python/04_check_schema.py
 
 .PHONY: staging
-staging: setup ## 05: clean and type -> staging_netflix_titles, quarantine
-	@$(RUN) python/05_run_staging_sql.py
+staging: setup ## 05: clean and type -> staging_netflix_titles, quarantine (FULL=1: every record)
+	@$(RUN) python/05_run_staging_sql.py $(if $(FULL),--full)
 
 .PHONY: merge
 merge: setup ## 06: staging -> history, current and change feed

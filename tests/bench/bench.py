@@ -78,7 +78,7 @@ def one_round(rows: int, folder: Path) -> Loads:
     found: Loads = {}
     with tempfile.TemporaryDirectory(dir=folder) as place:
         for load, (csv, clean), at in zip(
-            LOADS, (*days, days[1]), ("2026-01-01", "2026-01-02", "2026-01-03"), strict=True
+            LOADS, (*days, days[1]), ("2026-01-01", "2026-01-02", "2026-01-02"), strict=True
         ):
             print(f"{rows:,} rows, {load}", file=sys.stderr, flush=True)
             found[load] = chain(STEPS, place, NETFLIX_CSV=csv, SNAPSHOT_AT=at)
