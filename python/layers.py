@@ -77,7 +77,7 @@ def stage(con: DuckDBPyConnection, batch: Batch, contract: Contract, anew: bool 
     """staging_netflix_titles and its quarantine from the batch that raw holds.
 
     Without `anew`, records that were staged before, to the letter and by the same rules, are taken
-    over. The result is the same, which tests/test_quarantine.py holds.
+    over. The result is the same: tests/test_staging_changes.py.
     """
     con.execute("SET preserve_insertion_order = false")  # order costs CTAS 60 %; nothing needs it
     use_macros(con, contract)

@@ -1,6 +1,6 @@
 -- Finds the records that stand in staging already, to the letter, wherever they stood in the file.
--- Grain: kept_records one row per staged record whose like is in the new snapshot once: equal hash
---   of all values, and equal show_id.
+-- Grain: kept_records one row per staged record whose like is in the new snapshot: equal hash of all
+--   values, and equal show_id. Further copies of it are staged, and found to be such, as ever.
 -- Inputs -> outputs: contract_netflix_titles, staging_records -> temp table kept_records.
 -- Running it twice is safe: it replaces a temporary table.
 CREATE OR REPLACE TEMP TABLE kept_records AS
@@ -15,21 +15,20 @@ WITH new_records AS (
     FROM contract_netflix_titles
 ),
 
-single AS (
+firsts AS (
     SELECT
         record_hash,
-        min(show_id) AS show_id,
+        show_id,
         min(source_line) AS source_line
     FROM new_records
-    GROUP BY record_hash
-    HAVING count(*) = 1
+    GROUP BY record_hash, show_id
 )
 
 SELECT
     staged.source_line AS old_line,
-    single.source_line AS new_line
+    firsts.source_line AS new_line
 FROM staging_records AS staged
-INNER JOIN single
-    ON staged.record_hash = single.record_hash
-    AND staged.show_id IS NOT DISTINCT FROM clean_list(clean_text(single.show_id), 'show_id')
+INNER JOIN firsts
+    ON staged.record_hash = firsts.record_hash
+    AND staged.show_id IS NOT DISTINCT FROM clean_list(clean_text(firsts.show_id), 'show_id')
 WHERE staged.is_staged;
