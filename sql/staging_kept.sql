@@ -1,6 +1,6 @@
 -- Finds the records that stand in staging already, to the letter, wherever they stood in the file.
--- Grain: kept_records one row per staged record whose like is in the new snapshot: equal hash of all
---   values, and equal show_id. Further copies of it are staged, and found to be such, as ever.
+-- Grain: kept_records one row per staged record whose like is in the new snapshot: equal hash of
+--   all values, and equal show_id. Further copies of it are staged, and found to be such, as ever.
 -- Inputs -> outputs: contract_netflix_titles, staging_records -> temp table kept_records.
 -- Running it twice is safe: it replaces a temporary table.
 CREATE OR REPLACE TEMP TABLE kept_records AS
