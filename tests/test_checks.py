@@ -10,7 +10,7 @@ from conftest import PROJECT, Pipeline, catalogue, title
 
 MONITOR = "07_monitor_pipeline"
 CHECKS = {path.stem for path in (PROJECT / "sql/checks").glob("*.sql")}
-HISTORY, STAGING = "analytics_netflix_history", "staging_netflix_titles"
+HISTORY, STAGING = "analytics_netflix_history", "staging_records"
 DUPLICATE = "INSERT INTO {0} FROM {0} WHERE title_id = 's2' AND is_current"
 
 # fault: (the check that must name it, what plants it). 200 titles in three snapshots; s1 was
