@@ -118,7 +118,7 @@ test: setup-test ## The quick tests (under 3 minutes)
 
 .PHONY: test-full
 test-full: setup-test ## All tests but for the mutants
-	@$(RUN) -m pytest -n auto --dist worksteal -m "not mutants"
+	@$(RUN) -m pytest -n 3 --dist worksteal -m "not mutants"
 
 .PHONY: test-mutants
 test-mutants: setup-test ## Break the SQL on purpose: the tests notice (15 minutes)

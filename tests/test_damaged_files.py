@@ -5,6 +5,7 @@ guard then sees what is missing). A mutated one keeps every record that was not 
 """
 
 import csv
+import functools
 import importlib
 import io
 import itertools
@@ -23,6 +24,7 @@ SMALL = (
 RAW = "02_create_raw_layer"
 
 
+@functools.cache
 def record_ends(content: bytes) -> dict[int, int]:
     """Byte offset of each record's end -> how many records (without header) end by there."""
     ends, odd, count = {}, False, -1
