@@ -3,10 +3,10 @@
     python tests/bench/bench.py <folder for the results> <rounds> <rows> [<rows> ...]
 
 For each number of rows, in each round: a first load, day 2 (1 % changed, 0.5 % new, 0.2 % gone) and
-day 2's records again as a snapshot of their own (by SNAPSHOT_AT; without it the same file ends
-after its digest), as `make run-all` does it; and bare_minimum.py, which brings the same rows into
-the same history in one process, right after each. Medians over the rounds. Then day 2 with 0, 1, 10
-and 100 % of the titles changed, at the smallest number of rows that is at least 100,000.
+the same file again, as `make run-all` does it; and bare_minimum.py, which brings the same rows into
+the same history in one process, right after each. Medians over the rounds. Then, at the smallest
+number of rows that is at least 100,000: day 2 with 0, 1, 10 and 100 % of the titles changed, and
+the warehouse's size after 30 nights beside that of a fresh rebuild.
 
 Writes bench.md (tables), bench.svg (time and memory against rows) and changes.svg.
 """
@@ -39,7 +39,9 @@ STEPS = {
 }
 TO_MERGE = "02 to 06"
 COMPARED = ("raw", "load", "schema", "staging", "merge")  # what bare_minimum.py does, too
-LOADS = ("first load", "day 2", "same records")
+LOADS = ("first load", "day 2", "same file")
+ONCE_ROWS = 5_000_000  # from here on, what stands behind the merge is run in the first round only
+NIGHTS = 30
 SHARES = (0, 0.01, 0.1, 1)
 GUARDS = {  # a changed share of 100 % is what the guard is there to stop
     f"MAX_{what}_{kind}": limit
@@ -63,26 +65,32 @@ def main(target: Path, rounds: int, sizes: list[int]) -> int:
     target.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
         place = Path(folder)
-        found = {rows: medians(one_round(rows, place) for _ in range(rounds)) for rows in sizes}
+        found = {}
+        for rows in sizes:
+            found[rows] = medians(one_round(rows, place, number) for number in range(rounds))
+            for file in place.glob("*.csv"):
+                file.unlink()
         rows = min((rows for rows in sizes if rows >= 100_000), default=max(sizes))
         shares = medians(by_share(rows, place) for _ in range(rounds))
-    text = report(found, shares, rows, rounds)
+        size = after_nights(rows, place)
+    text = report(found, shares, size, rows, rounds)
     (target / "bench.md").write_text(text, encoding="utf-8")
     draw(found, shares, rows, target)
     print(text)
     return 0
 
 
-def one_round(rows: int, folder: Path) -> Loads:
-    """First load, day 2 and its records once more, of the pipeline and of the bare minimum."""
+def one_round(rows: int, folder: Path, number: int) -> Loads:
+    """First load, day 2 and its file once more, of the pipeline and of the bare minimum."""
     days = [sample(rows, day, folder) for day in (1, 2)]
+    steps = STEPS if number == 0 or rows < ONCE_ROWS else COMPARED
     found: Loads = {}
     with tempfile.TemporaryDirectory(dir=folder) as place:
         for load, (csv, clean), at in zip(
-            LOADS, (*days, days[1]), ("2026-01-01", "2026-01-02", "2026-01-03"), strict=True
+            LOADS, (*days, days[1]), ("2026-01-01", "2026-01-02", "2026-01-02"), strict=True
         ):
-            print(f"{rows:,} rows, {load}", file=sys.stderr, flush=True)
-            found[load] = chain(STEPS, place, NETFLIX_CSV=csv, SNAPSHOT_AT=at)
+            print(f"{rows:,} rows, round {number + 1}, {load}", file=sys.stderr, flush=True)
+            found[load] = chain(steps, place, NETFLIX_CSV=csv, SNAPSHOT_AT=at)
             found[load]["bare"] = run(BENCH / "bare_minimum.py", clean, place, "history")
             found[load]["file"] = Spent(0, 0, Path(csv).stat().st_size / 1e6)
     return found
@@ -99,6 +107,24 @@ def by_share(rows: int, folder: Path) -> Loads:
             for file, at in ((csv, "2026-01-01"), (changed, "2026-01-02")):
                 found[f"{share:.0%}"] = chain(COMPARED, place, NETFLIX_CSV=file, SNAPSHOT_AT=at)
     return found
+
+
+def after_nights(rows: int, folder: Path) -> tuple[float, float]:
+    """MB of the warehouse after so many nights of the usual change, and of a fresh rebuild."""
+    steps = [step for step in STEPS if step != "publish"]
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        for day in range(1, NIGHTS + 1):
+            print(f"{rows:,} rows, night {day}", file=sys.stderr, flush=True)
+            csv, clean = sample(rows, day, folder)
+            night = {"NETFLIX_CSV": csv, "SNAPSHOT_AT": f"2026-01-{day:02}"}
+            chain(steps, place, **night)
+            for file in (csv, clean):
+                Path(file).unlink()
+        warehouse = Path(place) / "dw.db"
+        grown = warehouse.stat().st_size / 1e6
+        run(PYTHON / "10_rebuild_warehouse.py", place=place, **night)
+        chain(steps[1:], place, **night)
+        return grown, warehouse.stat().st_size / 1e6
 
 
 def sample(rows: int, day: int, folder: Path, **shares: float) -> tuple[str, str]:
@@ -127,7 +153,7 @@ def chain(steps: Iterable[str], place: str, **settings: str) -> dict[str, Spent]
     own = [found[step] for step in COMPARED]
     to_merge = ends[STEPS["merge"]][0] - started
     found[TO_MERGE] = Spent(to_merge, sum(s.cpu for s in own), max(s.memory for s in own))
-    return found | {"run-all": whole}
+    return found | {"run-all": whole} if found.keys() >= STEPS.keys() else found
 
 
 def run(script: Path, *arguments: str, place: str = "", **settings: str) -> Spent:
@@ -164,17 +190,22 @@ def run_process(
 
 
 def medians(rounds: Iterator[Loads]) -> Loads:
+    """The medians of all rounds that ran a step: times, and of its memory the most."""
     every = list(rounds)
-    return {
-        load: {
-            step: Spent(*map(median, zip(*(one[load][step] for one in every), strict=True)))
-            for step in steps
-        }
-        for load, steps in every[0].items()
-    }
+    found: Loads = {}
+    for load, steps in every[0].items():
+        found[load] = {}
+        for step in steps:
+            walls, cpus, peaks = zip(
+                *(one[load][step] for one in every if step in one[load]), strict=True
+            )
+            found[load][step] = Spent(median(walls), median(cpus), max(peaks))
+    return found
 
 
-def report(found: dict[int, Loads], shares: Loads, rows: int, rounds: int) -> str:
+def report(
+    found: dict[int, Loads], shares: Loads, size: tuple[float, float], rows: int, rounds: int
+) -> str:
     lines = [
         "# How fast it is",
         "",
@@ -184,7 +215,10 @@ def report(found: dict[int, Loads], shares: Loads, rows: int, rounds: int) -> st
         "run-all`, a process each; *02 to 06* begins with the start of Python. *bare* is "
         "`tests/bench/bare_minimum.py`: the same rows in the same history by hand, in one "
         "process, without any check; it is compared with 02 to 06, which do what it does. *same "
-        "records*: the file of day 2 again, as a snapshot of its own.",
+        "file*: the file of day 2 again; bare has no memory, and does day 2 again. Peaks are the "
+        "largest of all rounds; DUCKDB_MEMORY_LIMIT is "
+        f"{os.environ.get('DUCKDB_MEMORY_LIMIT') or 'the default, 2GB'}. From {ONCE_ROWS:,} rows "
+        "on, monitor, analytics and publish ran in the first round only.",
     ]
     for size, loads in found.items():
         megabytes = loads[LOADS[0]]["file"].memory
@@ -213,6 +247,10 @@ def report(found: dict[int, Loads], shares: Loads, rows: int, rounds: int) -> st
     for share, steps in shares.items():
         spent = steps[TO_MERGE]
         lines.append(f"| {share} | {spent.wall:.2f} | {spent.cpu:.2f} | {spent.memory:,.0f} |")
+    grown, rebuilt = size
+    lines += ["", f"## The warehouse after {NIGHTS} nights of {rows:,} rows", ""]
+    lines += [f"{grown:,.1f} MB; rebuilt from the same snapshots {rebuilt:,.1f} MB: "]
+    lines[-1] += f"{grown / rebuilt:.2f} times."
     return "\n".join(lines) + "\n"
 
 
@@ -224,15 +262,19 @@ def draw(found: dict[int, Loads], shares: Loads, rows: int, target: Path) -> Non
     from matplotlib import pyplot
 
     sizes = list(found)
-    figure, (time_axes, memory_axes) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure, (time_axes, memory_axes) = pyplot.subplots(1, 2, figsize=(12, 6), layout="constrained")
     for load in LOADS:
-        for label, style, step in ((load, "o-", TO_MERGE), (f"{load}, bare", "x--", "bare")):
+        for label, style, step in (
+            (load, "o-", TO_MERGE),
+            (f"{load}, all steps", "s:", "run-all"),
+            (f"{load}, bare", "x--", "bare"),
+        ):
             spent = [found[size][load][step] for size in sizes]
             time_axes.plot(sizes, [one.wall for one in spent], style, label=label)
             memory_axes.plot(sizes, [one.memory for one in spent], style, label=label)
     time_axes.set(xscale="log", yscale="log", xlabel="rows", ylabel="seconds", title="02 to 06")
     memory_axes.set(xscale="log", xlabel="rows", ylabel="MB", title="Peak memory of a process")
-    time_axes.legend()
+    time_axes.legend(fontsize="small")
     figure.savefig(target / "bench.svg", metadata={"Date": None})
     figure, axes = pyplot.subplots(figsize=(5, 4), layout="constrained")
     axes.bar(list(shares), [steps[TO_MERGE].wall for steps in shares.values()])
