@@ -148,7 +148,8 @@ def with_likeness(
     """For a removed column: which unknown one looks like it, by its values in both snapshots."""
     if change.kind != "removed":
         return change
-    columns = [row[0] for row in con.execute("DESCRIBE previous_snapshot").fetchall()]
+    described = con.execute("SELECT * FROM previous_snapshot LIMIT 0").description
+    columns = [column[0] for column in described]
     then = bind(contract, columns)
     source = identifier(then[change.column])
     by_key = bound[contract.key[0]] and then[contract.key[0]] and change.column not in contract.key
