@@ -66,7 +66,7 @@ measured AS (
     UNION ALL
     SELECT
         'null_pct:' || column_name AS metric,
-        100.0 * (titles - filled) / titles AS "value"
+        CAST(100 AS DOUBLE) * (titles - filled) / titles AS "value"
     FROM shares
     WHERE titles > 0
     UNION ALL

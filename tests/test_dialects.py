@@ -31,6 +31,7 @@ VARIABLES = {
     "rules": "r",
     "rehash": True,
     "new_columns": ["description"],
+    "merged_batches": ["20200118T000000Z-0123456789ab"],
     "by_title": True,
     "checked_at": datetime(2020, 1, 19),
     "country_codes": "",

@@ -8,7 +8,7 @@ CREATE OR REPLACE VIEW kpi_movies_vs_tv AS
 SELECT
     "type",
     count(*) AS titles,
-    round(100.0 * count(*) / sum(count(*)) OVER (), 2) AS share_pct
+    round(CAST(100 AS DOUBLE) * count(*) / sum(count(*)) OVER (), 2) AS share_pct
 FROM fact_title_catalog
 WHERE is_current
 GROUP BY "type"
@@ -173,7 +173,9 @@ SELECT
     country,
     recent_titles,
     earlier_titles,
-    round(100.0 * (recent_titles - earlier_titles) / nullif(earlier_titles, 0), 1) AS growth_pct
+    round(
+        CAST(100 AS DOUBLE) * (recent_titles - earlier_titles) / nullif(earlier_titles, 0), 1
+    ) AS growth_pct
 FROM counted
 ORDER BY recent_titles DESC, country;
 
