@@ -14,7 +14,7 @@ from errors import Refused
 from layers import accepts, bind_columns, newest_batch, use_macros
 from manifest import Batch, read, verified
 from steps import Step, printable, run_step
-from warehouse import identifier, literal
+from warehouse import identifier, show_parquet
 
 LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
 SAMPLE_ROWS = 10_000  # enough to see that most values no longer parse
@@ -45,7 +45,8 @@ def run(step: Step) -> None:
     bound = bind(contract, batch.columns)
     unknown = non_empty(con, [name for name in batch.columns if name not in bound.values()])
     if previous and unknown:
-        load_previous(con, verified(settings.snapshots, previous))
+        path = verified(settings.snapshots, previous)
+        show_parquet(con, "previous_snapshot", path, temporary=True)
     changes = header_changes(con, contract, batch, previous, unknown)
     required = [column.name for column in contract.columns if column.required]
     missing = [name for name in required if not bound[name]]
@@ -131,13 +132,6 @@ def non_empty(
     return [name for name, count in zip(columns, found, strict=True) if count]
 
 
-def load_previous(con: DuckDBPyConnection, path: object) -> None:
-    con.execute(
-        "CREATE OR REPLACE TEMP VIEW previous_snapshot AS "
-        f"SELECT * FROM read_parquet({literal(path)}, hive_partitioning = false)"
-    )
-
-
 def with_likeness(
     con: DuckDBPyConnection,
     change: Change,
@@ -148,7 +142,8 @@ def with_likeness(
     """For a removed column: which unknown one looks like it, by its values in both snapshots."""
     if change.kind != "removed":
         return change
-    columns = [row[0] for row in con.execute("DESCRIBE previous_snapshot").fetchall()]
+    described = con.execute("SELECT * FROM previous_snapshot LIMIT 0").description
+    columns = [column[0] for column in described]
     then = bind(contract, columns)
     source = identifier(then[change.column])
     by_key = bound[contract.key[0]] and then[contract.key[0]] and change.column not in contract.key
@@ -164,8 +159,9 @@ def with_likeness(
             )
         else:
             query = (
-                f"SELECT avg(CAST({source} IN (SELECT {identifier(name)} FROM raw_netflix_titles) "
-                f"AS INT)) FROM previous_snapshot WHERE {source} IS NOT NULL"
+                "SELECT avg(CAST(new.value IS NOT NULL AS INT)) FROM previous_snapshot AS old "
+                f"LEFT JOIN (SELECT DISTINCT {identifier(name)} AS value FROM raw_netflix_titles) "
+                f"AS new ON old.{source} = new.value WHERE old.{source} IS NOT NULL"
             )
         share = 100 * (con.execute(query).fetchone()[0] or 0)
         if share > best_share:

@@ -23,7 +23,7 @@ from config import SQL, load_settings
 from engine import duckdb
 from errors import DONE, LOCKED, QUALITY, QualityError, SettingsError, exit_code
 from steps import Step, open_log, run_step, say, utc_now, written
-from warehouse import has_tables, run_sql
+from warehouse import fetch_sql, has_tables, run_sql, set_variables
 
 SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check: on the terminal, in the warehouse
 LEVELS = {"pass": logging.INFO, "warn": logging.WARNING, "fail": logging.ERROR}
@@ -49,10 +49,8 @@ class Result:
 
 def run(step: Step) -> None:
     con, checked_at = step.con, utc_now()
-    con.execute("SET VARIABLE checked_at = ?", [checked_at])
-    for name in VARIABLES:
-        con.execute(f"SET VARIABLE {name} = ?", [getattr(step.settings, name)])
-    run_sql(con, "last_run.sql")
+    limits = {name: getattr(step.settings, name) for name in VARIABLES}
+    set_variables(con, limits | fetch_sql(con, "last_run.sql")[0] | {"checked_at": checked_at})
     measure(step)
     results = [check(con, path) for path in sorted((SQL / "checks").glob("*.sql"))]
     failed = [result.name for result in results if result.verdict == "fail"]

@@ -17,10 +17,11 @@ from engine import DuckDBPyConnection
 from errors import Refused, StepError
 from files import rules_digest
 from steps import Step, run_step
-from warehouse import fetch_sql, has_tables, run_sql
+from warehouse import fetch_sql, has_tables, names, run_sql
 
 SHOWN_NAMES = 5
 SHOWN_LETTERS = 40
+STAR = ("dim_", "fact_", "bridge_", "kpi_")
 
 # Names that catalogues use and ISO 3166 does not: the code of the country that is meant.
 ALIASES = {
@@ -57,7 +58,7 @@ def run(step: Step) -> None:
         return
     build(con)
     check(con)
-    state |= fetch_sql(con, "analytics/objects.sql")[0]
+    state |= star_objects(con)
     run_sql(con, "analytics/books.sql", state)
     step.rows_out = facts(con)
     step.message = (
@@ -92,9 +93,14 @@ def built_already(con: DuckDBPyConnection, state: dict[str, Any]) -> int:
     """The facts there are, if all was built from this very history by these very rules; else 0."""
     if not has_tables(con, "analytics_books"):
         return 0
-    now = state | fetch_sql(con, "analytics/objects.sql")[0]
+    now = state | star_objects(con)
     books = con.execute(f"SELECT {', '.join(now)} FROM analytics_books").fetchone()
     return facts(con) if books == tuple(now.values()) else 0
+
+
+def star_objects(con: DuckDBPyConnection) -> dict[str, int]:
+    """How many tables and views of the star schema there are: one that is missing is made again."""
+    return {"objects": sum(name.startswith(STAR) for name in names(con))}
 
 
 def facts(con: DuckDBPyConnection) -> int:

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,36 +23,69 @@ from engine import DuckDBPyConnection
 from errors import QualityError, Refused
 from files import rules_digest, sha256, sync
 from steps import Step, run_step
-from warehouse import STORAGE_VERSION, connect, fetch_sql, has_tables, identifier, literal
+from warehouse import (
+    STORAGE_VERSION,
+    connect,
+    exists,
+    fetch_sql,
+    has_tables,
+    identifier,
+    literal,
+    open_warehouse,
+)
 
 COPIED = ("dim_", "fact_", "bridge_", "kpi_", "analytics_netflix_", "cdc_", "ops_")
 ENTRIES = ("netflix.duckdb", "dashboard.html", "kpi", "dictionary.md", "lookml")
+NEEDED_FIRST = ("ops_", "analytics_books")  # to know whether there is anything to publish
+SHOWN = ("staging_books", "staging_netflix_quarantine")  # by the page, beside what is copied
 SUMS = "SHA256SUMS"  # in each version, of its other files
 LOOKER_TYPES = {"VARCHAR": "string", "DATE": "date", "TIMESTAMP": "date_time", "BOOLEAN": "yesno"}
 
 
 def run(step: Step) -> None:
     settings = step.settings
-    if not settings.warehouse_path.exists():
+    if not exists(settings):
         raise Refused("there is no warehouse to publish from; run `make run-all` first")
     place = settings.published
-    con = connect(settings.warehouse_path, settings, [settings.published], read_only=True)
+    con, copy = reader(settings)
     try:
+        copy(NEEDED_FIRST)
         step.batch_id, name = audited(con)
         version, damaged = choose(place / "versions" / name)
-        tables = catalogue(con)
-        step.rows_out = len(tables)
         if not version.exists():
             for path in damaged:
                 step.warn(f"{path} is damaged (see its {SUMS}); what it held is published anew")
+            copy((*COPIED, *SHOWN))
+            tables = catalogue(con)
             write(con, tables, version, step.batch_id)
             step.message = f"{len(tables)} tables of {step.batch_id} in {place}"
         else:
             step.message = f"{step.batch_id}, as before"
+        step.rows_out = len(catalogue(con))
     finally:
         con.close()
     point(place, version)
     tidy(place, version, settings)
+
+
+def reader(settings: Settings) -> tuple[DuckDBPyConnection, Callable[[tuple[str, ...]], None]]:
+    """The warehouse as DuckDB, and how the tables with these prefixes get into it.
+
+    Where it is DuckDB's own file, they are there; what another engine holds is copied.
+    """
+    if settings.warehouse == "duckdb":
+        con = connect(settings.warehouse_path, settings, [settings.published], read_only=True)
+        return con, lambda prefixes: None
+    con = connect(":memory:", settings, [settings.published])
+
+    def copy(prefixes: tuple[str, ...]) -> None:
+        engine = open_warehouse(settings)
+        try:
+            engine.copy_into(con, prefixes)
+        finally:
+            engine.close()
+
+    return con, copy
 
 
 def audited(con: DuckDBPyConnection) -> tuple[str, str]:

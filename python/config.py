@@ -103,6 +103,13 @@ def web_url(text: str) -> str:
     return text.strip()
 
 
+def spark_remote(text: str) -> str:
+    """A Spark Connect URL; it may hold a token."""
+    if not re.fullmatch(r"sc://[^\s/]+(/\S*)?", text.strip()):
+        raise ValueError
+    return text.strip()
+
+
 def schedule(text: str) -> str:
     """The five fields of a crontab line: numbers, ranges, lists and steps."""
     if not re.fullmatch(r"[\d*/,-]+( +[\d*/,-]+){4}", text.strip()):
@@ -134,6 +141,9 @@ SETTINGS = (
     Setting("NETFLIX_CSV", "", source, "a path or a URL (http, https, s3, gs)", secret=True),
     Setting("DATA_DIR", "data", duckdb_path, "a folder, UTF-8, no ? in its path"),
     Setting("WAREHOUSE_PATH", "netflix_dw.db", duckdb_path, "a file name, UTF-8, no ?"),
+    Setting("WAREHOUSE", "duckdb", one_of("duckdb", "spark"), "duckdb or spark"),
+    Setting("SPARK_REMOTE", "", spark_remote, "a URL like sc://host:15002", secret=True),
+    Setting("SPARK_LOCATION", "", source, "a folder or URL that the Spark cluster writes to"),
     Setting("LOG_DIR", "logs", project_path, "a folder"),
     Setting("CONTRACT_PATH", "sql/contract.toml", project_path, "a file name"),
     Setting(

@@ -14,7 +14,7 @@ from errors import Refused, StepError
 from layers import accepts, bind_columns, check_books, load_raw, stage, staged_already
 from manifest import Batch, verified_file
 from steps import Step
-from warehouse import fetch_sql, literal, run_sql, set_variables
+from warehouse import fetch_sql, is_duckdb, run_sql, set_variables, show_parquet
 
 REKEYED_ROWS, REKEYED_PCT = 20, 5  # both exceeded: no publisher corrects that many titles at once
 OPERATIONS = ("insert", "reappear", "update", "delete", "fill", "carry")
@@ -42,6 +42,8 @@ EXTRA = (("reappear", "reappeared"), ("fill", "filled"), ("carry", "kept though 
 def prepare(con: DuckDBPyConnection) -> None:
     """The history's tables, views and macros."""
     run_sql(con, "cdc_tables.sql")
+    if not is_duckdb(con):  # no transaction held the merge together that a run died in
+        run_sql(con, "cdc_undo.sql", {"merged_batches": [name for name, _ in merged(con)]})
 
 
 def merged(con: DuckDBPyConnection) -> list[tuple[str, str]]:
@@ -73,8 +75,11 @@ def pending(
 
 
 def forget(con: DuckDBPyConnection) -> None:
-    """Empty the history, to build it anew in the same transaction."""
-    for table in ("analytics_netflix_history", "ops_merges", "ops_ambiguous_matches"):
+    """Empty the history, to build it anew in the same transaction.
+
+    Its records go first: a history without them is undone by the next run.
+    """
+    for table in ("ops_merges", "analytics_netflix_history", "ops_ambiguous_matches"):
         con.execute(f"DELETE FROM {table}")
 
 
@@ -124,13 +129,16 @@ def show_rejects(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> N
     """The words of the batch's rejected records, as the temp view rejected_texts."""
     if batch.rejects:
         path = verified_file(settings.snapshots / batch.rejects, batch.rejects_sha256)
-        source = f"read_parquet({literal(path)}, hive_partitioning = false)"
+        show_parquet(con, "rejected_records", path, temporary=True)
     else:
-        source = "(SELECT NULL::VARCHAR AS raw_text WHERE false)"
+        con.execute(
+            "CREATE OR REPLACE TEMP VIEW rejected_records AS "
+            "SELECT CAST(NULL AS VARCHAR) AS raw_text WHERE false"
+        )
     con.execute(
         "CREATE OR REPLACE TEMP VIEW rejected_texts AS SELECT list_transform("
         "string_split_regex(raw_text, '[,;|\"\\t\\r\\n]'), lambda word: trim(word)) AS words "
-        f"FROM {source}"
+        "FROM rejected_records"
     )
 
 

@@ -12,7 +12,15 @@ from engine import DuckDBPyConnection
 from errors import Refused, StepError
 from files import rules_digest
 from manifest import Batch, read, verified
-from warehouse import fetch_sql, has_tables, identifier, literal, run_sql, set_variables
+from warehouse import (
+    fetch_sql,
+    has_tables,
+    identifier,
+    is_duckdb,
+    run_sql,
+    set_variables,
+    show_parquet,
+)
 
 KEPT_SHARE = 0.8  # with fewer records as before, or more that are gone, all are staged anew
 
@@ -28,10 +36,7 @@ def newest_batch(settings: Settings) -> Batch:
 def load_raw(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> int:
     """raw_netflix_titles = the batch's snapshot; its rows, proven against the manifest."""
     path = verified(settings.snapshots, batch)
-    con.execute(
-        "CREATE OR REPLACE VIEW raw_netflix_titles AS "
-        f"SELECT * FROM read_parquet({literal(path)}, hive_partitioning = false)"
-    )
+    show_parquet(con, "raw_netflix_titles", path)
     found = con.execute("SELECT count(*) FROM raw_netflix_titles").fetchone()[0]
     if found != batch.raw_rows or batch.raw_rows + batch.rejected != batch.records:
         raise Refused(
@@ -92,7 +97,8 @@ def stage(con: DuckDBPyConnection, batch: Batch, contract: Contract, anew: bool 
     if has_tables(con, "staging_netflix_titles"):  # of a version before; it is a view since
         con.execute("DROP TABLE staging_netflix_titles")
     run_sql(con, "staging_records.sql")
-    kept = not anew and can_keep(con, batch, contract)
+    kept = not anew and is_duckdb(con) and can_keep(con, batch, contract)
+    con.execute("DROP TABLE IF EXISTS staging_books")  # first gone, last made: see adapter.py
     run_sql(con, "staging_changed.sql" if kept else "staging_all.sql")
     run_sql(con, "staging.sql")
     _, _, books = read_books(con)

@@ -246,14 +246,14 @@ def work(step: Step, run: Callable[[Step], None], warehouse: bool) -> None:
 @contextmanager
 def recording(step: Step) -> "Iterator[DuckDBPyConnection]":
     """The warehouse with its ops tables, closed with a checkpoint at the end."""
-    from warehouse import connect, run_sql
+    from warehouse import exists, open_warehouse, run_sql
 
-    if step.must_exist and not step.settings.warehouse_path.exists():
+    if step.must_exist and not exists(step.settings):
         raise QualityError(
             f"there is no warehouse at {step.settings.warehouse_path}. If it should be there: "
             "`make rebuild` restores it from the raw snapshots; else `make run-all` makes it."
         )
-    con = connect(step.settings.warehouse_path, step.settings, step.reads)
+    con = open_warehouse(step.settings, step.reads)
     try:
         run_sql(con, "ops.sql")
         yield con
@@ -283,13 +283,11 @@ def record(con: "DuckDBPyConnection", step: Step, status: str, message: str) -> 
 
 def record_failure(step: Step, error: BaseException) -> None:
     """The failed run's row in ops_runs; where even that fails, the log says so and why."""
-    if isinstance(error, LockedError) or (
-        step.must_exist and not step.settings.warehouse_path.exists()
-    ):
+    from warehouse import exists, transaction
+
+    if isinstance(error, LockedError) or (step.must_exist and not exists(step.settings)):
         return  # somebody else is working there, or there is nothing to write it to
     try:
-        from warehouse import transaction
-
         with recording(step) as con, transaction(con):
             text = without_keys(f"{type(error).__name__}: {error}", step.settings)
             record(con, step, "failed", text)

@@ -2,14 +2,18 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from config import SQL, Settings
-from engine import duckdb
+from engine import DuckDBPyConnection, duckdb
 from errors import LockedError, StepError
 
 # The storage format that every DuckDB 1.x, and so the BI tools of today, can open.
+if TYPE_CHECKING:
+    from adapter import Adapter
+
 STORAGE_VERSION = "v1.0.0"
 CHANGED_BY_STEPS = ("preserve_insertion_order", "force_compression")  # all else is locked
 
@@ -24,6 +28,28 @@ def identifier(name: str) -> str:
 def literal(text: str | Path) -> str:
     """Quote a text as a SQL string, for the few statements (COPY, views) that take no parameter."""
     return "'" + str(text).replace("'", "''") + "'"
+
+
+def open_warehouse(
+    settings: Settings, reads: Collection[Path] = (), read_only: bool = False
+) -> "DuckDBPyConnection | Adapter":
+    """The warehouse, on the engine that WAREHOUSE names; for the arguments see `connect`.
+
+    What an adapter gives has the methods of a DuckDB connection that the steps use.
+    """
+    if settings.warehouse == "duckdb":
+        return connect(settings.warehouse_path, settings, reads, read_only)
+    return import_module(f"adapter_{settings.warehouse}").connect(settings)
+
+
+def exists(settings: Settings) -> bool:
+    """Whether there is a warehouse; another engine is there, or cannot be reached at all."""
+    return settings.warehouse != "duckdb" or settings.warehouse_path.exists()
+
+
+def is_duckdb(con: "DuckDBPyConnection | Adapter") -> bool:
+    """Whether this is DuckDB itself: one transaction holds all that a step does."""
+    return isinstance(con, DuckDBPyConnection)
 
 
 def connect(
@@ -102,14 +128,40 @@ def set_variables(con: duckdb.DuckDBPyConnection, variables: Mapping[str, Any]) 
         con.execute(f"SET VARIABLE {identifier(name)} = {bound}", [value])
 
 
-def has_tables(con: duckdb.DuckDBPyConnection, *names: str) -> bool:
+def names(con: "DuckDBPyConnection | Adapter") -> list[str]:
+    """All tables and views."""
+    if not is_duckdb(con):
+        return [name for name, _ in con.objects()]
+    found = con.execute(
+        "SELECT table_name FROM duckdb_tables() "
+        "UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal"
+    ).fetchall()
+    return [name for (name,) in found]
+
+
+def has_tables(con: "DuckDBPyConnection | Adapter", *names: str) -> bool:
     """Whether all of these tables are there: a step that made them may not have run yet."""
+    if not is_duckdb(con):
+        return {name for name, is_view in con.objects() if not is_view}.issuperset(names)
     found = con.execute(
         "SELECT count(*) FROM duckdb_tables() "
         "WHERE list_contains(CAST(? AS VARCHAR[]), table_name)",
         [list(names)],
     ).fetchone()[0]
     return found == len(names)
+
+
+def show_parquet(
+    con: "DuckDBPyConnection | Adapter", view: str, path: Path, temporary: bool = False
+) -> None:
+    """Make a view (where the engine copies files in, a table) of a Parquet file's rows."""
+    if not is_duckdb(con):
+        con.show_parquet(view, path)
+        return
+    con.execute(
+        f"CREATE OR REPLACE {'TEMP ' if temporary else ''}VIEW {view} AS "
+        f"SELECT * FROM read_parquet({literal(path)}, hive_partitioning = false)"
+    )
 
 
 @contextmanager

@@ -21,6 +21,21 @@ SELECT
 FROM staging_netflix_titles;
 
 CREATE OR REPLACE TEMP TABLE known_titles AS
+WITH numbered AS (
+    SELECT
+        title_id,
+        business_key,
+        title,
+        "type",
+        release_year,
+        director,
+        "cast",
+        description,
+        is_current,
+        row_number() OVER (PARTITION BY title_id ORDER BY valid_from DESC) AS age
+    FROM analytics_netflix_history
+)
+
 SELECT
     title_id,
     business_key,
@@ -29,8 +44,8 @@ SELECT
     coalesce(description, '') AS description,
     title,
     is_current
-FROM analytics_netflix_history
-QUALIFY row_number() OVER (PARTITION BY title_id ORDER BY valid_from DESC) = 1;
+FROM numbered
+WHERE age = 1;
 
 CREATE OR REPLACE TEMP TABLE title_matches (business_key VARCHAR, title_id VARCHAR);
 

@@ -66,10 +66,28 @@ SET
     listed_in = new.listed_in,
     description = new.description,
     row_hash = new.row_hash
-FROM merge_input AS new
-INNER JOIN merge_changes AS changes ON new.title_id = changes.title_id
-WHERE changes.operation = 'fill'
-    AND analytics_netflix_history.is_current
+FROM (
+    SELECT
+        filled.title_id,
+        filled."type",
+        filled.title,
+        filled.director,
+        filled."cast",
+        filled.country,
+        filled.date_added,
+        filled.release_year,
+        filled.rating,
+        filled.duration,
+        filled.duration_minutes,
+        filled.seasons,
+        filled.listed_in,
+        filled.description,
+        filled.row_hash
+    FROM merge_input AS filled
+    INNER JOIN merge_changes AS changes ON filled.title_id = changes.title_id
+    WHERE changes.operation = 'fill'
+) AS new
+WHERE analytics_netflix_history.is_current
     AND analytics_netflix_history.title_id = new.title_id;
 
 INSERT INTO ops_ambiguous_matches

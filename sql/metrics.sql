@@ -27,6 +27,23 @@ volumes AS (
     WHERE previous_rows > 0
 ),
 
+counted AS (
+    SELECT
+        count("type") AS types,
+        count(title) AS names,
+        count(director) AS directors,
+        count("cast") AS casts,
+        count(country) AS countries,
+        count(date_added) AS dates,
+        count(release_year) AS years,
+        count(rating) AS ratings,
+        count(duration) AS durations,
+        count(listed_in) AS lists,
+        count(description) AS descriptions,
+        count(*) AS titles
+    FROM analytics_netflix_current
+),
+
 shares AS (
     SELECT
         unnest([
@@ -34,12 +51,11 @@ shares AS (
             'rating', 'duration', 'listed_in', 'description'
         ]) AS column_name,
         unnest([
-            count("type"), count(title), count(director), count("cast"), count(country),
-            count(date_added), count(release_year), count(rating), count(duration),
-            count(listed_in), count(description)
+            types, names, directors, casts, countries, dates, years, ratings, durations, lists,
+            descriptions
         ]) AS filled,
-        count(*) AS titles
-    FROM analytics_netflix_current
+        titles
+    FROM counted
 ),
 
 measured AS (
@@ -50,7 +66,7 @@ measured AS (
     UNION ALL
     SELECT
         'null_pct:' || column_name AS metric,
-        100.0 * (titles - filled) / titles AS "value"
+        CAST(100 AS DOUBLE) * (titles - filled) / titles AS "value"
     FROM shares
     WHERE titles > 0
     UNION ALL

@@ -101,12 +101,10 @@ INNER JOIN contract_netflix_titles AS raw ON rules.source_line = raw.source_line
 
 UPDATE staging_records
 SET is_staged = false
-WHERE is_staged
-    AND source_line IN (
-        SELECT shared_keys.source_line
-        FROM shared_keys
-        WHERE shared_keys.is_conflict OR shared_keys.copy_number > 1
-    );
+FROM shared_keys
+WHERE staging_records.is_staged
+    AND staging_records.source_line = shared_keys.source_line
+    AND (shared_keys.is_conflict OR shared_keys.copy_number > 1);
 
 CREATE OR REPLACE VIEW staging_netflix_titles AS
 SELECT
@@ -153,9 +151,7 @@ SELECT
 FROM staging_netflix_quarantine
 GROUP BY business_key, rule, raw_value;
 
-DELETE FROM staging_netflix_quarantine;
-
-INSERT INTO staging_netflix_quarantine
+CREATE OR REPLACE TABLE staging_netflix_quarantine AS
 SELECT
     getvariable('batch_id') AS batch_id,
     found.business_key,
@@ -164,7 +160,10 @@ SELECT
     found.raw_value,
     found.title,
     found.source_line,
-    least(seen.first_seen_at, getvariable('snapshot_at')) AS first_seen_at,
+    CASE
+        WHEN seen.first_seen_at < getvariable('snapshot_at') THEN seen.first_seen_at
+        ELSE getvariable('snapshot_at')
+    END AS first_seen_at,
     getvariable('snapshot_at') AS last_seen_at
 FROM quarantine_now AS found
 LEFT JOIN quarantine_before AS seen

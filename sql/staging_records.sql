@@ -150,6 +150,59 @@ typed AS (
         ) AS record_hash,
         source_line
     FROM trimmed
+),
+
+judged AS (
+    SELECT
+        business_key,
+        show_id,
+        "type",
+        title,
+        director,
+        "cast",
+        country,
+        date_added,
+        release_year,
+        rating,
+        duration,
+        parse_minutes(duration) AS duration_minutes,
+        parse_seasons(duration) AS seasons,
+        listed_in,
+        description,
+        'v1:' || md5(concat_ws(
+            '',
+            hash_part(show_id, 'show_id'), hash_part("type", 'type'), hash_part(title, 'title'),
+            hash_part(director, 'director'), hash_part("cast", 'cast'),
+            hash_part(country, 'country'),
+            hash_part(CAST(date_added AS VARCHAR), 'date_added'),
+            hash_part(CAST(release_year AS VARCHAR), 'release_year'),
+            hash_part(rating, 'rating'), hash_part(duration, 'duration'),
+            hash_part(listed_in, 'listed_in'), hash_part(description, 'description')
+        )) AS row_hash,
+        repairs,
+        record_hash,
+        source_line,
+        getvariable('batch_id') AS batch_id,
+        nullif(concat_ws(
+            ' ',
+            broken_rule(show_id, 'show_id'),
+            broken_rule("type", 'type'),
+            broken_rule(title, 'title'),
+            broken_rule(director, 'director'),
+            broken_rule("cast", 'cast'),
+            broken_rule(country, 'country'),
+            broken_rule(date_text, 'date_added'),
+            CASE
+                WHEN release_year < 1870 OR release_year > year(getvariable('snapshot_at')) + 5
+                    THEN 'impossible_release_year:release_year'
+                ELSE broken_rule(year_text, 'release_year')
+            END,
+            broken_rule(rating, 'rating'),
+            broken_rule(duration, 'duration'),
+            broken_rule(listed_in, 'listed_in'),
+            broken_rule(description, 'description')
+        ), '') AS broken_rules
+    FROM typed
 )
 
 SELECT
@@ -164,41 +217,15 @@ SELECT
     release_year,
     rating,
     duration,
-    parse_minutes(duration) AS duration_minutes,
-    parse_seasons(duration) AS seasons,
+    duration_minutes,
+    seasons,
     listed_in,
     description,
-    'v1:' || md5(concat_ws(
-        '',
-        hash_part(show_id, 'show_id'), hash_part("type", 'type'), hash_part(title, 'title'),
-        hash_part(director, 'director'), hash_part("cast", 'cast'), hash_part(country, 'country'),
-        hash_part(CAST(date_added AS VARCHAR), 'date_added'),
-        hash_part(CAST(release_year AS VARCHAR), 'release_year'),
-        hash_part(rating, 'rating'), hash_part(duration, 'duration'),
-        hash_part(listed_in, 'listed_in'), hash_part(description, 'description')
-    )) AS row_hash,
+    row_hash,
     repairs,
     record_hash,
     source_line,
-    getvariable('batch_id') AS batch_id,
-    nullif(concat_ws(
-        ' ',
-        broken_rule(show_id, 'show_id'),
-        broken_rule("type", 'type'),
-        broken_rule(title, 'title'),
-        broken_rule(director, 'director'),
-        broken_rule("cast", 'cast'),
-        broken_rule(country, 'country'),
-        broken_rule(date_text, 'date_added'),
-        CASE
-            WHEN release_year < 1870 OR release_year > year(getvariable('snapshot_at')) + 5
-                THEN 'impossible_release_year:release_year'
-            ELSE broken_rule(year_text, 'release_year')
-        END,
-        broken_rule(rating, 'rating'),
-        broken_rule(duration, 'duration'),
-        broken_rule(listed_in, 'listed_in'),
-        broken_rule(description, 'description')
-    ), '') AS broken_rules,
+    batch_id,
+    broken_rules,
     broken_rules IS NULL AS is_staged
-FROM typed;
+FROM judged;

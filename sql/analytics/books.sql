@@ -1,7 +1,7 @@
 -- What the star schema was built from, to know a history that has not changed since.
 -- Grain: one row.
 -- Inputs -> outputs: session variables batch_id, merges, rules, history_rows, current_rows, objects
---   (of state.sql and objects.sql) -> analytics_books.
+--   (of state.sql) -> analytics_books.
 -- Running it twice is safe: the table is replaced.
 CREATE OR REPLACE TABLE analytics_books AS
 SELECT

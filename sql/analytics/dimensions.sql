@@ -2,7 +2,7 @@
 -- Grain: dim_title one row per title version; dim_date per day; dim_country, dim_genre, dim_rating
 --   and dim_person one row per name.
 -- Inputs -> outputs: analytics_netflix_history; temp tables catalog_countries and country_codes,
---   temp macro date_key -> the six tables.
+--   temp macros date_key, month_name and day_name -> the six tables.
 -- Running it twice is safe: every table is built anew from the history, in one transaction. Keys of
 --   names count on by when a name was first seen, so that a new snapshot renumbers nobody.
 
@@ -68,10 +68,7 @@ span AS (
 ),
 
 days AS (
-    SELECT
-        CAST(
-            unnest(generate_series(first_date, last_date, INTERVAL 1 DAY)) AS DATE
-        ) AS full_date
+    SELECT CAST(unnest(generate_series(first_date, last_date, INTERVAL 1 DAY)) AS DATE) AS full_date
     FROM span
     UNION
     SELECT full_date
@@ -84,11 +81,11 @@ SELECT
     CAST(year(full_date) AS INTEGER) AS "year",
     CAST(quarter(full_date) AS INTEGER) AS quarter,
     CAST(month(full_date) AS INTEGER) AS "month",
-    monthname(full_date) AS month_name,
+    month_name(full_date) AS month_name,
     CAST(date_trunc('month', full_date) AS DATE) AS month_start_date,
     CAST(day(full_date) AS INTEGER) AS "day",
     CAST(isodow(full_date) AS INTEGER) AS day_of_week,
-    dayname(full_date) AS day_name,
+    day_name(full_date) AS day_name,
     isodow(full_date) >= 6 AS is_weekend
 FROM days
 UNION ALL

@@ -55,7 +55,7 @@ members AS (
         title_key,
         unnest(members) AS country,
         generate_subscripts(members, 1) AS place,
-        len(members) AS member_count
+        array_length(members) AS member_count
     FROM lists
 )
 
@@ -89,7 +89,7 @@ members AS (
         title_key,
         unnest(members) AS genre,
         generate_subscripts(members, 1) AS place,
-        len(members) AS member_count
+        array_length(members) AS member_count
     FROM lists
 )
 
@@ -123,7 +123,7 @@ members AS (
         title_key,
         unnest(members) AS person,
         generate_subscripts(members, 1) AS place,
-        len(members) AS member_count
+        array_length(members) AS member_count
     FROM lists
 )
 
@@ -157,7 +157,7 @@ members AS (
         title_key,
         unnest(members) AS person,
         generate_subscripts(members, 1) AS place,
-        len(members) AS member_count
+        array_length(members) AS member_count
     FROM lists
 )
 

@@ -8,7 +8,7 @@ CREATE OR REPLACE VIEW kpi_movies_vs_tv AS
 SELECT
     "type",
     count(*) AS titles,
-    round(100.0 * count(*) / sum(count(*)) OVER (), 2) AS share_pct
+    round(CAST(100 AS DOUBLE) * count(*) / sum(count(*)) OVER (), 2) AS share_pct
 FROM fact_title_catalog
 WHERE is_current
 GROUP BY "type"
@@ -124,11 +124,28 @@ COMMENT ON COLUMN kpi_genres_over_time.titles IS 'Titles of the genre added that
 -- The window ends where 99.9 % of the titles with a date were added: the real catalogue of 2021 has
 -- two that say 2024, and a year up to them would hold nothing else.
 CREATE OR REPLACE VIEW kpi_country_recent_growth AS
-WITH newest AS (
-    SELECT quantile_disc(dates.full_date, 0.999) AS last_date
+WITH days AS (
+    SELECT
+        dates.full_date,
+        count(*) AS titles
     FROM fact_title_catalog AS facts
     INNER JOIN dim_date AS dates ON facts.date_added_key = dates.date_key
-    WHERE facts.is_current
+    WHERE facts.is_current AND dates.full_date IS NOT NULL
+    GROUP BY dates.full_date
+),
+
+reached AS (
+    SELECT
+        full_date,
+        sum(titles) OVER (ORDER BY full_date) AS titles_until,
+        sum(titles) OVER () AS titles
+    FROM days
+),
+
+newest AS (
+    SELECT min(full_date) AS last_date
+    FROM reached
+    WHERE titles_until >= 0.999 * titles
 ),
 
 added AS (
@@ -156,7 +173,9 @@ SELECT
     country,
     recent_titles,
     earlier_titles,
-    round(100.0 * (recent_titles - earlier_titles) / nullif(earlier_titles, 0), 1) AS growth_pct
+    round(
+        CAST(100 AS DOUBLE) * (recent_titles - earlier_titles) / nullif(earlier_titles, 0), 1
+    ) AS growth_pct
 FROM counted
 ORDER BY recent_titles DESC, country;
 

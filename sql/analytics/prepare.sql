@@ -1,7 +1,7 @@
 -- What the dimensions are built with: lists taken apart, and the country names to be looked up.
 -- Grain: catalog_countries one row per country name.
 -- Inputs -> outputs: analytics_netflix_history -> temp table catalog_countries, temp macros
---   list_members and date_key.
+--   list_members, date_key, month_name and day_name.
 -- Running it twice is safe: temporary, replaced each time.
 
 -- The members of a cleaned list, each once, in the order in which they are first named. Two titles
@@ -20,6 +20,21 @@ CREATE OR REPLACE TEMP MACRO list_members(value) AS
 CREATE OR REPLACE TEMP MACRO date_key(day_date) AS
     coalesce(
         CAST(year(day_date) * 10000 + month(day_date) * 100 + day(day_date) AS INTEGER), 0
+    );
+
+-- English names, whatever language the engine speaks.
+CREATE OR REPLACE TEMP MACRO month_name(day_date) AS
+    split_part(
+        'January February March April May June July August September October November December',
+        ' ',
+        CAST(month(day_date) AS INTEGER)
+    );
+
+CREATE OR REPLACE TEMP MACRO day_name(day_date) AS
+    split_part(
+        'Monday Tuesday Wednesday Thursday Friday Saturday Sunday',
+        ' ',
+        CAST(isodow(day_date) AS INTEGER)
     );
 
 CREATE OR REPLACE TEMP TABLE catalog_countries AS

@@ -3,19 +3,21 @@
 -- Inputs -> outputs: ops_merges, analytics_netflix_history -> the result set.
 -- Running it twice is safe: it only reads. All merges count, not only the newest: a late snapshot
 --   or another CDC_KEY builds the history anew and leaves the newest batch what it was.
+WITH described AS (
+    SELECT
+        batch_id,
+        snapshot_at,
+        concat_ws(
+            '|', CAST(snapshot_at AS VARCHAR), batch_id, cdc_key, tracked_columns,
+            CAST(inserted AS VARCHAR), CAST(reappeared AS VARCHAR), CAST(updated AS VARCHAR),
+            CAST(deleted AS VARCHAR), CAST(filled AS VARCHAR), CAST(current_rows AS VARCHAR)
+        ) AS merge_text
+    FROM ops_merges
+)
+
 SELECT
     max_by(batch_id, snapshot_at) AS batch_id,
-    md5(
-        string_agg(
-            concat_ws(
-                '|', batch_id, CAST(snapshot_at AS VARCHAR), cdc_key, tracked_columns,
-                CAST(inserted AS VARCHAR), CAST(reappeared AS VARCHAR), CAST(updated AS VARCHAR),
-                CAST(deleted AS VARCHAR), CAST(filled AS VARCHAR), CAST(current_rows AS VARCHAR)
-            ),
-            ';'
-            ORDER BY snapshot_at, batch_id
-        )
-    ) AS merges,
+    md5(string_agg(merge_text, ';' ORDER BY merge_text)) AS merges,
     (SELECT count(*) FROM analytics_netflix_history) AS history_rows,
     (SELECT count(*) FROM analytics_netflix_history WHERE is_current) AS current_rows
-FROM ops_merges;
+FROM described;

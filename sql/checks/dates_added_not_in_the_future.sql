@@ -8,4 +8,4 @@ SELECT
     title,
     date_added
 FROM analytics_netflix_current
-WHERE date_added > CAST(getvariable('checked_at') AS DATE) + 1;
+WHERE date_added > CAST(getvariable('checked_at') AS DATE) + INTERVAL 1 DAY;

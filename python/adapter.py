@@ -1,0 +1,114 @@
+"""The warehouse on another engine than DuckDB: what the steps use of a DuckDB connection.
+
+One subclass per engine, in adapter_<engine>.py. Each says how a translated statement is run and
+which tables there are; the rest is here.
+
+No statement is undone: these engines have no transaction over several statements of this kind
+(Delta has none, Snowflake and BigQuery end one at each CREATE). So the steps order their statements
+such that a run that dies between two of them is made good by the next: see sql/cdc_undo.sql.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from config import SQL
+from dialects import ROWID, Translator, parsed
+from engine import duckdb
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Rows = list[tuple]
+
+
+class Adapter:
+    """A session on an engine; `execute` takes DuckDB's SQL. Errors are raised as duckdb.Error."""
+
+    def __init__(self, translator: Translator) -> None:
+        self.translator = translator
+        self.description: list[tuple[str]] = []
+        self.rows: Rows = []
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> "Adapter":
+        """Translate and run all statements; the result is that of the last."""
+        for tree in self.translator.statements(sql, values or ()):
+            self.run(tree)
+        return self
+
+    def run(self, tree: exp.Expression) -> None:
+        """Run one translated statement."""
+        try:
+            names, self.rows = self.result(self.translator.text(tree))
+        except self.errors as error:
+            raise duckdb.Error(str(error)) from error
+        self.description = [(name,) for name in names]
+
+    # what an engine says of itself
+
+    errors: tuple[type[Exception], ...] = ()
+
+    def result(self, sql: str) -> tuple[list[str], Rows]:
+        """Run a statement in the engine's own dialect: the names of the columns, and the rows."""
+        raise NotImplementedError
+
+    def objects(self) -> Iterable[tuple[str, bool]]:
+        """(name, whether it is a view) of all tables and views."""
+        raise NotImplementedError
+
+    def show_parquet(self, view: str, path: Path) -> None:
+        """A session's view over a Parquet file."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def arrow(self, sql: str) -> "pyarrow.Table":
+        """The result of a query in the engine's own dialect, with the types of its columns."""
+        raise NotImplementedError
+
+    # what is the same for all
+
+    def copy_into(self, con: duckdb.DuckDBPyConnection, prefixes: tuple[str, ...]) -> None:
+        """Copy tables and views whose names begin so into DuckDB, as tables with their comments.
+
+        Those that are there already are left as they are.
+        """
+        there = {
+            name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        }
+        for name, _ in self.objects():
+            if name.startswith(prefixes) and name not in there:
+                order = f" ORDER BY {ROWID[name]}" if name in ROWID else ""
+                con.register("copied", self.arrow(f"SELECT * FROM {name}{order}"))
+                con.execute(f"CREATE TABLE {name} AS SELECT * FROM copied")
+                con.unregister("copied")
+                there.add(name)
+        for comment in comments(there):
+            con.execute(comment)
+
+    # the rest of a DuckDB connection
+
+    def fetchone(self) -> tuple | None:
+        return self.rows.pop(0) if self.rows else None
+
+    def fetchmany(self, size: int) -> Rows:
+        taken, self.rows = self.rows[:size], self.rows[size:]
+        return taken
+
+    def fetchall(self) -> Rows:
+        return self.fetchmany(len(self.rows))
+
+
+def comments(tables: set[str]) -> Iterator[str]:
+    """The COMMENT statements of sql/analytics for these tables, all of which are no views."""
+    for path in sorted((SQL / "analytics").glob("*.sql")):
+        for tree in parsed(path.read_text(encoding="utf-8")):
+            if isinstance(tree, exp.Comment):
+                of_column = tree.args["kind"] == "COLUMN"
+                if not of_column:
+                    tree.set("kind", "TABLE")
+                if (tree.this.table if of_column else tree.this.name) in tables:
+                    yield tree.sql(dialect="duckdb", identify=True)

@@ -1,0 +1,261 @@
+"""Spark through Spark Connect, with Delta tables: Databricks, EMR, open-source Spark, Sail."""
+
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from adapter import Adapter, Rows
+from config import Settings
+from dialects import Translator, from_one_source
+from errors import SettingsError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+DIALECT = "spark"
+HASH_TYPE = "DECIMAL(38, 0)"  # a sum of 64-bit hashes fits
+OBJECTS = "warehouse_objects"
+
+
+def connect(settings: Settings) -> "Spark":
+    """A session on SPARK_REMOTE. Raises SettingsError where that, or the client, is missing."""
+    if not settings.spark_remote:
+        raise SettingsError(
+            "SPARK_REMOTE is not set: WAREHOUSE=spark needs the Spark Connect server, like "
+            "SPARK_REMOTE=sc://host:15002"
+        )
+    if sys.modules.get("pandas", True) is None:
+        del sys.modules["pandas"]  # engine.py bars it for DuckDB's sake; Spark's client needs it
+    try:
+        from pyspark.sql import SparkSession
+
+        session = SparkSession.builder.remote(settings.spark_remote).create()
+    except ImportError as error:
+        raise SettingsError(
+            f"{error}: WAREHOUSE=spark needs requirements-spark.txt installed, too"
+        ) from None
+    return Spark(session, settings.spark_location)
+
+
+class Spark(Adapter):
+    """A Spark session. With `location`, the tables that are there are made known to it first.
+
+    What no function of Spark does is done in Python, on the server: see server_functions.
+    """
+
+    def __init__(self, session: Any, location: str | None):
+        from pyspark.errors import PySparkException
+        from pyspark.sql.types import StringType
+
+        super().__init__(Translator(DIALECT, rewrite))
+        self.session, self.location = session, location
+        self.errors = (PySparkException,)
+        session.conf.set("spark.sql.session.timeZone", "UTC")
+        for function in server_functions():
+            session.udf.register(function.__name__, function, StringType())
+        self.known: dict[str, tuple[int, str | None]] = {}
+        if location:
+            self.register()
+
+    def register(self) -> None:
+        """Make known to the session which tables and views there are, in the order of their making.
+
+        A catalogue that lasts does that by itself; that of Sail ends with the session.
+        """
+        self.result(
+            f"CREATE TABLE IF NOT EXISTS {OBJECTS} (place INT, name STRING, definition STRING) "
+            f"USING delta LOCATION {self.place(OBJECTS)}"
+        )
+        rows = self.result(f"SELECT name, place, definition FROM {OBJECTS} ORDER BY place")[1]
+        for name, place, definition in rows:
+            self.result(definition)
+            self.known[name] = place, definition
+
+    def run(self, tree: exp.Expression) -> None:
+        is_kept = isinstance(tree, (exp.Create, exp.Drop)) and not tree.find(exp.TemporaryProperty)
+        if not self.location or not is_kept:
+            super().run(tree)
+            return
+        name, is_table = tree.find(exp.Table).name, tree.kind == "TABLE"
+        if isinstance(tree, exp.Drop):
+            self.remember(name, None)
+            super().run(tree)
+            return
+        if is_table:
+            place = exp.LocationProperty(this=exp.Literal.string(self.place(name)[1:-1]))
+            tree.args["properties"].append("expressions", place)
+        super().run(tree)
+        made = f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {self.place(name)}"
+        self.remember(name, made if is_table else self.translator.text(tree))
+
+    def remember(self, name: str, definition: str | None) -> None:
+        """Keep how a later session makes a table or view known to itself; nothing where it is."""
+        last = max((place for place, _ in self.known.values()), default=0)
+        place, before = self.known.get(name, (last + 1, None))  # what it is made of was there
+        if before == definition:
+            return
+        self.known[name] = place, definition
+        if before:
+            self.result(f"DELETE FROM {OBJECTS} WHERE name = {text(name)}")
+        if definition:
+            self.result(f"INSERT INTO {OBJECTS} VALUES ({place}, {text(name)}, {text(definition)})")
+
+    def place(self, name: str) -> str:
+        return text(f"{self.location}/{name}")
+
+    def arrow(self, sql: str) -> "pyarrow.Table":
+        return self.session.sql(sql).toArrow()
+
+    def result(self, sql: str) -> tuple[list[str], Rows]:
+        found = self.arrow(sql)
+        columns = [column.to_pylist() for column in found.columns]
+        return found.column_names, list(zip(*columns, strict=True))
+
+    def objects(self) -> Iterator[tuple[str, bool]]:
+        views = {row[0] for row in self.result("SHOW VIEWS")[1]}
+        for _, name, is_temporary in self.result("SHOW TABLES")[1]:
+            if not is_temporary:
+                yield name, name in views
+
+    def show_parquet(self, view: str, path: Path) -> None:
+        """The cluster reads the file itself: it has to see it under the same path."""
+        made = f"CREATE TABLE IF NOT EXISTS {view} USING parquet LOCATION {text(str(path))}"
+        self.result(f"DROP TABLE IF EXISTS {view}")
+        self.result(made)
+        if self.location:
+            self.remember(view, made)
+
+    def close(self) -> None:
+        self.session.stop()
+
+
+def text(value: str) -> str:
+    return exp.Literal.string(value).sql(dialect=DIALECT)
+
+
+def server_functions() -> list[Callable[[str | None], str | None]]:
+    """DuckDB's functions that Spark has none for; inside this one they are sent with their code."""
+
+    def nfc_normalize(value: str | None) -> str | None:
+        return value if value is None else unicodedata.normalize("NFC", value)
+
+    def strip_accents(value: str | None) -> str | None:
+        if value is None:
+            return None
+        letters = unicodedata.normalize("NFD", value)
+        bare = "".join(c for c in letters if not unicodedata.category(c).startswith("M"))
+        return unicodedata.normalize("NFC", bare)
+
+    return [nfc_normalize, strip_accents]
+
+
+def rewrite(tree: exp.Expression) -> exp.Expression:
+    """A statement's tree with what Spark has under another name, or in another form."""
+    for select in list(tree.find_all(exp.Select)):
+        exploded(select)
+    root = exp.Paren(this=tree)
+    for node in reversed(list(root.walk())):
+        result = rewritten(node)
+        if result is not node:
+            node.replace(result)
+    tree = root.this
+    if isinstance(tree, exp.Update) and tree.args.get("from_"):
+        return from_one_source(tree)
+    if isinstance(tree, exp.Create) and tree.kind == "TABLE":
+        return delta_table(tree)
+    return tree
+
+
+def rewritten(node: exp.Expression) -> exp.Expression:
+    if isinstance(node, exp.Anonymous):
+        return function(node)
+    if isinstance(node, exp.RegexpExtract):  # the group is the first by default, and in sqlglot 0
+        parts = [node.this, node.expression, node.args["group"]]
+        return exp.Anonymous(this="regexp_extract", expressions=parts)
+    if isinstance(node, exp.Split):  # sqlglot quotes the separator by \Q and \E, Java's own
+        return exp.Anonymous(this="split", expressions=[node.this, node.expression])
+    if isinstance(node, exp.DayOfWeekIso):  # sqlglot's is off by two days, Sail's weekday() by one
+        day = exp.Anonymous(this="dayofweek", expressions=[node.this])
+        return exp.paren((exp.paren(day + 5) % 7) + 1)
+    if isinstance(node, exp.GroupConcat):
+        return listed(node)
+    if isinstance(node, exp.DateDiff):
+        return boundaries(node)
+    if isinstance(node, exp.DataType) and node.this == exp.DataType.Type.INT128:
+        return exp.DataType.build(HASH_TYPE, dialect="spark")
+    return node
+
+
+def function(call: exp.Anonymous) -> exp.Expression:
+    name, arguments = call.name.lower(), call.expressions
+    if name == "hash":
+        return exp.Anonymous(this="xxhash64", expressions=arguments)
+    if name == "list_has_all":
+        missing = exp.func("array_except", arguments[1], arguments[0], dialect="spark")
+        return exp.EQ(this=exp.func("size", missing), expression=exp.Literal.number(0))
+    return call
+
+
+def listed(node: exp.GroupConcat) -> exp.Expression:
+    """string_agg(x, ', ' ORDER BY x): Spark had no LISTAGG before 4.0."""
+    ordered = node.this
+    array = exp.func("sort_array", exp.func("collect_list", ordered.this))
+    return exp.func("array_join", array, node.args["separator"])
+
+
+def boundaries(node: exp.DateDiff) -> exp.Expression:
+    """date_diff counts how often the unit began; Spark's counts whole units between times."""
+    unit = node.unit.name.lower()
+    ends = [
+        exp.Anonymous(this="date_trunc", expressions=[exp.Literal.string(unit), end])
+        for end in (node.expression, node.this)
+    ]
+    return exp.Anonymous(this="timestampdiff", expressions=[exp.var(unit), *ends])
+
+
+def exploded(select: exp.Select) -> None:
+    """unnest() among the columns, as a LATERAL VIEW: the first list, and others by its positions.
+
+    generate_subscripts(list, 1) is the position from 1.
+    """
+    generators = [
+        node
+        for column in select.expressions
+        for node in column.find_all(exp.Explode)
+        if node.find_ancestor(exp.Select) is select
+    ]
+    if not generators:
+        return
+    first, *others = generators
+    entry = exp.column("entry", "exploded")
+    number = exp.Add(this=exp.column("place", "exploded"), expression=exp.Literal.number(1))
+    view = exp.Lateral(
+        this=exp.Posexplode(this=first.this.copy()),
+        view=True,
+        alias=exp.TableAlias(
+            this=exp.to_identifier("exploded"),
+            columns=[exp.to_identifier("place"), exp.to_identifier("entry")],
+        ),
+    )
+    select.append("laterals", view)
+    first.replace(entry)
+    for other in others:
+        parts = [other.this.copy(), number.copy()]
+        other.replace(exp.Anonymous(this="element_at", expressions=parts))
+    for call in list(select.find_all(exp.Anonymous)):
+        if call.name.lower() == "generate_subscripts":
+            call.replace(exp.paren(number.copy()))
+
+
+def delta_table(tree: exp.Create) -> exp.Create:
+    """A table in the Delta format; a temporary one is a real one, replaced by the next run."""
+    replaces = exp.Property(
+        this=exp.Literal.string("overwriteSchema"), value=exp.Literal.string("true")
+    )
+    file_format = exp.FileFormatProperty(this=exp.var("delta"))
+    tree.set("properties", exp.Properties(expressions=[file_format, replaces]))
+    return tree

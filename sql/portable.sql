@@ -1,0 +1,82 @@
+-- The macros of macros.sql and analytics/prepare.sql that only DuckDB can run, in functions that
+-- every engine has. On other engines they go before those of the same name (see dialects.py);
+-- DuckDB keeps its own, which are many times faster there. tests/test_dialects.py compares the two.
+-- Grain: none; scalar functions of one value.
+-- Inputs -> outputs: none -> macros.
+-- Running it twice is safe: it replaces functions and touches no table.
+CREATE OR REPLACE TEMP MACRO month_number(name) AS
+    CASE name
+        WHEN 'january' THEN '01'
+        WHEN 'february' THEN '02'
+        WHEN 'march' THEN '03'
+        WHEN 'april' THEN '04'
+        WHEN 'may' THEN '05'
+        WHEN 'june' THEN '06'
+        WHEN 'july' THEN '07'
+        WHEN 'august' THEN '08'
+        WHEN 'september' THEN '09'
+        WHEN 'october' THEN '10'
+        WHEN 'november' THEN '11'
+        WHEN 'december' THEN '12'
+    END;
+
+CREATE OR REPLACE TEMP MACRO short_month_number(name) AS
+    CASE name
+        WHEN 'jan' THEN '01'
+        WHEN 'feb' THEN '02'
+        WHEN 'mar' THEN '03'
+        WHEN 'apr' THEN '04'
+        WHEN 'may' THEN '05'
+        WHEN 'jun' THEN '06'
+        WHEN 'jul' THEN '07'
+        WHEN 'aug' THEN '08'
+        WHEN 'sep' THEN '09'
+        WHEN 'oct' THEN '10'
+        WHEN 'nov' THEN '11'
+        WHEN 'dec' THEN '12'
+    END;
+
+-- NULL where the three texts are no day of the calendar, or one of them is missing.
+CREATE OR REPLACE TEMP MACRO iso_date(year_text, month_text, day_text) AS
+    TRY_CAST(
+        lpad(year_text, 4, '0') || '-' || month_text || '-' || lpad(day_text, 2, '0') AS DATE
+    );
+
+-- Years of two digits are 1969 to 2068.
+CREATE OR REPLACE TEMP MACRO full_year(year_text) AS
+    CASE WHEN lpad(year_text, 2, '0') >= '69' THEN '19' ELSE '20' END || lpad(year_text, 2, '0');
+
+CREATE OR REPLACE TEMP MACRO part(value, pattern, place) AS
+    regexp_extract(lower(value), pattern, place);
+
+-- The formats of parse_date in macros.sql. The year 0 is no date here, and 1 BC in DuckDB.
+CREATE OR REPLACE TEMP MACRO parse_date(value) AS
+    coalesce(
+        iso_date(
+            part(value, '^([a-z]+) ([0-9]{1,2}), ([0-9]{1,4})$', 3),
+            coalesce(
+                month_number(part(value, '^([a-z]+) ([0-9]{1,2}), ([0-9]{1,4})$', 1)),
+                short_month_number(part(value, '^([a-z]+) ([0-9]{1,2}), ([0-9]{1,4})$', 1))
+            ),
+            part(value, '^([a-z]+) ([0-9]{1,2}), ([0-9]{1,4})$', 2)
+        ),
+        iso_date(
+            part(value, '^([0-9]{1,4})-([0-9]{1,2})-([0-9]{1,2})$', 1),
+            lpad(part(value, '^([0-9]{1,4})-([0-9]{1,2})-([0-9]{1,2})$', 2), 2, '0'),
+            part(value, '^([0-9]{1,4})-([0-9]{1,2})-([0-9]{1,2})$', 3)
+        ),
+        iso_date(
+            full_year(part(value, '^([0-9]{1,2})-([a-z]{3})-([0-9]{1,2})$', 3)),
+            short_month_number(part(value, '^([0-9]{1,2})-([a-z]{3})-([0-9]{1,2})$', 2)),
+            part(value, '^([0-9]{1,2})-([a-z]{3})-([0-9]{1,2})$', 1)
+        ),
+        iso_date(
+            part(value, '^([0-9]{1,2}) ([a-z]+) ([0-9]{1,4})$', 3),
+            month_number(part(value, '^([0-9]{1,2}) ([a-z]+) ([0-9]{1,4})$', 2)),
+            part(value, '^([0-9]{1,2}) ([a-z]+) ([0-9]{1,4})$', 1)
+        )
+    );
+
+-- Each engine's function that removes duplicates and keeps the order; DuckDB's own does not.
+CREATE OR REPLACE TEMP MACRO list_members(value) AS
+    list_distinct(string_split(value, ', '));

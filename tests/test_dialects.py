@@ -1,0 +1,205 @@
+"""The SQL of this project in the dialects of other engines: all of it travels, nothing is changed.
+
+What an engine makes of the translated SQL is tested in tests/engines.
+"""
+
+from datetime import datetime
+from importlib import import_module
+
+import duckdb
+import pytest
+from conftest import PROJECT
+
+from config import SQL
+from contract import load_contract
+
+sqlglot = pytest.importorskip("sqlglot", reason="no sqlglot: make test-engines installs it")
+exp = sqlglot.exp
+dialects = import_module("dialects")
+
+ENGINES = ("spark", "snowflake", "bigquery")
+STAY_LOCAL = ("inspect", "sample", "portable")
+FILES = sorted(
+    path
+    for folder in (SQL, SQL / "checks", SQL / "analytics")
+    for path in folder.glob("*.sql")
+    if path.stem not in STAY_LOCAL
+)
+VARIABLES = {
+    "batch_id": "20200118T000000Z-0123456789ab",
+    "snapshot_at": datetime(2020, 1, 18, 3, 0, 0, 250_000),
+    "rules": "r",
+    "rehash": True,
+    "new_columns": ["description"],
+    "merged_batches": ["20200118T000000Z-0123456789ab"],
+    "by_title": True,
+    "checked_at": datetime(2020, 1, 19),
+    "country_codes": "",
+    "merges": "m",
+    "history_rows": 1,
+    "current_rows": 1,
+    "objects": 1,
+    "wanted": "it's",
+    "last_run_status": "done",
+    "freshness_days": 7,
+    "max_run_age_hours": 36,
+    "same_bytes_days": 5,
+    "newest_title_days": 60,
+}
+
+
+def translator(engine: str):
+    adapter = import_module(f"adapter_{engine}")
+    return dialects.Translator(adapter.DIALECT, adapter.rewrite)
+
+
+def ready(engine: str):
+    """A session in which the macros and the variables of all steps are set."""
+    session = translator(engine)
+    contract = load_contract(SQL / "contract.toml")
+    columns = contract.columns
+    session.variables |= VARIABLES | {
+        "list_columns": [column.name for column in columns if column.type == "list"],
+        "not_null_columns": [column.name for column in columns if not column.nullable],
+        "closed_columns": [column.name for column in columns if column.allowed],
+        "allowed_values": [f"{column.name}={v}" for column in columns for v in column.allowed],
+        "tracked_columns": contract.tracked,
+        "key_columns": contract.key,
+    }
+    for name in ("macros.sql", "analytics/prepare.sql"):
+        list(session.statements((SQL / name).read_text(encoding="utf-8")))
+    return session
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_file_after_raw_travels(engine):
+    session = ready(engine)
+    assert len(FILES) > 60
+    for path in FILES:
+        for tree in session.statements(path.read_text(encoding="utf-8")):
+            text = session.text(tree)
+            assert not sqlglot.parse_one(text, read=session.dialect).find(exp.Placeholder), path
+            for word in ("getvariable", "rowid", "clean_text", "\\x{"):
+                assert word not in text.lower(), (path, word)
+
+
+def test_sql_that_stays_local_is_named():
+    """A new folder of SQL either travels or is left out on purpose."""
+    folders = {path.parent.relative_to(PROJECT) for path in SQL.rglob("*.sql")}
+    assert {str(folder) for folder in folders} == {
+        "sql",
+        "sql/checks",
+        "sql/analytics",
+        "sql/publish",
+    }
+
+
+def translated(sql: str, *values, **variables) -> list[str]:
+    """Without an engine's own rewrites: in DuckDB's dialect, to see what is common to all."""
+    session = dialects.Translator("duckdb", lambda tree: tree)
+    session.variables |= variables
+    return [session.text(tree) for tree in session.statements(sql, values)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        # a macro is expanded where it is called, also in another; an operator stays together
+        (
+            "CREATE TEMP MACRO twice(x) AS x + x; CREATE MACRO more(y) AS twice(y) * 2; "
+            "SELECT more(a * b) FROM t",
+            ["SELECT (((a * b) + (a * b)) * 2) FROM t"],
+        ),
+        ("CREATE MACRO as_of(x) AS TABLE SELECT x", []),
+        ("SET force_compression = 'fsst'; BEGIN; COMMIT; CHECKPOINT", []),
+        ("COMMENT ON TABLE t IS 'x'", []),
+        ("SELECT rowid FROM ops_runs", ["SELECT finished_at FROM ops_runs"]),
+        # what constants decide is decided
+        ("SELECT list_contains(getvariable('names'), 'a') AS x", ["SELECT TRUE AS x"]),
+        ("SELECT list_contains(getvariable('names'), 'c') AND y AS x", ["SELECT FALSE AS x"]),
+        ("SELECT list_contains(getvariable('none'), y) OR y AS x", ["SELECT y AS x"]),
+        ("SELECT list_contains(getvariable('names'), y) AS x", ["SELECT y IN ('a', 'b') AS x"]),
+        ("SELECT CASE WHEN NOT true THEN 1 WHEN true THEN 2 ELSE 3 END AS x", ["SELECT 2 AS x"]),
+        (
+            "SELECT CASE WHEN y THEN 1 WHEN 1 = 1 OR true THEN 2 ELSE 3 END AS x",
+            ["SELECT CASE WHEN y THEN 1 ELSE 2 END AS x"],
+        ),
+        (
+            "SELECT CAST(getvariable('at') AS VARCHAR) AS x",
+            ["SELECT '2020-01-18 00:00:00.25' AS x"],
+        ),
+        # a character by its number is that character
+        (r"SELECT '\x{E9}' || '\x41' AS x", [r"SELECT 'é\x41' AS x"]),
+    ],
+)
+def test_what_only_duckdb_has_is_taken_out(sql, expected):
+    at = datetime(2020, 1, 18, 0, 0, 0, 250_000)
+    assert translated(sql, names=["a", "b"], none=[], at=at) == expected
+
+
+def test_a_variable_is_what_was_set_last():
+    session = dialects.Translator("duckdb", lambda tree: tree)
+    for value in (1, 2):
+        assert list(session.statements('SET VARIABLE "a" = ?', [value])) == []
+    (tree,) = session.statements("SELECT getvariable('a') AS x")
+    assert session.text(tree) == "SELECT 2 AS x"
+
+
+def test_values_become_literals_in_their_order():
+    (text,) = translated(
+        "INSERT INTO t VALUES (?, ?, ?, ?, ?)", "it's", None, 1, True, datetime(2020, 1, 18)
+    )
+    assert duckdb.sql(text.replace("INSERT INTO t ", "FROM (") + ")").fetchall() == [
+        ("it's", None, 1, True, datetime(2020, 1, 18))
+    ]
+
+
+def test_an_update_from_a_source_is_a_merge_on_spark():
+    session = translator("spark")
+    (tree,) = session.statements("UPDATE t SET a = s.b FROM s WHERE t.x = s.x AND t.y")
+    assert session.text(tree) == (
+        "MERGE INTO t USING s ON t.x = s.x AND t.y WHEN MATCHED THEN UPDATE SET a = s.b"
+    )
+
+
+DATES = """September 25, 2021|september 5, 2021|SEP 5, 2021|Sept 5, 2021|September 25,2021|May 5, 21
+2021-9-5|2021-09-05|21-09-05|1-1-1|9999-12-31|12021-01-01|2021-13-01|2021-02-30|2020-02-29|2021-00-10
+25-Sep-21|5-sep-21|25-September-21|25-Sep-2021|25-Sep-69|25-Sep-68|25-Sep-5|29-Feb-20|29-Feb-21
+25 September 2021|5 May 2021|5 Sep 2021|05 may 21|0 May 2021|32 May 2021|May 0, 2021|00-May-21
+May 5, 2021x|Mayo 5, 2021|2021-09-05 00:00:00|-2021-01-01|May 5, -2021|May 5, 10000|May 5 , 2021
+September 025, 2021|September 25, 02021|Foo 5, 2021|5 Foo 2021|5-Foo-21|2021|May|, 2021|25 1 2021
+1 January 2021|2 February 2021|3 March 2021|4 April 2021|6 June 2021|7 July 2021|8 August 2021
+9 October 2021|9 November 2021|9 December 2021|Jan 1, 2021|Feb 1, 2021|Mar 1, 2021|Apr 1, 2021
+Jun 1, 2021|Jul 1, 2021|Aug 1, 2021|Oct 1, 2021|Nov 1, 2021|Dec 1, 2021|1-Jan-21|1-Feb-21|1-Mar-21
+1-Apr-21|1-Jun-21|1-Jul-21|1-Aug-21|1-Oct-21|1-Nov-21|1-Dec-21""".replace("\n", "|").split("|")
+
+
+def test_the_portable_dates_are_those_of_duckdb():
+    with duckdb.connect() as con:
+        found = []
+        for name in ("macros.sql", "portable.sql"):
+            con.execute((SQL / name).read_text(encoding="utf-8"))
+            found.append(
+                con.execute(
+                    "SELECT text, parse_date(text) FROM unnest(CAST(? AS VARCHAR[])) AS t(text)",
+                    [[*DATES, None, ""]],
+                ).fetchall()
+            )
+    assert found[0] == found[1]
+    assert sum(day is not None for _, day in found[0]) > 40
+
+
+def test_the_portable_list_members_are_those_of_duckdb():
+    """But for their order, which DuckDB's list_distinct does not keep."""
+    with duckdb.connect() as con:
+        found = []
+        for name in ("analytics/prepare.sql", "portable.sql"):
+            con.execute(
+                "CREATE OR REPLACE TABLE analytics_netflix_history AS "
+                "SELECT '' AS country, NULL AS valid_from"
+            )
+            con.execute((SQL / name).read_text(encoding="utf-8"))
+            found.append(
+                con.execute("SELECT list_sort(list_members('b, a, b, c, a'))").fetchone()[0]
+            )
+    assert found == [["a", "b", "c"], ["a", "b", "c"]]
