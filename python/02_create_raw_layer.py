@@ -151,17 +151,21 @@ def parse(
 ) -> int | None:
     """The parts -> Parquet by DuckDB's strict CSV parser; the rows written, None if it objects.
 
-    Shape: the file's columns as text, then ingestion_ts, source_file, source_line, batch_id.
+    Shape: the file's columns as text, then ingestion_ts, source_file, source_line, batch_id, and
+    record_hash: 63 bits that are equal where header and values are, to the letter. What the next
+    snapshot has again is known by it; it decides on nothing but what is worked on anew.
     """
     con = connect(":memory:", settings, [settings.raw_dir, settings.snapshots])
     con.execute("SET preserve_insertion_order = false")  # source_line carries the order
     named = ", ".join(f"c{at} AS {identifier(name)}" for at, name in enumerate(columns))
+    values = ", ".join(f"c{at}" for at in range(len(columns)))
     try:
         written = con.execute(
             f"COPY (SELECT {named}, ?::TIMESTAMP AS ingestion_ts, ? AS source_file, "
-            f"source_line, ? AS batch_id FROM ({records(found, len(columns))})) "
+            f"source_line, ? AS batch_id, CAST(hash(?, {values}) >> 1 AS BIGINT) AS record_hash "
+            f"FROM ({records(found, len(columns))})) "
             f"TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)",
-            lineage,
+            [*lineage, "\n".join(columns)],
         ).fetchone()[0]
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return None

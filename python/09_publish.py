@@ -32,6 +32,7 @@ from warehouse import (
     identifier,
     literal,
     open_warehouse,
+    transaction,
 )
 
 COPIED = ("dim_", "fact_", "bridge_", "kpi_", "analytics_netflix_", "cdc_", "ops_")
@@ -191,13 +192,14 @@ def attached(con: DuckDBPyConnection, path: Path) -> Iterator[None]:
 
 def copy_database(con: DuckDBPyConnection, tables: dict) -> None:
     """Every table, and every view as a table, with their comments."""
-    for name, entry in tables.items():
-        target = f"copy.{identifier(name)}"
-        con.execute(f"CREATE TABLE {target} AS SELECT * FROM {identifier(name)}")
-        con.execute(f"COMMENT ON TABLE {target} IS {literal(entry['comment'])}")
-        for column, _, comment in entry["columns"]:
-            where = f"{target}.{identifier(column)}"
-            con.execute(f"COMMENT ON COLUMN {where} IS {literal(comment)}")
+    with transaction(con):  # one commit, not 300
+        for name, entry in tables.items():
+            target = f"copy.{identifier(name)}"
+            con.execute(f"CREATE TABLE {target} AS SELECT * FROM {identifier(name)}")
+            con.execute(f"COMMENT ON TABLE {target} IS {literal(entry['comment'])}")
+            for column, _, comment in entry["columns"]:
+                where = f"{target}.{identifier(column)}"
+                con.execute(f"COMMENT ON COLUMN {where} IS {literal(comment)}")
 
 
 def export(con: DuckDBPyConnection, name: str, columns: list, folder: Path) -> None:

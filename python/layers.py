@@ -49,6 +49,7 @@ def load_raw(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> int:
 def bind_columns(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> None:
     """contract_netflix_titles = the raw columns under their canonical names; missing ones NULL.
 
+    So is the record_hash of snapshots from before there was one: all of it is staged, then.
     Raises Refused where a required column is missing.
     """
     bound = bind(contract, batch.columns)
@@ -61,9 +62,13 @@ def bind_columns(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> N
         f"{identifier(source) if source else 'CAST(NULL AS VARCHAR)'} AS {identifier(name)}"
         for name, source in bound.items()
     )
+    there = con.execute("SELECT * FROM raw_netflix_titles LIMIT 0").description
+    has_hash = "record_hash" in [name for name, *_ in there]
+    record_hash = "record_hash" if has_hash else "CAST(NULL AS BIGINT) AS record_hash"
     con.execute(
         "CREATE OR REPLACE VIEW contract_netflix_titles AS "
-        f"SELECT {columns}, source_line, source_file, batch_id FROM raw_netflix_titles"
+        f"SELECT {columns}, {record_hash}, source_line, source_file, batch_id "
+        "FROM raw_netflix_titles"
     )
 
 

@@ -5,7 +5,7 @@ from errors import Refused
 from scan import Scan
 from warehouse import literal
 
-LINEAGE = ("ingestion_ts", "source_file", "source_line", "batch_id")
+LINEAGE = ("ingestion_ts", "source_file", "source_line", "batch_id", "record_hash")
 SPARE_RECORD_BYTES = 2 << 20  # DuckDB's own limit on a record; longer ones get what they need
 
 

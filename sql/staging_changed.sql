@@ -27,6 +27,7 @@ SELECT
     duration,
     listed_in,
     description,
+    record_hash,
     source_line
 FROM contract_netflix_titles
 WHERE source_line NOT IN (SELECT kept_records.new_line FROM kept_records);

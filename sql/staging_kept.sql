@@ -4,23 +4,13 @@
 -- Inputs -> outputs: contract_netflix_titles, staging_records -> temp table kept_records.
 -- Running it twice is safe: it replaces a temporary table.
 CREATE OR REPLACE TEMP TABLE kept_records AS
-WITH new_records AS (
-    SELECT
-        show_id,
-        hash(
-            show_id, "type", title, director, "cast", country, date_added, release_year, rating,
-            duration, listed_in, description
-        ) AS record_hash,
-        source_line
-    FROM contract_netflix_titles
-),
-
-firsts AS (
+WITH firsts AS (
     SELECT
         record_hash,
         show_id,
         min(source_line) AS source_line
-    FROM new_records
+    FROM contract_netflix_titles
+    WHERE record_hash IS NOT NULL
     GROUP BY record_hash, show_id
 )
 

@@ -19,6 +19,7 @@ SELECT
     duration,
     listed_in,
     description,
+    record_hash,
     source_line
 FROM contract_netflix_titles;
 
@@ -53,6 +54,7 @@ WITH cleaned AS (
         duration AS raw_duration,
         listed_in AS raw_listed_in,
         description AS raw_description,
+        record_hash,
         source_line
     FROM records_to_stage
 ),
@@ -83,6 +85,7 @@ trimmed AS (
         raw_duration,
         raw_listed_in,
         raw_description,
+        record_hash,
         source_line
     FROM cleaned
 ),
@@ -144,10 +147,7 @@ typed AS (
                 'duration'
             )
         ), '') AS repairs,
-        hash(
-            raw_show_id, raw_type, raw_title, raw_director, raw_cast, raw_country, raw_date_added,
-            raw_release_year, raw_rating, raw_duration, raw_listed_in, raw_description
-        ) AS record_hash,
+        record_hash,
         source_line
     FROM trimmed
 ),
