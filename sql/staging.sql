@@ -106,30 +106,6 @@ WHERE staging_records.is_staged
     AND staging_records.source_line = shared_keys.source_line
     AND (shared_keys.is_conflict OR shared_keys.copy_number > 1);
 
-CREATE OR REPLACE VIEW staging_netflix_titles AS
-SELECT
-    business_key,
-    show_id,
-    "type",
-    title,
-    director,
-    "cast",
-    country,
-    date_added,
-    release_year,
-    rating,
-    duration,
-    duration_minutes,
-    seasons,
-    listed_in,
-    description,
-    row_hash,
-    repairs,
-    source_line,
-    batch_id
-FROM staging_records
-WHERE is_staged;
-
 CREATE TABLE IF NOT EXISTS staging_netflix_quarantine (
     batch_id VARCHAR,
     business_key VARCHAR,
@@ -175,8 +151,8 @@ LEFT JOIN quarantine_before AS seen
 CREATE OR REPLACE TABLE staging_repairs AS
 WITH applied AS (
     SELECT unnest(string_split(repairs, ' ')) AS repair
-    FROM staging_netflix_titles
-    WHERE repairs IS NOT NULL
+    FROM staging_records
+    WHERE is_staged AND repairs IS NOT NULL
 )
 
 SELECT
@@ -193,8 +169,8 @@ WITH lost AS (
         business_key,
         source_line,
         unnest(string_split(repairs, ' ')) AS repair
-    FROM staging_netflix_titles
-    WHERE repairs LIKE '%lost_in_cast:%'
+    FROM staging_records
+    WHERE is_staged AND repairs LIKE '%lost_in_cast:%'
 )
 
 SELECT
@@ -217,9 +193,35 @@ SELECT
     getvariable('batch_id') AS batch_id,
     getvariable('rules') AS rules,
     (SELECT count(*) FROM raw_netflix_titles) AS raw_rows,
-    (SELECT count(*) FROM staging_netflix_titles) AS staged_rows,
+    (SELECT count(*) FROM staging_records WHERE is_staged) AS staged_rows,
     (SELECT count(DISTINCT source_line) FROM staging_netflix_quarantine) AS quarantined_records,
     (
         SELECT count(*) FROM shared_keys WHERE NOT is_conflict AND copy_number > 1
     ) AS exact_duplicates,
     (SELECT count(*) FROM staging_lost_in_cast) AS lost_in_cast;
+
+-- A record that was taken over keeps the batch that staged it; here all are of the one that has it.
+CREATE OR REPLACE VIEW staging_netflix_titles AS
+SELECT
+    records.business_key,
+    records.show_id,
+    records."type",
+    records.title,
+    records.director,
+    records."cast",
+    records.country,
+    records.date_added,
+    records.release_year,
+    records.rating,
+    records.duration,
+    records.duration_minutes,
+    records.seasons,
+    records.listed_in,
+    records.description,
+    records.row_hash,
+    records.repairs,
+    records.source_line,
+    books.batch_id
+FROM staging_records AS records
+CROSS JOIN staging_books AS books
+WHERE records.is_staged;

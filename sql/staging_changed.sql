@@ -9,9 +9,11 @@ SET is_staged = false
 WHERE is_staged AND source_line NOT IN (SELECT kept_records.old_line FROM kept_records);
 
 UPDATE staging_records
-SET source_line = kept_records.new_line, batch_id = getvariable('batch_id')
+SET source_line = kept_records.new_line
 FROM kept_records
-WHERE staging_records.is_staged AND staging_records.source_line = kept_records.old_line;
+WHERE staging_records.is_staged
+    AND staging_records.source_line = kept_records.old_line
+    AND kept_records.old_line <> kept_records.new_line;
 
 CREATE OR REPLACE TEMP VIEW records_to_stage AS
 SELECT
