@@ -17,6 +17,7 @@ ROWS ?= 10000
 ROUNDS ?= 3
 DAY ?= 1
 SEED ?= 42
+ENGINES ?= spark
 IN := cd "$(ROOT)" &&
 RUN := $(IN) "$(VENV)/bin/python"
 
@@ -108,13 +109,23 @@ rebuild: setup ## 10: replay every raw snapshot into a fresh warehouse and swap 
 verify: setup ## 10: prove that the live warehouse equals a replay of the raw snapshots
 	@$(RUN) python/10_rebuild_warehouse.py --verify
 
+.PHONY: migrate
+migrate: setup ## 12: move the warehouse to another engine: TO=spark (see the README)
+	@$(RUN) python/12_migrate_warehouse.py --to "$(TO)"
+
 .PHONY: why
 why: setup ## 11: every version of a title and where it came from: KEY=s123
 	@$(RUN) python/11_explain_title.py "$(KEY)"
 
 .PHONY: test
 test: setup-test ## The quick tests (under 3 minutes)
-	@$(RUN) -m pytest -n auto --dist worksteal -m "not slow"
+	@$(RUN) -m pytest -n auto --dist worksteal -m "not slow and not engines"
+
+.PHONY: test-engines
+test-engines: setup-test ## The same on other engines, and what travels to them (ENGINES="spark")
+	@$(IN) for engine in $(ENGINES); do \
+		bash .ci/setup "$(PYTHON)" "$(VENV)" "requirements-$$engine.lock"; done
+	@$(RUN) -m pytest -n auto --dist loadfile tests/engines tests/test_dialects.py
 
 .PHONY: test-full
 test-full: setup-test ## All tests but for the mutants

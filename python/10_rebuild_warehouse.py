@@ -20,7 +20,7 @@ from files import sync
 from history import catch_up, pending, prepare
 from manifest import read
 from steps import Step, run_step, say
-from warehouse import connect, held_elsewhere, literal, run_sql, transaction
+from warehouse import connect, held_elsewhere, literal, on_duckdb_only, run_sql, transaction
 
 OPS_TABLES = ("ops_runs", "ops_schema_changes")
 COMPARED = (
@@ -33,6 +33,11 @@ COMPARED = (
 
 
 def rebuild(step: Step) -> None:
+    on_duckdb_only(
+        step.settings,
+        "make rebuild",
+        "Rebuild with WAREHOUSE=duckdb, then move that: make migrate TO=...",
+    )
     live = step.settings.warehouse_path
     home = live.resolve()  # where the file is, if `live` is a link to it
     fresh = home.with_name(f".{live.name}.rebuild.tmp")
@@ -49,6 +54,7 @@ def rebuild(step: Step) -> None:
 
 
 def verify(step: Step) -> None:
+    on_duckdb_only(step.settings, "make verify", "make migrate compares the two when it moves one.")
     live = step.settings.warehouse_path
     if not live.exists():
         raise Refused(

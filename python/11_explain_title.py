@@ -10,16 +10,16 @@ KEY is a show_id, a title_id or a title.
 import sys
 
 from config import load_settings
-from engine import duckdb
+from engine import DuckDBPyConnection
 from errors import CRASH, DONE, SettingsError, StepError
 from manifest import Batch, read
 from steps import say
-from warehouse import connect, fetch_sql
+from warehouse import exists, fetch_sql, has_tables, open_warehouse, set_variables
 
 
-def explain(con: duckdb.DuckDBPyConnection, key: str, batches: dict[str, Batch]) -> bool:
+def explain(con: DuckDBPyConnection, key: str, batches: dict[str, Batch]) -> bool:
     """Print all that is known of the titles that `key` names; whether there was any."""
-    con.execute("SET VARIABLE wanted = ?", [key])
+    set_variables(con, {"wanted": key})
     changes: dict[tuple, list[dict]] = {}
     for row in fetch_sql(con, "why_changes.sql"):
         changes.setdefault((row["title_id"], row["changed_at"]), []).append(row)
@@ -65,15 +65,15 @@ def main(arguments: list[str]) -> int:
         if len(arguments) != 1 or not arguments[0]:
             raise SettingsError("name one title: make why KEY=s123 (a show_id, title_id or title)")
         settings = load_settings()
-        if not settings.warehouse_path.exists():
+        if not exists(settings):
             raise StepError(f"there is no warehouse {settings.warehouse_path}; run `make run-all`")
         batches = {batch.batch_id: batch for batch in read(settings.manifest)}
-        con = connect(settings.warehouse_path, settings, read_only=True)
+        con = open_warehouse(settings, read_only=True)
         try:
+            if not has_tables(con, "ops_merges", "staging_netflix_quarantine"):
+                raise StepError("nothing was merged yet; run `make run-all` first")
             if explain(con, arguments[0], batches):
                 return DONE
-        except duckdb.CatalogException:
-            raise StepError("nothing was merged yet; run `make run-all` first") from None
         finally:
             con.close()
         say(f"nothing is known of {arguments[0]!r}: no version, nothing in quarantine", "33")

@@ -9,6 +9,7 @@ such that a run that dies between two of them is made good by the next: see sql/
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ from engine import duckdb
 if TYPE_CHECKING:
     import pyarrow
 
-Rows = list[tuple]
+
+Rows = Iterable[tuple]
 
 
 class Adapter:
@@ -30,7 +32,7 @@ class Adapter:
     def __init__(self, translator: Translator) -> None:
         self.translator = translator
         self.description: list[tuple[str]] = []
-        self.rows: Rows = []
+        self.rows: Iterator[tuple] = iter(())
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> "Adapter":
         """Translate and run all statements; the result is that of the last."""
@@ -41,10 +43,10 @@ class Adapter:
     def run(self, tree: exp.Expression) -> None:
         """Run one translated statement."""
         try:
-            names, self.rows = self.result(self.translator.text(tree))
+            names, rows = self.result(self.translator.text(tree))
         except self.errors as error:
             raise duckdb.Error(str(error)) from error
-        self.description = [(name,) for name in names]
+        self.description, self.rows = [(name,) for name in names], iter(rows)
 
     # what an engine says of itself
 
@@ -92,14 +94,13 @@ class Adapter:
     # the rest of a DuckDB connection
 
     def fetchone(self) -> tuple | None:
-        return self.rows.pop(0) if self.rows else None
+        return next(self.rows, None)
 
-    def fetchmany(self, size: int) -> Rows:
-        taken, self.rows = self.rows[:size], self.rows[size:]
-        return taken
+    def fetchmany(self, size: int) -> list[tuple]:
+        return list(islice(self.rows, size))
 
-    def fetchall(self) -> Rows:
-        return self.fetchmany(len(self.rows))
+    def fetchall(self) -> list[tuple]:
+        return list(self.rows)
 
 
 def comments(tables: set[str]) -> Iterator[str]:

@@ -3,12 +3,14 @@
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from adapter import Adapter, Rows
+from adapter import Adapter
 from config import Settings
 from dialects import Translator, from_one_source
 from errors import SettingsError
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 DIALECT = "spark"
 HASH_TYPE = "DECIMAL(38, 0)"  # a sum of 64-bit hashes fits
 OBJECTS = "warehouse_objects"
+BATCH_ROWS = 10_000  # that become values of Python at a time
 
 
 def connect(settings: Settings) -> "Spark":
@@ -58,6 +61,7 @@ class Spark(Adapter):
         for function in server_functions():
             session.udf.register(function.__name__, function, StringType())
         self.known: dict[str, tuple[int, str | None]] = {}
+        self.temporary: dict[str, tuple[set[str], str]] = {}
         if location:
             self.register()
 
@@ -68,32 +72,56 @@ class Spark(Adapter):
         """
         self.result(
             f"CREATE TABLE IF NOT EXISTS {OBJECTS} (place INT, name STRING, definition STRING) "
-            f"USING delta LOCATION {self.place(OBJECTS)}"
+            f"USING delta LOCATION {text(f'{self.location}/{OBJECTS}')}"
         )
         rows = self.result(f"SELECT name, place, definition FROM {OBJECTS} ORDER BY place")[1]
         for name, place, definition in rows:
-            self.result(definition)
             self.known[name] = place, definition
+            with suppress(self.errors):  # a view of columns that are gone is made anew before use
+                self.result(definition)
 
     def run(self, tree: exp.Expression) -> None:
-        is_kept = isinstance(tree, (exp.Create, exp.Drop)) and not tree.find(exp.TemporaryProperty)
-        if not self.location or not is_kept:
-            super().run(tree)
-            return
-        name, is_table = tree.find(exp.Table).name, tree.kind == "TABLE"
         if isinstance(tree, exp.Drop):
-            self.remember(name, None)
-            super().run(tree)
+            self.remember(tree.find(exp.Table).name, None)
+        elif isinstance(tree, exp.Create) and tree.kind == "TABLE":
+            self.make_table(tree)
             return
-        if is_table:
-            place = exp.LocationProperty(this=exp.Literal.string(self.place(name)[1:-1]))
+        super().run(tree)
+        if isinstance(tree, exp.Create):
+            self.made_view(tree)
+        elif isinstance(tree, (exp.Insert, exp.Update, exp.Delete, exp.Merge)):
+            self.refresh(tree.find(exp.Table).name)
+
+    def make_table(self, tree: exp.Create) -> None:
+        name = tree.find(exp.Table).name
+        if self.location:
+            place = exp.LocationProperty(this=exp.Literal.string(f"{self.location}/{name}"))
             tree.args["properties"].append("expressions", place)
         super().run(tree)
-        made = f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {self.place(name)}"
-        self.remember(name, made if is_table else self.translator.text(tree))
+        self.refresh(name)
+        place = text(f"{self.location}/{name}")
+        self.remember(name, f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {place}")
+
+    def made_view(self, tree: exp.Create) -> None:
+        name, definition = tree.this.name, self.translator.text(tree)
+        if tree.find(exp.TemporaryProperty):
+            sources = {table.name for table in tree.expression.find_all(exp.Table)}
+            self.temporary[name] = sources, definition
+        else:
+            self.remember(name, definition)
+
+    def refresh(self, changed: str) -> None:
+        """Make anew the session's views over a table: in Sail they show it as it was before."""
+        stale = {changed}
+        for name, (sources, definition) in self.temporary.items():
+            if sources & stale:
+                self.result(definition)
+                stale.add(name)
 
     def remember(self, name: str, definition: str | None) -> None:
         """Keep how a later session makes a table or view known to itself; nothing where it is."""
+        if not self.location:
+            return
         last = max((place for place, _ in self.known.values()), default=0)
         place, before = self.known.get(name, (last + 1, None))  # what it is made of was there
         if before == definition:
@@ -104,16 +132,13 @@ class Spark(Adapter):
         if definition:
             self.result(f"INSERT INTO {OBJECTS} VALUES ({place}, {text(name)}, {text(definition)})")
 
-    def place(self, name: str) -> str:
-        return text(f"{self.location}/{name}")
-
     def arrow(self, sql: str) -> "pyarrow.Table":
         return self.session.sql(sql).toArrow()
 
-    def result(self, sql: str) -> tuple[list[str], Rows]:
+    def result(self, sql: str) -> tuple[list[str], Iterator[tuple]]:
         found = self.arrow(sql)
-        columns = [column.to_pylist() for column in found.columns]
-        return found.column_names, list(zip(*columns, strict=True))
+        batches = found.to_batches(BATCH_ROWS)
+        return found.column_names, chain.from_iterable(map(tuples, batches))
 
     def objects(self) -> Iterator[tuple[str, bool]]:
         views = {row[0] for row in self.result("SHOW VIEWS")[1]}
@@ -126,11 +151,15 @@ class Spark(Adapter):
         made = f"CREATE TABLE IF NOT EXISTS {view} USING parquet LOCATION {text(str(path))}"
         self.result(f"DROP TABLE IF EXISTS {view}")
         self.result(made)
-        if self.location:
-            self.remember(view, made)
+        self.remember(view, made)
+        self.refresh(view)
 
     def close(self) -> None:
         self.session.stop()
+
+
+def tuples(batch: "pyarrow.RecordBatch") -> Iterator[tuple]:
+    return zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def text(value: str) -> str:

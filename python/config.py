@@ -110,6 +110,19 @@ def spark_remote(text: str) -> str:
     return text.strip()
 
 
+def snowflake_url(text: str) -> str:
+    """It may hold a password: snowflake://user:password@account/database/schema?name=value&..."""
+    if not re.fullmatch(r"snowflake://[^\s/?#]+/[^\s/?#]+/[^\s/?#]+(\?\S*)?", text.strip()):
+        raise ValueError
+    return text.strip()
+
+
+def dataset(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9:-]*\.[A-Za-z0-9_]+", text.strip()):
+        raise ValueError
+    return text.strip()
+
+
 def schedule(text: str) -> str:
     """The five fields of a crontab line: numbers, ranges, lists and steps."""
     if not re.fullmatch(r"[\d*/,-]+( +[\d*/,-]+){4}", text.strip()):
@@ -135,15 +148,26 @@ class Setting:
     secret: bool = False  # its value is in no message
 
 
+WAREHOUSES = ("duckdb", "spark", "snowflake", "bigquery")
 ROWS = whole(0, 10**12)
 DAYS = whole(1, 36500)
 SETTINGS = (
     Setting("NETFLIX_CSV", "", source, "a path or a URL (http, https, s3, gs)", secret=True),
     Setting("DATA_DIR", "data", duckdb_path, "a folder, UTF-8, no ? in its path"),
     Setting("WAREHOUSE_PATH", "netflix_dw.db", duckdb_path, "a file name, UTF-8, no ?"),
-    Setting("WAREHOUSE", "duckdb", one_of("duckdb", "spark"), "duckdb or spark"),
+    Setting("WAREHOUSE", "duckdb", one_of(*WAREHOUSES), ", ".join(WAREHOUSES)),
     Setting("SPARK_REMOTE", "", spark_remote, "a URL like sc://host:15002", secret=True),
     Setting("SPARK_LOCATION", "", source, "a folder or URL that the Spark cluster writes to"),
+    Setting(
+        "SNOWFLAKE_URL",
+        "",
+        snowflake_url,
+        "a URL like snowflake://user@account/database/schema?warehouse=name",
+        secret=True,
+    ),
+    Setting("BIGQUERY_DATASET", "", dataset, "project.dataset"),
+    Setting("BIGQUERY_KEY_FILE", "", project_path, "the file of a service account's key"),
+    Setting("BIGQUERY_ENDPOINT", "", web_url, "a URL (http, https)"),
     Setting("LOG_DIR", "logs", project_path, "a folder"),
     Setting("CONTRACT_PATH", "sql/contract.toml", project_path, "a file name"),
     Setting(

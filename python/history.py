@@ -130,15 +130,13 @@ def show_rejects(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> N
     if batch.rejects:
         path = verified_file(settings.snapshots / batch.rejects, batch.rejects_sha256)
         show_parquet(con, "rejected_records", path, temporary=True)
+        source = "rejected_records"
     else:
-        con.execute(
-            "CREATE OR REPLACE TEMP VIEW rejected_records AS "
-            "SELECT CAST(NULL AS VARCHAR) AS raw_text WHERE false"
-        )
+        source = "(SELECT CAST(NULL AS VARCHAR) AS raw_text) AS none WHERE false"
     con.execute(
-        "CREATE OR REPLACE TEMP VIEW rejected_texts AS SELECT list_transform("
-        "string_split_regex(raw_text, '[,;|\"\\t\\r\\n]'), lambda word: trim(word)) AS words "
-        "FROM rejected_records"
+        "CREATE OR REPLACE TEMP VIEW rejected_texts AS SELECT string_split(regexp_replace("
+        "trim(raw_text), ' *[,;|\"\\t\\r\\n] *', chr(31), 'g'), chr(31)) AS words "
+        f"FROM {source}"
     )
 
 

@@ -71,6 +71,10 @@ def as_json(content: Any) -> str:
     return text
 
 
+def seconds(run: dict[str, Any]) -> float:
+    return round((run["finished_at"] - run["started_at"]).total_seconds(), 3)
+
+
 def content(con: DuckDBPyConnection) -> dict[str, Any]:
     """All that the page shows: the cube as columns of codes, tables as lists of rows."""
     remark = count(con)
@@ -109,7 +113,7 @@ def content(con: DuckDBPyConnection) -> dict[str, Any]:
         "drift": [list(row.values()) for row in fetch_sql(con, "publish/page_drift.sql")],
         "books": [list(row.values()) for row in fetch_sql(con, "publish/page_books.sql")],
         "runs": sorted(
-            [row["step"], row["status"], f"{row['finished_at']:%Y-%m-%d %H:%M}", row["seconds"]]
+            [row["step"], row["status"], f"{row['finished_at']:%Y-%m-%d %H:%M}", seconds(row)]
             for row in runs
         ),
     }

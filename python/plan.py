@@ -19,7 +19,7 @@ from history import catch_up, diff, forget, guard, merge, merged, pending, prepa
 from layers import accepts, bind_columns, load_raw, stage
 from manifest import Batch, read
 from steps import Step, lock, open_log, say
-from warehouse import connect, fetch_sql, transaction
+from warehouse import connect, fetch_sql, on_duckdb_only, transaction
 
 STEPS = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 
@@ -28,6 +28,7 @@ def main() -> int:
     """Print the plan; 0 where the run would pass, the step's exit code where it would stop."""
     try:
         settings = load_settings()
+        on_duckdb_only(settings, "make plan", "It works on a copy of the warehouse's file.")
         with tempfile.TemporaryDirectory(prefix="netflix-plan-") as folder:
             scratch = Path(folder)
             with lock(settings):

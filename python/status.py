@@ -13,8 +13,8 @@ import alerts
 import cron
 from config import Settings, load_settings
 from errors import DONE, Refused, StepError
-from steps import say
-from warehouse import connect, fetch_sql, has_tables
+from steps import say, utc_now
+from warehouse import exists, fetch_sql, has_tables, open_warehouse, set_variables
 
 ORDER = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "publish")
 DAYS_AHEAD = 366 * 4 + 1  # February 29 comes, too
@@ -47,20 +47,25 @@ def open_page(settings: Settings) -> int:
 
 
 def warehouse_lines(settings: Settings) -> None:
-    if not settings.warehouse_path.exists():
+    if not exists(settings):
         say(f"There is no warehouse at {settings.warehouse_path} yet: make run-all", "33")
         return
-    con = connect(settings.warehouse_path, settings, read_only=True)
+    con = open_warehouse(settings, read_only=True)
     try:
+        if not has_tables(con, "ops_runs"):
+            say("There is nothing in the warehouse yet: make run-all", "33")
+            return
+        set_variables(con, {"checked_at": utc_now()})
         runs = {row["step"]: row for row in fetch_sql(con, "status_runs.sql")}
         say("step       status   finished (UTC)       seconds          rows  message", "1")
         for step in sorted(runs, key=lambda name: ORDER.index(name) if name in ORDER else 99):
             row = runs[step]
             count = "" if row["rows_out"] is None else f"{row['rows_out']:,}"
+            seconds = (row["finished_at"] - row["started_at"]).total_seconds()
             message = str(row["message"] or "").split("\n")[0][:90]
             say(
                 f"{step:<10} {row['status']:<7}  {row['finished_at']:%Y-%m-%d %H:%M:%S}  "
-                f"{row['seconds']:>7.2f}  {count:>12}  {message}",
+                f"{seconds:>7.2f}  {count:>12}  {message}",
                 "31" if row["status"] == "failed" else "0",
             )
         merged = has_tables(con, "ops_merges")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from config import SQL, Settings
 from engine import DuckDBPyConnection, duckdb
-from errors import LockedError, StepError
+from errors import LockedError, SettingsError, StepError
 
-# The storage format that every DuckDB 1.x, and so the BI tools of today, can open.
 if TYPE_CHECKING:
     from adapter import Adapter
 
+# The storage format that every DuckDB 1.x, and so the BI tools of today, can open.
 STORAGE_VERSION = "v1.0.0"
 CHANGED_BY_STEPS = ("preserve_insertion_order", "force_compression")  # all else is locked
 
@@ -45,6 +45,14 @@ def open_warehouse(
 def exists(settings: Settings) -> bool:
     """Whether there is a warehouse; another engine is there, or cannot be reached at all."""
     return settings.warehouse != "duckdb" or settings.warehouse_path.exists()
+
+
+def on_duckdb_only(settings: Settings, what: str, instead: str) -> None:
+    """Raises SettingsError where WAREHOUSE is another engine, which `what` does not work on."""
+    if settings.warehouse != "duckdb":
+        raise SettingsError(
+            f"WAREHOUSE is {settings.warehouse!r}; `{what}` works on DuckDB's file only. {instead}"
+        )
 
 
 def is_duckdb(con: "DuckDBPyConnection | Adapter") -> bool:

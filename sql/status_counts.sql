@@ -1,7 +1,7 @@
 -- What the warehouse holds, and how old it is.
 -- Grain: one row; none where nothing was merged.
--- Inputs -> outputs: analytics_netflix_current, analytics_netflix_history, ops_merges
---   -> the result set.
+-- Inputs -> outputs: analytics_netflix_current, analytics_netflix_history, ops_merges;
+--   session variable checked_at -> the result set.
 -- Running it twice is safe: it only reads.
 WITH titles AS (
     SELECT
@@ -26,8 +26,7 @@ SELECT
     titles.newest_added_date,
     merges.merges,
     merges.snapshot_at,
-    date_diff('day', merges.snapshot_at, CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP))
-        AS snapshot_days,
+    date_diff('day', merges.snapshot_at, getvariable('checked_at')) AS snapshot_days,
     (SELECT count(*) FROM analytics_netflix_history) AS versions
 FROM titles
 CROSS JOIN merges

@@ -6,8 +6,8 @@ WITH numbered AS (
     SELECT
         step,
         status,
+        started_at,
         finished_at,
-        date_diff('millisecond', started_at, finished_at) / 1000.0 AS seconds,
         rows_out,
         message,
         row_number() OVER (PARTITION BY step ORDER BY rowid DESC) AS age
@@ -17,8 +17,8 @@ WITH numbered AS (
 SELECT
     step,
     status,
+    started_at,
     finished_at,
-    seconds,
     rows_out,
     message
 FROM numbered

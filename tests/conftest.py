@@ -19,6 +19,7 @@ import pandas  # noqa: F401 - before python/engine.py bars it
 import pytest
 from titles import COLUMNS, catalogue, title  # noqa: F401 - most tests take them from here
 
+pytest.register_assert_rewrite("both")
 PROJECT = Path(__file__).resolve().parent.parent
 LANDING = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")

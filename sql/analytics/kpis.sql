@@ -253,15 +253,22 @@ COMMENT ON COLUMN kpi_last_changes.old_value IS 'Value before, as text.';
 COMMENT ON COLUMN kpi_last_changes.new_value IS 'Value after, as text.';
 
 CREATE OR REPLACE VIEW kpi_additions_by_month AS
+WITH added AS (
+    SELECT
+        dates.month_start_date AS "month",
+        facts."type"
+    FROM fact_title_catalog AS facts
+    INNER JOIN dim_date AS dates ON facts.date_added_key = dates.date_key
+    WHERE facts.is_current
+)
+
 SELECT
-    dates.month_start_date AS "month",
-    facts."type",
+    "month",
+    "type",
     count(*) AS titles
-FROM fact_title_catalog AS facts
-INNER JOIN dim_date AS dates ON facts.date_added_key = dates.date_key
-WHERE facts.is_current
-GROUP BY dates.month_start_date, facts."type"
-ORDER BY "month", facts."type";
+FROM added
+GROUP BY "month", "type"
+ORDER BY "month", "type";
 
 COMMENT ON VIEW kpi_additions_by_month IS
     'Titles by the month they were added in: one row per month and type.';

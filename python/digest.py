@@ -1,0 +1,30 @@
+"""What a table holds, as two numbers that are the same on every engine."""
+
+import hashlib
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adapter import Adapter
+    from engine import DuckDBPyConnection
+
+FETCHED_ROWS = 10_000
+DIGITS = 9  # of a number with a fraction, behind the point
+
+
+def digest(con: "DuckDBPyConnection | Adapter", table: str, columns: list[str]) -> tuple[int, int]:
+    """(rows, sum of the SHA-256 of each row): the order of the rows makes no difference."""
+    names = ", ".join(f'"{column}"' for column in columns)
+    cursor = con.execute(f"SELECT {names} FROM {table}")
+    count, total = 0, 0
+    while rows := cursor.fetchmany(FETCHED_ROWS):
+        count += len(rows)
+        for row in rows:
+            text = repr([plain(value) for value in row])
+            total += int.from_bytes(hashlib.sha256(text.encode()).digest()[:16])
+    return count, total % 2**128
+
+
+def plain(value: object) -> object:
+    """Engines give numbers with a fraction as float or Decimal."""
+    return round(float(value), DIGITS) if isinstance(value, (float, Decimal)) else value

@@ -1,0 +1,121 @@
+"""The same pipeline on DuckDB and on another engine, and what must be the same in both."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from unittest import mock
+
+from conftest import LANDING, Pipeline
+
+from config import load_settings
+
+STEPS = (*LANDING, "06_merge_cdc", "07_monitor_pipeline", "08_build_analytics")
+# What must be the same on every engine. Not here: raw and ops tables that hold times of the run,
+# and staging_records with the engine's own hash of each record.
+COMPARED = (
+    "analytics_netflix_current", "analytics_netflix_history", "cdc_netflix_changes",
+    "staging_netflix_titles", "staging_netflix_quarantine", "staging_repairs",
+    "staging_lost_in_cast", "ops_merges", "ops_metrics", "ops_ambiguous_matches", "dim_title",
+    "dim_date", "dim_country", "dim_genre", "dim_rating", "dim_person", "fact_title_catalog",
+    "bridge_title_country", "bridge_title_genre", "bridge_title_cast", "bridge_title_director",
+    "kpi_movies_vs_tv", "kpi_titles_by_year", "kpi_titles_by_country", "kpi_titles_by_rating",
+    "kpi_top_genres", "kpi_genres_over_time", "kpi_country_recent_growth", "kpi_catalog_changes",
+    "kpi_last_changes", "kpi_additions_by_month", "kpi_duration_by_type", "kpi_top_people",
+)  # fmt: skip
+
+
+@dataclass
+class Elsewhere(Pipeline):
+    """A pipeline whose warehouse is on another engine."""
+
+    @contextmanager
+    def warehouse(self) -> Iterator:
+        import warehouse
+
+        con = warehouse.open_warehouse(load_settings(self.environment))
+        try:
+            yield con
+        finally:
+            con.close()
+
+    def query(self, sql: str) -> list[tuple]:
+        with self.warehouse() as con:
+            return con.execute(sql).fetchall()
+
+    def content(self, *names: str) -> dict[str, list[tuple]]:
+        """The rows of tables and views (default: all that are compared), normalised and sorted."""
+        with self.warehouse() as con:
+            return {name: normalised(con, name) for name in names or COMPARED}
+
+
+def normalised(con, name: str) -> list[tuple]:
+    """The rows as values of Python, in one order: numbers with a fraction to nine digits."""
+    rows = con.execute(f"SELECT * FROM {name}").fetchall()
+    names = [column[0].lower() for column in con.description]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return sorted((tuple(plain(row[at]) for at in order) for row in rows), key=repr)
+
+
+def plain(value: object) -> object:
+    return round(float(value), 9) if isinstance(value, (float, Decimal)) else value
+
+
+@dataclass
+class Both:
+    duckdb: Elsewhere
+    other: Elsewhere
+
+    def run(self, content: bytes | str, at: str, *names: str, code: int = 0, **settings: str):
+        """Run steps (default: 02 to 08) of both on a file; their outcome is the same.
+
+        The result is that of the engine's last step.
+        """
+        results = []
+        for pipeline in (self.duckdb, self.other):
+            source = pipeline.put(content)
+            given = {"NETFLIX_CSV": source, "SNAPSHOT_AT": at, **settings}
+            results.append(pipeline.steps(*(names or STEPS), **given))
+        expected, found = results
+        assert (found.returncode, expected.returncode) == (code, code), found.stderr
+        assert messages(found) == messages(expected)
+        return found
+
+    def assert_equal(self, *names: str) -> None:
+        expected, found = self.duckdb.content(*names), self.other.content(*names)
+        for name, rows in expected.items():
+            assert found[name] == rows, name
+
+
+def messages(result) -> list[str]:
+    """What a step told a person, without paths, times and the like."""
+    lines = (result.stdout + result.stderr).splitlines()
+    return [line.split(" s  ")[-1] for line in lines if "/" not in line]
+
+
+class Killed(BaseException):
+    """Ends a run on the spot, as kill -9 does: no step handles it."""
+
+
+@contextmanager
+def killed_before_write(number: int) -> Iterator[list[int]]:
+    """The run ends where it was to change a table for the `number`th time, from 1.
+
+    Gives a list that has the number of the writes made.
+    """
+    from sqlglot import exp
+
+    from adapter import Adapter
+
+    writes = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
+    run, done = Adapter.run, [0]
+
+    def counted(self: Adapter, tree: exp.Expression) -> None:
+        if isinstance(tree, writes) or (isinstance(tree, exp.Create) and tree.kind == "TABLE"):
+            if done[0] + 1 == number:
+                raise Killed
+            done[0] += 1
+        run(self, tree)
+
+    with mock.patch.object(Adapter, "run", counted):
+        yield done
