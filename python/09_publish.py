@@ -164,8 +164,8 @@ def write(con: DuckDBPyConnection, tables: dict, version: Path, batch: str) -> N
             for name in tables:
                 if name.startswith("kpi_"):
                     export(con, name, tables[name]["columns"], temporary / "kpi")
+            html = page.dashboard(con)
         (temporary / "dictionary.md").write_text(dictionary(tables, batch), encoding="utf-8")
-        html = page.dashboard(con)
         (temporary / "dashboard.html").write_text(html, encoding="utf-8")
         view = temporary / "lookml" / "netflix_titles.view.lkml"
         view.write_text(looker_view(tables["analytics_netflix_current"]), encoding="utf-8")
@@ -191,15 +191,24 @@ def attached(con: DuckDBPyConnection, path: Path) -> Iterator[None]:
 
 
 def copy_database(con: DuckDBPyConnection, tables: dict) -> None:
-    """Every table, and every view as a table, with their comments."""
-    with transaction(con):  # one commit, not 300
+    """Every table, and every view as a table, with their comments, in one transaction.
+
+    From here on a KPI's name means its table in the copy: it is worked out once.
+    """
+    with transaction(con):
         for name, entry in tables.items():
             target = f"copy.{identifier(name)}"
             con.execute(f"CREATE TABLE {target} AS SELECT * FROM {identifier(name)}")
-            con.execute(f"COMMENT ON TABLE {target} IS {literal(entry['comment'])}")
-            for column, _, comment in entry["columns"]:
-                where = f"{target}.{identifier(column)}"
-                con.execute(f"COMMENT ON COLUMN {where} IS {literal(comment)}")
+            comments = [f"COMMENT ON TABLE {target} IS {literal(entry['comment'])}"]
+            comments += [
+                f"COMMENT ON COLUMN {target}.{identifier(column)} IS {literal(comment)}"
+                for column, _, comment in entry["columns"]
+            ]
+            con.execute(";".join(comments))
+    for name in tables:
+        if name.startswith("kpi_"):
+            view = identifier(name)
+            con.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM copy.{view}")
 
 
 def export(con: DuckDBPyConnection, name: str, columns: list, folder: Path) -> None:

@@ -53,11 +53,11 @@ def size(text: str) -> int:
     return value
 
 
-def memory(text: str) -> str:
-    """DuckDB's own notation; it needs some room to work at all."""
+def memory(text: str) -> int:
+    """Bytes; DuckDB needs some room to work at all."""
     if size(text) < 50_000_000:
         raise ValueError
-    return text.strip()
+    return size(text)
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:

@@ -121,7 +121,9 @@ WITH compared AS (
         END AS new_value
     FROM analytics_netflix_history AS new
     INNER JOIN analytics_netflix_history AS old
-        ON new.title_id = old.title_id AND new.valid_from = old.valid_to
+        ON new.title_id = old.title_id
+        AND new.valid_from = old.valid_to
+        AND old.end_operation = 'update'  -- spares the join all that never changed
     CROSS JOIN (
         VALUES
             ('show_id'), ('type'), ('title'), ('director'), ('cast'), ('country'), ('date_added'),

@@ -211,12 +211,12 @@ COMMENT ON COLUMN kpi_catalog_changes.deleted IS 'Titles that are gone.';
 COMMENT ON COLUMN kpi_catalog_changes.unchanged IS 'Titles that stayed as they were.';
 COMMENT ON COLUMN kpi_catalog_changes.current_titles IS 'Titles in the catalogue afterwards.';
 
+-- Nothing where there is no snapshot before the newest: then all titles are new.
 CREATE OR REPLACE VIEW kpi_last_changes AS
 WITH newest AS (
-    SELECT
-        max(snapshot_at) AS snapshot_at,
-        count(*) AS merged
+    SELECT max(snapshot_at) AS snapshot_at
     FROM ops_merges
+    HAVING count(*) > 1
 ),
 
 -- A title has one name here: that of its last version.
@@ -240,7 +240,6 @@ SELECT
 FROM cdc_netflix_changes AS changes
 INNER JOIN newest ON changes.changed_at = newest.snapshot_at
 INNER JOIN changed ON changes.title_id = changed.title_id
-WHERE newest.merged > 1
 ORDER BY changes.operation, changed.title, changes.title_id, changes.column_name;
 
 COMMENT ON VIEW kpi_last_changes IS
