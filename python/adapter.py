@@ -37,15 +37,15 @@ class Adapter:
     def execute(self, sql: str, values: Sequence[Any] = ()) -> "Adapter":
         """Translate and run all statements; the result is that of the last."""
         for tree in self.translator.statements(sql, values or ()):
-            self.run(tree)
+            try:
+                self.run(tree)
+            except self.errors as error:
+                raise duckdb.Error(str(error)) from error
         return self
 
     def run(self, tree: exp.Expression) -> None:
         """Run one translated statement."""
-        try:
-            names, rows = self.result(self.translator.text(tree))
-        except self.errors as error:
-            raise duckdb.Error(str(error)) from error
+        names, rows = self.result(self.translator.text(tree))
         self.description, self.rows = [(name,) for name in names], iter(rows)
 
     # what an engine says of itself

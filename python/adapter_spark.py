@@ -1,5 +1,6 @@
 """Spark through Spark Connect, with Delta tables: Databricks, EMR, open-source Spark, Sail."""
 
+import socket
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -7,13 +8,14 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from sqlglot import exp
 
 from adapter import Adapter
 from config import Settings
 from dialects import Translator, from_one_source
-from errors import SettingsError
+from errors import SettingsError, StepError
 
 if TYPE_CHECKING:
     import pyarrow
@@ -21,11 +23,17 @@ if TYPE_CHECKING:
 DIALECT = "spark"
 HASH_TYPE = "DECIMAL(38, 0)"  # a sum of 64-bit hashes fits
 OBJECTS = "warehouse_objects"
+PORT, ANSWER_S = 15002, 10  # Spark Connect's own port; how long the server may take to answer
+RETRIES = 6  # of a request, over a minute in all
+PARTS = 4  # files that a table is written in where it is made by a query with aggregates
 BATCH_ROWS = 10_000  # that become values of Python at a time
 
 
 def connect(settings: Settings) -> "Spark":
-    """A session on SPARK_REMOTE. Raises SettingsError where that, or the client, is missing."""
+    """A session on SPARK_REMOTE.
+
+    Raises SettingsError where that, or the client, is missing, and StepError where nobody answers.
+    """
     if not settings.spark_remote:
         raise SettingsError(
             "SPARK_REMOTE is not set: WAREHOUSE=spark needs the Spark Connect server, like "
@@ -33,15 +41,30 @@ def connect(settings: Settings) -> "Spark":
         )
     if sys.modules.get("pandas", True) is None:
         del sys.modules["pandas"]  # engine.py bars it for DuckDB's sake; Spark's client needs it
+    answers(settings.spark_remote)
     try:
         from pyspark.sql import SparkSession
+        from pyspark.sql.connect.client.retries import DefaultPolicy
 
         session = SparkSession.builder.remote(settings.spark_remote).create()
     except ImportError as error:
         raise SettingsError(
             f"{error}: WAREHOUSE=spark needs requirements-spark.txt installed, too"
         ) from None
+    session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES)])
     return Spark(session, settings.spark_location)
+
+
+def answers(remote: str) -> None:
+    """Raises StepError where nobody listens at a Spark Connect URL; its client asks for minutes."""
+    url = urlsplit(remote)
+    try:
+        socket.create_connection((url.hostname, url.port or PORT), ANSWER_S).close()
+    except OSError as error:
+        raise StepError(
+            f"the Spark Connect server at {url.hostname}:{url.port or PORT} does not answer "
+            f"({error}); nothing was changed there. Start it, or set SPARK_REMOTE, and run again."
+        ) from None
 
 
 class Spark(Adapter):
@@ -81,9 +104,12 @@ class Spark(Adapter):
                 self.result(definition)
 
     def run(self, tree: exp.Expression) -> None:
+        is_table = isinstance(tree, exp.Create) and tree.kind == "TABLE"
+        if is_table or isinstance(tree, exp.Insert):
+            self.spread(tree)
         if isinstance(tree, exp.Drop):
             self.remember(tree.find(exp.Table).name, None)
-        elif isinstance(tree, exp.Create) and tree.kind == "TABLE":
+        elif is_table:
             self.make_table(tree)
             return
         super().run(tree)
@@ -101,6 +127,17 @@ class Spark(Adapter):
         self.refresh(name)
         place = text(f"{self.location}/{name}")
         self.remember(name, f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {place}")
+
+    def spread(self, tree: exp.Create | exp.Insert) -> None:
+        """Let a query with aggregates be done before its rows are written, in PARTS parts.
+
+        A cluster of Sail 0.7 cannot do both at once ("no UDF found for min"); a shuffle parts them.
+        """
+        query = tree.expression
+        if self.location and isinstance(query, exp.Query) and query.find(exp.AggFunc, exp.Window):
+            rows = self.session.sql(self.translator.text(query)).repartition(PARTS)
+            rows.createOrReplaceTempView("rows_to_write")
+            tree.set("expression", exp.select("*").from_("rows_to_write"))
 
     def made_view(self, tree: exp.Create) -> None:
         name, definition = tree.this.name, self.translator.text(tree)

@@ -156,7 +156,7 @@ MUTANTS = [
         (STAGING, "HAVING count(*) > 1", "HAVING count(*) > 2"),
         (STAGING, "<> max(content)", "= max(content)"),
         (STAGING, "shared_keys.is_conflict OR shared_keys.copy_number", "shared_keys.copy_number"),
-        (STAGING, "OR shared_keys.copy_number > 1\n", ""),
+        (STAGING, "OR shared_keys.copy_number > 1", ""),
         (
             STAGING,
             "coalesce(titles.director, ''), coalesce(titles.\"cast\"",

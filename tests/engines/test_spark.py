@@ -1,0 +1,20 @@
+"""What is Spark's own: how a server is found, and how one that is not there is told."""
+
+import pytest
+from conftest import Pipeline
+from on_spark import free_port
+
+pytest.importorskip("sqlglot", reason="no sqlglot: make test-engines installs it")
+pytestmark = pytest.mark.engines
+
+
+def test_a_server_that_does_not_answer_is_told_at_once(pipeline: Pipeline):
+    remote = f"sc://127.0.0.1:{free_port()}"
+    done = pipeline.step("11_explain_title", "s1", WAREHOUSE="spark", SPARK_REMOTE=remote)
+    assert done.returncode == 1
+    assert f"{remote.removeprefix('sc://')} does not answer" in done.stderr
+
+
+def test_a_missing_setting_is_named(pipeline: Pipeline):
+    done = pipeline.step("11_explain_title", "s1", WAREHOUSE="spark")
+    assert (done.returncode, "SPARK_REMOTE is not set" in done.stderr) == (2, True)
