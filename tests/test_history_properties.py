@@ -334,7 +334,8 @@ def load_days(con: duckdb.DuckDBPyConnection, days: list[Day]) -> None:
     )
     con.execute(
         "CREATE OR REPLACE VIEW contract_netflix_titles AS "
-        "SELECT *, 'made-up.csv' AS source_file, 'b' AS batch_id FROM raw_netflix_titles"
+        "SELECT *, 'made-up.csv' AS source_file, 'b' AS batch_id, "
+        "CAST(NULL AS BIGINT) AS record_hash FROM raw_netflix_titles"
     )
 
 
