@@ -125,7 +125,7 @@ test: setup-test ## The quick tests (under 3 minutes)
 test-engines: setup-test ## The same on other engines, and what travels to them (ENGINES="spark")
 	@$(IN) for engine in $(ENGINES); do \
 		bash .ci/setup "$(PYTHON)" "$(VENV)" "requirements-$$engine.lock"; done
-	@$(RUN) -m pytest -n auto --dist loadfile tests/engines tests/test_dialects.py
+	@$(RUN) -m pytest -n auto --dist worksteal tests/engines tests/test_dialects.py
 
 .PHONY: test-full
 test-full: setup-test ## All tests but for the mutants

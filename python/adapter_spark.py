@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DIALECT = "spark"
 HASH_TYPE = "DECIMAL(38, 0)"  # a sum of 64-bit hashes fits
+MAX_CHR = 127  # Spark's chr() counts modulo 256
 OBJECTS = "warehouse_objects"
 PORT, ANSWER_S = 15002, 10  # Spark Connect's own port; how long the server may take to answer
 RETRIES = 6  # of a request, over a minute in all
@@ -100,7 +101,8 @@ class Spark(Adapter):
         rows = self.result(f"SELECT name, place, definition FROM {OBJECTS} ORDER BY place")[1]
         for name, place, definition in rows:
             self.known[name] = place, definition
-            with suppress(self.errors):  # a view of columns that are gone is made anew before use
+            is_view = definition.startswith("CREATE OR REPLACE VIEW")
+            with suppress(*(self.errors if is_view else ())):  # its columns may be gone by now
                 self.result(definition)
 
     def run(self, tree: exp.Expression) -> None:
@@ -164,10 +166,14 @@ class Spark(Adapter):
         if before == definition:
             return
         self.known[name] = place, definition
-        if before:
+        if definition is None:
             self.result(f"DELETE FROM {OBJECTS} WHERE name = {text(name)}")
-        if definition:
-            self.result(f"INSERT INTO {OBJECTS} VALUES ({place}, {text(name)}, {text(definition)})")
+        elif before is None:
+            values = f"{place}, {text(name)}, {text(definition)}"
+            self.result(f"INSERT INTO {OBJECTS} VALUES ({values})")
+        else:
+            change = f"SET definition = {text(definition)} WHERE name = {text(name)}"
+            self.result(f"UPDATE {OBJECTS} {change}")
 
     def arrow(self, sql: str) -> "pyarrow.Table":
         return self.session.sql(sql).toArrow()
@@ -178,7 +184,9 @@ class Spark(Adapter):
         return found.column_names, chain.from_iterable(map(tuples, batches))
 
     def objects(self) -> Iterator[tuple[str, bool]]:
-        views = {row[0] for row in self.result("SHOW VIEWS")[1]}
+        names, rows = self.result("SHOW VIEWS")
+        at = names.index("viewName" if "viewName" in names else "tableName")  # the latter in Sail
+        views = {row[at] for row in rows}
         for _, name, is_temporary in self.result("SHOW TABLES")[1]:
             if not is_temporary:
                 yield name, name in views
@@ -242,6 +250,8 @@ def rewritten(node: exp.Expression) -> exp.Expression:
     if isinstance(node, exp.RegexpExtract):  # the group is the first by default, and in sqlglot 0
         parts = [node.this, node.expression, node.args["group"]]
         return exp.Anonymous(this="regexp_extract", expressions=parts)
+    if isinstance(node, exp.Chr) and int(node.expressions[0].name) > MAX_CHR:
+        return exp.Literal.string(chr(int(node.expressions[0].name)))
     if isinstance(node, exp.Split):  # sqlglot quotes the separator by \Q and \E, Java's own
         return exp.Anonymous(this="split", expressions=[node.this, node.expression])
     if isinstance(node, exp.DayOfWeekIso):  # sqlglot's is off by two days, Sail's weekday() by one

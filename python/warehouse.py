@@ -42,7 +42,14 @@ def open_warehouse(
     """
     if settings.warehouse == "duckdb":
         return connect(settings.warehouse_path, settings, reads, read_only)
-    return import_module(f"adapter_{settings.warehouse}").connect(settings)
+    try:
+        adapter = import_module(f"adapter_{settings.warehouse}")
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"{error}: WAREHOUSE={settings.warehouse} needs what "
+            f"requirements-{settings.warehouse}.txt lists installed, too"
+        ) from None
+    return adapter.connect(settings)
 
 
 def exists(settings: Settings) -> bool:

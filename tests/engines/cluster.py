@@ -37,7 +37,7 @@ LINE = re.compile(r"^(\w+) .* rows +([\d.]+) s  ", re.MULTILINE)
 def main(rows: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        days = [sample(place, rows, day) for day in (1, 2)]
+        days = [(sample(place, rows, day), f"2021-01-0{day}") for day in (1, 2)]
         port = free_port()
         server = subprocess.Popen(
             [sys.executable, "-c", SERVER, str(port)],
@@ -53,7 +53,7 @@ def main(rows: int) -> int:
             }
             duck = Elsewhere(place / "duckdb", LIMITS)
             spark = Elsewhere(place / "spark", LIMITS | remote)
-            found = [[timed(pipeline, day) for day in days] for pipeline in (duck, spark)]
+            found = [[timed(pipeline, *day) for day in days] for pipeline in (duck, spark)]
             server_mb = peak_mb(server.pid)
             sys.stdout.write(table(rows, found, server_mb))
             different = [name for name in CHECKED if not same(duck, spark, name)]
@@ -72,13 +72,13 @@ def sample(place: Path, rows: int, day: int) -> Path:
     return path
 
 
-def timed(pipeline: Elsewhere, source: Path) -> dict[str, float]:
+def timed(pipeline: Elsewhere, source: Path, at: str) -> dict[str, float]:
     """Seconds of each step of `make run-all` on a file, of the whole, and its peak memory in MB."""
     pipeline.root.mkdir(exist_ok=True)
     began = time.perf_counter()
     run = subprocess.Popen(
         [sys.executable, str(PYTHON / "run_all.py")],
-        env={**pipeline.environment, "NETFLIX_CSV": str(source)},
+        env={**pipeline.environment, "NETFLIX_CSV": str(source), "SNAPSHOT_AT": at},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
