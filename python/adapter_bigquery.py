@@ -78,7 +78,7 @@ class BigQuery(Adapter):
 
         table = f"{self.dataset}.{view}"
         columns = ", ".join(
-            f"`{name}` {TYPES.get(kind, 'STRING')}" for name, kind in columns_of(path)
+            f"{quoted(name)} {TYPES.get(kind, 'STRING')}" for name, kind in columns_of(path)
         )
         self.result(f"CREATE OR REPLACE TABLE `{table}` ({columns})")
         config = LoadJobConfig(source_format=SourceFormat.PARQUET)
@@ -87,6 +87,10 @@ class BigQuery(Adapter):
 
     def close(self) -> None:
         self.client.close()
+
+
+def quoted(column: str) -> str:
+    return exp.to_identifier(column, quoted=True).sql(dialect=DIALECT)
 
 
 def qualified(tree: exp.Expression, project: str, dataset: str) -> exp.Expression:

@@ -115,9 +115,9 @@ class Snowflake(Adapter):
             f"{identifier(name.upper())} {TYPES.get(kind, 'VARCHAR')}"
             for name, kind in columns_of(path)
         )
-        place = f"file://{path}".replace("\\", "\\\\").replace("'", "\\'")
+        place = text(exp.Literal.string(f"file://{path}"))
         self.result(f"CREATE OR REPLACE TABLE {view} ({columns})")
-        self.result(f"PUT '{place}' @%{view} AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
+        self.result(f"PUT {place} @%{view} AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
         self.result(
             f"COPY INTO {view} FROM @%{view} FILE_FORMAT = (TYPE = PARQUET) "
             "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE PURGE = TRUE"
