@@ -141,11 +141,19 @@ reliability: setup-test ## Inject every fault, and write what happened to tests/
 		"$(VENV)/bin/python" -m pytest -n auto --dist worksteal tests/reliability && \
 		"$(VENV)/bin/python" tests/reliability/table.py "$$results"
 
-.PHONY: peers
-peers: setup ## Put the same faults through dbt-duckdb and dlt, in an environment of their own
+.PHONY: setup-peers
+setup-peers: setup ## Install dbt-duckdb and dlt, in an environment of their own
 	@$(IN) "$(PYTHON)" -m venv .venv-peers && \
-		.venv-peers/bin/python -m pip install -q -r tests/peers/requirements.txt && \
-		PIPELINE_PYTHON="$(VENV)/bin/python" PYTHONPATH=tests .venv-peers/bin/python tests/peers/compare.py
+		.venv-peers/bin/python -m pip install -q -r tests/peers/requirements.txt
+
+.PHONY: peers
+peers: setup-peers ## Put the same faults through dbt-duckdb and dlt
+	@$(IN) PIPELINE_PYTHON="$(VENV)/bin/python" PYTHONPATH=tests .venv-peers/bin/python tests/peers/compare.py
+
+.PHONY: bench-peers
+bench-peers: setup-peers ## Time a second night beside dbt-duckdb and dlt: FIRST=a.csv SECOND=b.csv -> docs/
+	@$(IN) PIPELINE_PYTHON="$(VENV)/bin/python" PYTHONPATH=tests .venv-peers/bin/python \
+		tests/peers/day2.py "$(realpath $(FIRST))" "$(realpath $(SECOND))" $(ROUNDS)
 
 .PHONY: bench
 bench: setup-test ## Time all steps beside the bare minimum: ROWS="10000 100000" ROUNDS=3 -> docs/
