@@ -7,7 +7,7 @@ in a view they must.
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlglot
 from sqlglot import exp
@@ -18,9 +18,11 @@ from dialects import Translator
 from errors import SettingsError
 from parquet import columns_of
 
+if TYPE_CHECKING:
+    import pyarrow
+
 DIALECT = "bigquery"
 AGGREGATES = (exp.GroupConcat, exp.Sum)
-TYPES = {"BIGINT": "INT64", "TIMESTAMP": "DATETIME"}  # of a snapshot; all else is text
 
 
 def connect(settings: Settings) -> "BigQuery":
@@ -48,7 +50,10 @@ def connect(settings: Settings) -> "BigQuery":
         credentials = Credentials.from_service_account_file(settings.bigquery_key_file)
     project, dataset = settings.bigquery_dataset.split(".")
     client = bigquery.Client(
-        project, credentials, client_options={"api_endpoint": endpoint} if endpoint else None
+        project,
+        credentials,
+        default_query_job_config=bigquery.QueryJobConfig(default_dataset=f"{project}.{dataset}"),
+        client_options={"api_endpoint": endpoint} if endpoint else None,
     )
     return BigQuery(client, project, dataset)
 
@@ -68,6 +73,9 @@ class BigQuery(Adapter):
         rows = self.client.query(sql).result()
         return [field.name for field in rows.schema], (row.values() for row in rows)
 
+    def arrow(self, sql: str) -> "pyarrow.Table":
+        return self.client.query(sql).to_arrow(create_bqstorage_client=False)
+
     def objects(self) -> Iterator[tuple[str, bool]]:
         for table in self.client.list_tables(self.dataset):
             yield table.table_id, table.table_type == "VIEW"
@@ -77,9 +85,7 @@ class BigQuery(Adapter):
         from google.cloud.bigquery import LoadJobConfig, SourceFormat
 
         table = f"{self.dataset}.{view}"
-        columns = ", ".join(
-            f"`{name}` {TYPES.get(kind, 'STRING')}" for name, kind in columns_of(path)
-        )
+        columns = ", ".join(f"`{name}` {kind}" for name, kind in columns_of(path, DIALECT))
         self.result(f"CREATE OR REPLACE TABLE `{table}` ({columns})")
         config = LoadJobConfig(source_format=SourceFormat.PARQUET)
         with open(path, "rb") as file:

@@ -7,7 +7,7 @@ quotes. So "cast" is no keyword here, and a query by hand needs no quotes.
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import sqlglot
@@ -20,8 +20,10 @@ from errors import SettingsError, StepError
 from parquet import columns_of
 from warehouse import identifier
 
+if TYPE_CHECKING:
+    import pyarrow
+
 DIALECT = "snowflake"
-TYPES = {"BIGINT": "BIGINT", "TIMESTAMP": "TIMESTAMP_NTZ"}  # of a snapshot; all else is text
 # An account may have other forms as its default, and casts between texts and dates follow them.
 HASH_TYPE = "NUMBER(38, 1)"  # a sum of 64-bit hashes fits; for fakesnow, (38, 0) is 64 bits wide
 FORMATS = {
@@ -103,6 +105,10 @@ class Snowflake(Adapter):
         cursor = self.session.cursor().execute(sql)
         return [column.name.lower() for column in cursor.description], cursor
 
+    def arrow(self, sql: str) -> "pyarrow.Table":
+        table = self.session.cursor().execute(sql).fetch_arrow_all(force_return_table=True)
+        return table.rename_columns([name.lower() for name in table.column_names])
+
     def objects(self) -> Iterator[tuple[str, bool]]:
         for kind in ("TABLES", "VIEWS"):
             names, rows = self.result(f"SHOW {kind}")
@@ -112,8 +118,7 @@ class Snowflake(Adapter):
     def show_parquet(self, view: str, path: Path) -> None:
         """No view: the file is copied into a table, through the stage that each table has."""
         columns = ", ".join(
-            f"{identifier(name.upper())} {TYPES.get(kind, 'VARCHAR')}"
-            for name, kind in columns_of(path)
+            f"{identifier(name.upper())} {kind}" for name, kind in columns_of(path, DIALECT)
         )
         place = f"file://{path}".replace("\\", "\\\\").replace("'", "\\'")
         self.result(f"CREATE OR REPLACE TABLE {view} ({columns})")

@@ -262,5 +262,6 @@ def test_the_credentials_of_bigquery(given, credentials, endpoint):
         ),
     ):
         bigquery.connect(settings(bigquery_dataset="my-project.netflix", **given))
-    options = {"api_endpoint": endpoint} if endpoint else None
-    assert made.call_args == mock.call("my-project", credentials, client_options=options)
+    assert made.call_args.args == ("my-project", credentials)
+    options = made.call_args.kwargs["client_options"]
+    assert options == ({"api_endpoint": endpoint} if endpoint else None)
