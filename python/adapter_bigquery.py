@@ -85,7 +85,10 @@ class BigQuery(Adapter):
         from google.cloud.bigquery import LoadJobConfig, SourceFormat
 
         table = f"{self.dataset}.{view}"
-        columns = ", ".join(f"`{name}` {kind}" for name, kind in columns_of(path, DIALECT))
+        columns = ", ".join(
+            f"{exp.to_identifier(name, quoted=True).sql(dialect=DIALECT)} {kind}"
+            for name, kind in columns_of(path, DIALECT)
+        )
         self.result(f"CREATE OR REPLACE TABLE `{table}` ({columns})")
         config = LoadJobConfig(source_format=SourceFormat.PARQUET)
         with open(path, "rb") as file:
@@ -282,14 +285,14 @@ def exploded(select: exp.Select) -> None:
     rows = exp.Unnest(
         expressions=[entries.copy()],
         alias=exp.TableAlias(columns=[exp.to_identifier("entry")]),
-        offset=exp.to_identifier("place"),
+        offset=exp.to_identifier("entry_offset"),
     )
     first.replace(exp.column("entry"))
     for other in others:
-        other.replace(parsed("x[OFFSET(place)]", x=other.this))
+        other.replace(parsed("x[OFFSET(entry_offset)]", x=other.this))
     for call in list(select.find_all(exp.Anonymous)):
         if call.name.lower() == "generate_subscripts":
-            call.replace(exp.Add(this=exp.column("place"), expression=exp.Literal.number(1)))
+            call.replace(exp.Add(this=exp.column("entry_offset"), expression=exp.Literal.number(1)))
     if select.args.get("from_"):
         select.append("joins", exp.Join(this=rows, kind="CROSS"))
     else:

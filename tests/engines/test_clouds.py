@@ -99,7 +99,7 @@ def test_what_is_sent_to_snowflake(sql, expected):
         (
             "SELECT unnest(string_split(x, ' ')) AS y FROM t",
             "SELECT `entry` AS `y` FROM `t` CROSS JOIN UNNEST(SPLIT(`x`, ' ')) AS `entry` "
-            "WITH OFFSET AS `place`",
+            "WITH OFFSET AS `entry_offset`",
         ),
         (
             "WITH l (a, b) AS (VALUES (1, 'x')) SELECT a, b FROM l",
