@@ -18,6 +18,7 @@ from sqlglot import exp
 from config import SQL
 from dialects import ROWID, Translator, parsed
 from engine import duckdb
+from warehouse import identifier
 
 if TYPE_CHECKING:
     import pyarrow
@@ -97,9 +98,11 @@ class Adapter:
             if name.startswith(prefixes) and name not in there:
                 order = f" ORDER BY {ROWID[name]}" if name in ROWID else ""
                 con.register("copied", self.arrow(f"SELECT * FROM {name}{order}"))
-                columns = [f'CAST("{column}" AS {kind})' for column, kind in types.get(name, [])]
-                names = [f'"{column}"' for column, _ in types.get(name, [])]
-                shown = ", ".join(map("{} AS {}".format, columns, names)) or "*"
+                columns = [
+                    f"CAST({identifier(column)} AS {kind}) AS {identifier(column)}"
+                    for column, kind in types.get(name, [])
+                ]
+                shown = ", ".join(columns) or "*"
                 con.execute(f"CREATE TABLE {name} AS SELECT {shown} FROM copied")
                 con.unregister("copied")
                 there.add(name)

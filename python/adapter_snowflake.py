@@ -120,9 +120,9 @@ class Snowflake(Adapter):
         columns = ", ".join(
             f"{identifier(name.upper())} {kind}" for name, kind in columns_of(path, DIALECT)
         )
-        place = f"file://{path}".replace("\\", "\\\\").replace("'", "\\'")
+        place = exp.Literal.string(f"file://{path}").sql(dialect=DIALECT)
         self.result(f"CREATE OR REPLACE TABLE {view} ({columns})")
-        self.result(f"PUT '{place}' @%{view} AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
+        self.result(f"PUT {place} @%{view} AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
         self.result(
             f"COPY INTO {view} FROM @%{view} FILE_FORMAT = (TYPE = PARQUET) "
             "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE PURGE = TRUE"

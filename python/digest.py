@@ -4,6 +4,8 @@ import hashlib
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from warehouse import identifier
+
 if TYPE_CHECKING:
     from adapter import Adapter
     from engine import DuckDBPyConnection
@@ -14,7 +16,7 @@ DIGITS = 9  # of a number with a fraction, behind the point
 
 def digest(con: "DuckDBPyConnection | Adapter", table: str, columns: list[str]) -> tuple[int, int]:
     """(rows, sum of the SHA-256 of each row): the order of the rows makes no difference."""
-    names = ", ".join(f'"{column}"' for column in columns)
+    names = ", ".join(map(identifier, columns))
     cursor = con.execute(f"SELECT {names} FROM {table}")
     count, total = 0, 0
     while rows := cursor.fetchmany(FETCHED_ROWS):

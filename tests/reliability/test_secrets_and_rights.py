@@ -16,7 +16,6 @@ from conftest import PROJECT, Pipeline, catalogue, title
 
 import plan
 import remote
-import status
 import warehouse
 
 AREA = "Secrets and rights"
@@ -421,7 +420,7 @@ def test_no_connection_of_any_step_reaches_beyond_its_folders(
         con.execute("DETACH DATABASE IF EXISTS other") if at == "10_rebuild_warehouse" else None
         return con
 
-    for module in (warehouse, plan, status):
+    for module in (warehouse, plan):
         monkeypatch.setattr(module, "connect", hardened)
     for at in scripts:
         done = pipeline.step(at, *(["s1"] if at.startswith("11") else []))
