@@ -36,6 +36,7 @@ def connect(settings: Settings) -> "BigQuery":
         )
     try:
         from google.auth.credentials import AnonymousCredentials
+        from google.auth.exceptions import GoogleAuthError
         from google.cloud import bigquery
         from google.oauth2.service_account import Credentials
     except ImportError as error:
@@ -49,12 +50,16 @@ def connect(settings: Settings) -> "BigQuery":
     elif settings.bigquery_key_file:
         credentials = Credentials.from_service_account_file(settings.bigquery_key_file)
     project, dataset = settings.bigquery_dataset.split(".")
-    client = bigquery.Client(
-        project,
-        credentials,
-        default_query_job_config=bigquery.QueryJobConfig(default_dataset=f"{project}.{dataset}"),
-        client_options={"api_endpoint": endpoint} if endpoint else None,
-    )
+    config = bigquery.QueryJobConfig(default_dataset=f"{project}.{dataset}")
+    place = {"api_endpoint": endpoint} if endpoint else None
+    try:
+        client = bigquery.Client(
+            project, credentials, default_query_job_config=config, client_options=place
+        )
+    except GoogleAuthError as error:
+        raise SettingsError(
+            f"this machine has no credentials for BigQuery ({error}); set BIGQUERY_KEY_FILE"
+        ) from None
     return BigQuery(client, project, dataset)
 
 

@@ -56,6 +56,12 @@ def translated(adapter, sql: str) -> str:
             '"EXPLODED"("SEQ", "KEY", "PATH", "INDEX", "VALUE", "THIS")',
         ),
         (
+            "SELECT unnest(string_split('a', ' ')) AS y",
+            'SELECT CAST("EXPLODED"."VALUE" AS VARCHAR) AS "Y" FROM '
+            "TABLE(FLATTEN(INPUT => SPLIT('a', ' '))) AS "
+            '"EXPLODED"("SEQ", "KEY", "PATH", "INDEX", "VALUE", "THIS")',
+        ),
+        (
             "SELECT unnest(['a', 'b']) AS y, unnest([1, x]) AS z FROM t",
             'SELECT CASE "EXPLODED"."INDEX" WHEN 0 THEN \'a\' WHEN 1 THEN \'b\' END AS "Y", '
             'CASE "EXPLODED"."INDEX" WHEN 0 THEN 1 WHEN 1 THEN "X" END AS "Z" FROM "T" '
@@ -222,6 +228,17 @@ def settings(**values) -> SimpleNamespace:
 def test_a_missing_setting_is_named(adapter, name):
     with pytest.raises(errors.SettingsError, match=f"^{name} is not set"):
         adapter.connect(settings())
+
+
+def test_missing_credentials_of_bigquery_are_told():
+    client = pytest.importorskip("google.cloud.bigquery")
+    from google.auth.exceptions import DefaultCredentialsError
+
+    with (
+        mock.patch.object(client, "Client", side_effect=DefaultCredentialsError("none found")),
+        pytest.raises(errors.SettingsError, match=r"none found\); set BIGQUERY_KEY_FILE$"),
+    ):
+        bigquery.connect(settings(bigquery_dataset="my-project.netflix"))
 
 
 def test_a_password_is_in_no_message_of_snowflake():

@@ -528,7 +528,7 @@ PUT_INTO_SQL = {
     "12_migrate_warehouse.py": {"table"},  # constants of the file
     "adapter.py": {"name", "kind", "shown", "order"},  # own tables, DuckDB's types, quoted
     "adapter_bigquery.py": {"table", "kind"},  # a setting that is checked, and own views; types
-    "adapter_snowflake.py": {"view", "kind", "signature", "code", "numbers", "days", "sql"},
+    "adapter_snowflake.py": {"view", "kind", "signature", "code", "numbers", "entries", "sql"},
     "adapter_spark.py": {"OBJECTS", "name", "place", "values", "view"},  # own names, text()
     "digest.py": {"table"},
     "history.py": {"table"},
