@@ -122,9 +122,11 @@ test: setup-test ## The quick tests (under 3 minutes)
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not slow and not engines"
 
 .PHONY: test-engines
-test-engines: setup-test ## The same on other engines, and what travels to them (ENGINES="spark")
+test-engines: setup-test ## The same on other engines: ENGINES="spark snowflake bigquery"
 	@$(IN) for engine in $(ENGINES); do \
-		bash .ci/setup "$(PYTHON)" "$(VENV)" "requirements-$$engine.lock"; done
+		bash .ci/setup "$(PYTHON)" "$(VENV)" "requirements-$$engine.lock"; \
+		server="tests/engines/requirements-$$engine.lock"; \
+		if [ -f "$$server" ]; then bash .ci/setup "$(PYTHON)" ".venv-$$engine" "$$server"; fi; done
 	@$(RUN) -m pytest -n auto --dist worksteal tests/engines tests/test_dialects.py
 
 .PHONY: test-full

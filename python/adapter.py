@@ -18,12 +18,23 @@ from sqlglot import exp
 from config import SQL
 from dialects import ROWID, Translator, parsed
 from engine import duckdb
+from warehouse import identifier
 
 if TYPE_CHECKING:
     import pyarrow
 
 
 Rows = Iterable[tuple]
+# What makes the tables that are published.
+DECLARED = (
+    "ops.sql",
+    "cdc_tables.sql",
+    "analytics/prepare.sql",
+    "analytics/country_codes.sql",
+    "analytics/dimensions.sql",
+    "analytics/facts.sql",
+    "analytics/kpis.sql",
+)
 
 
 class Adapter:
@@ -76,8 +87,10 @@ class Adapter:
     def copy_into(self, con: duckdb.DuckDBPyConnection, prefixes: tuple[str, ...]) -> None:
         """Copy tables and views whose names begin so into DuckDB, as tables with their comments.
 
-        Those that are there already are left as they are.
+        Those that are there already are left as they are. Columns get the types that DuckDB gives
+        them: engines have others, and Snowflake's differ with the numbers in them.
         """
+        types = declared_types()
         there = {
             name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
         }
@@ -85,7 +98,12 @@ class Adapter:
             if name.startswith(prefixes) and name not in there:
                 order = f" ORDER BY {ROWID[name]}" if name in ROWID else ""
                 con.register("copied", self.arrow(f"SELECT * FROM {name}{order}"))
-                con.execute(f"CREATE TABLE {name} AS SELECT * FROM copied")
+                columns = [
+                    f"CAST({identifier(column)} AS {kind}) AS {identifier(column)}"
+                    for column, kind in types.get(name, [])
+                ]
+                shown = ", ".join(columns) or "*"
+                con.execute(f"CREATE TABLE {name} AS SELECT {shown} FROM copied")
                 con.unregister("copied")
                 there.add(name)
         for comment in comments(there):
@@ -101,6 +119,19 @@ class Adapter:
 
     def fetchall(self) -> list[tuple]:
         return list(self.rows)
+
+
+def declared_types() -> dict[str, list[tuple[str, str]]]:
+    """(column, type) of the tables and views that DuckDB makes of an empty history."""
+    with duckdb.connect() as con:
+        con.execute("SET VARIABLE country_codes = ''")
+        for name in DECLARED:
+            con.execute((SQL / name).read_text(encoding="utf-8"))
+        found = con.execute(
+            "SELECT table_name, list((column_name, data_type) ORDER BY column_index) "
+            "FROM duckdb_columns() WHERE NOT internal GROUP BY table_name"
+        )
+        return dict(found.fetchall())
 
 
 def comments(tables: set[str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ in a view they must.
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlglot
 from sqlglot import exp
@@ -18,9 +18,11 @@ from dialects import Translator
 from errors import SettingsError
 from parquet import columns_of
 
+if TYPE_CHECKING:
+    import pyarrow
+
 DIALECT = "bigquery"
 AGGREGATES = (exp.GroupConcat, exp.Sum)
-TYPES = {"BIGINT": "INT64", "TIMESTAMP": "DATETIME"}  # of a snapshot; all else is text
 
 
 def connect(settings: Settings) -> "BigQuery":
@@ -34,6 +36,7 @@ def connect(settings: Settings) -> "BigQuery":
         )
     try:
         from google.auth.credentials import AnonymousCredentials
+        from google.auth.exceptions import GoogleAuthError
         from google.cloud import bigquery
         from google.oauth2.service_account import Credentials
     except ImportError as error:
@@ -47,9 +50,16 @@ def connect(settings: Settings) -> "BigQuery":
     elif settings.bigquery_key_file:
         credentials = Credentials.from_service_account_file(settings.bigquery_key_file)
     project, dataset = settings.bigquery_dataset.split(".")
-    client = bigquery.Client(
-        project, credentials, client_options={"api_endpoint": endpoint} if endpoint else None
-    )
+    config = bigquery.QueryJobConfig(default_dataset=f"{project}.{dataset}")
+    place = {"api_endpoint": endpoint} if endpoint else None
+    try:
+        client = bigquery.Client(
+            project, credentials, default_query_job_config=config, client_options=place
+        )
+    except GoogleAuthError as error:
+        raise SettingsError(
+            f"this machine has no credentials for BigQuery ({error}); set BIGQUERY_KEY_FILE"
+        ) from None
     return BigQuery(client, project, dataset)
 
 
@@ -68,6 +78,9 @@ class BigQuery(Adapter):
         rows = self.client.query(sql).result()
         return [field.name for field in rows.schema], (row.values() for row in rows)
 
+    def arrow(self, sql: str) -> "pyarrow.Table":
+        return self.client.query(sql).to_arrow(create_bqstorage_client=False)
+
     def objects(self) -> Iterator[tuple[str, bool]]:
         for table in self.client.list_tables(self.dataset):
             yield table.table_id, table.table_type == "VIEW"
@@ -78,7 +91,8 @@ class BigQuery(Adapter):
 
         table = f"{self.dataset}.{view}"
         columns = ", ".join(
-            f"{quoted(name)} {TYPES.get(kind, 'STRING')}" for name, kind in columns_of(path)
+            f"{exp.to_identifier(name, quoted=True).sql(dialect=DIALECT)} {kind}"
+            for name, kind in columns_of(path, DIALECT)
         )
         self.result(f"CREATE OR REPLACE TABLE `{table}` ({columns})")
         config = LoadJobConfig(source_format=SourceFormat.PARQUET)
@@ -87,10 +101,6 @@ class BigQuery(Adapter):
 
     def close(self) -> None:
         self.client.close()
-
-
-def quoted(column: str) -> str:
-    return exp.to_identifier(column, quoted=True).sql(dialect=DIALECT)
 
 
 def qualified(tree: exp.Expression, project: str, dataset: str) -> exp.Expression:
@@ -280,14 +290,14 @@ def exploded(select: exp.Select) -> None:
     rows = exp.Unnest(
         expressions=[entries.copy()],
         alias=exp.TableAlias(columns=[exp.to_identifier("entry")]),
-        offset=exp.to_identifier("place"),
+        offset=exp.to_identifier("entry_offset"),
     )
     first.replace(exp.column("entry"))
     for other in others:
-        other.replace(parsed("x[OFFSET(place)]", x=other.this))
+        other.replace(parsed("x[OFFSET(entry_offset)]", x=other.this))
     for call in list(select.find_all(exp.Anonymous)):
         if call.name.lower() == "generate_subscripts":
-            call.replace(exp.Add(this=exp.column("place"), expression=exp.Literal.number(1)))
+            call.replace(exp.Add(this=exp.column("entry_offset"), expression=exp.Literal.number(1)))
     if select.args.get("from_"):
         select.append("joins", exp.Join(this=rows, kind="CROSS"))
     else:

@@ -7,7 +7,7 @@ quotes. So "cast" is no keyword here, and a query by hand needs no quotes.
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import sqlglot
@@ -20,10 +20,12 @@ from errors import SettingsError, StepError
 from parquet import columns_of
 from warehouse import identifier
 
+if TYPE_CHECKING:
+    import pyarrow
+
 DIALECT = "snowflake"
-TYPES = {"BIGINT": "BIGINT", "TIMESTAMP": "TIMESTAMP_NTZ"}  # of a snapshot; all else is text
-# An account may have other forms as its default, and casts between texts and dates follow them.
 HASH_TYPE = "NUMBER(38, 1)"  # a sum of 64-bit hashes fits; for fakesnow, (38, 0) is 64 bits wide
+# An account may have other forms as its default, and casts between texts and dates follow them.
 FORMATS = {
     "DATE_INPUT_FORMAT": "YYYY-MM-DD",
     "DATE_OUTPUT_FORMAT": "YYYY-MM-DD",
@@ -79,8 +81,8 @@ def options(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     database, schema = (unquote(name) for name in parts.path.strip("/").split("/"))
     found = {"database": database, "schema": schema, **dict(parse_qsl(parts.query))}
-    named = {"user": parts.username, "password": parts.password, "account": parts.netloc}
-    named["account"] = parts.netloc.rpartition("@")[2]
+    account = parts.netloc.rpartition("@")[2]
+    named = {"user": parts.username, "password": parts.password, "account": account}
     found |= {name: unquote(value) for name, value in named.items() if value}
     return {"autocommit": True, "session_parameters": FORMATS, **found}
 
@@ -103,6 +105,10 @@ class Snowflake(Adapter):
         cursor = self.session.cursor().execute(sql)
         return [column.name.lower() for column in cursor.description], cursor
 
+    def arrow(self, sql: str) -> "pyarrow.Table":
+        table = self.session.cursor().execute(sql).fetch_arrow_all(force_return_table=True)
+        return table.rename_columns([name.lower() for name in table.column_names])
+
     def objects(self) -> Iterator[tuple[str, bool]]:
         for kind in ("TABLES", "VIEWS"):
             names, rows = self.result(f"SHOW {kind}")
@@ -112,10 +118,9 @@ class Snowflake(Adapter):
     def show_parquet(self, view: str, path: Path) -> None:
         """No view: the file is copied into a table, through the stage that each table has."""
         columns = ", ".join(
-            f"{identifier(name.upper())} {TYPES.get(kind, 'VARCHAR')}"
-            for name, kind in columns_of(path)
+            f"{identifier(name.upper())} {kind}" for name, kind in columns_of(path, DIALECT)
         )
-        place = text(exp.Literal.string(f"file://{path}"))
+        place = exp.Literal.string(f"file://{path}").sql(dialect=DIALECT)
         self.result(f"CREATE OR REPLACE TABLE {view} ({columns})")
         self.result(f"PUT {place} @%{view} AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
         self.result(
@@ -227,14 +232,12 @@ def exploded(select: exp.Select) -> None:
         for node, entries in zip(generators, lists, strict=True):
             node.replace(chosen(place, entries.expressions))
     elif isinstance(lists[0], exp.GenerateSeries):
-        first, last = lists[0].args["start"], lists[0].args["end"]
-        days = f"DATEDIFF(DAY, {text(first)}, {text(last)}) + 1"
-        rows = source(f"LATERAL FLATTEN(INPUT => ARRAY_GENERATE_RANGE(0, {days})) AS exploded")
-        generators[0].replace(
-            sqlglot.parse_one(f"DATEADD(DAY, exploded.value::INT, {text(first)})", read=DIALECT)
-        )
+        first, last = text(lists[0].args["start"]), text(lists[0].args["end"])
+        rows = flattened(select, f"ARRAY_GENERATE_RANGE(0, DATEDIFF(DAY, {first}, {last}) + 1)")
+        day = f"DATEADD(DAY, exploded.value::INT, {first})"
+        generators[0].replace(sqlglot.parse_one(day, read=DIALECT))
     else:
-        rows = source(f"LATERAL FLATTEN(INPUT => {text(lists[0])}) AS exploded")
+        rows = flattened(select, text(lists[0]))
         generators[0].replace(exp.cast(entry, "VARCHAR"))
         for node in list(select.find_all(exp.Length)):
             if node.this == lists[0]:
@@ -246,6 +249,14 @@ def exploded(select: exp.Select) -> None:
         select.append("joins", exp.Join(this=rows, kind="CROSS"))
     else:
         select.set("from_", exp.From(this=rows))
+
+
+def flattened(select: exp.Select, entries: str) -> exp.Expression:
+    """A list's entries as rows, beside the tables of a select or alone."""
+    if select.args.get("from_"):
+        return source(f"LATERAL FLATTEN(INPUT => {entries}) AS exploded")
+    columns = "seq, key, path, index, value, this"
+    return source(f"TABLE(FLATTEN(INPUT => {entries})) AS exploded ({columns})")
 
 
 def chosen(place: exp.Expression, entries: list[exp.Expression]) -> exp.Case:

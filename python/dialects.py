@@ -39,6 +39,7 @@ class Translator:
         self.dialect, self.rewrite = dialect, rewrite
         self.variables: dict[str, Any] = {}
         self.macros: dict[str, tuple[list[str], exp.Expression]] = {}
+        self.portable: frozenset[str] = frozenset()  # set when they are all known
         for tree in parsed((SQL / "portable.sql").read_text(encoding="utf-8")):
             self.remember(tree)
         self.portable = frozenset(self.macros)
@@ -60,7 +61,7 @@ class Translator:
     def remember(self, tree: exp.Create) -> None:
         name = tree.this.this.name.lower()
         is_table = tree.find(exp.ReturnsProperty)
-        if not is_table and name not in getattr(self, "portable", ()):
+        if not is_table and name not in self.portable:
             parameters = [parameter.name for parameter in tree.this.expressions]
             self.macros[name] = parameters, self.expanded(tree.expression)
 

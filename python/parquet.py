@@ -1,14 +1,19 @@
-"""What a snapshot's file says of itself, for engines that want their tables made before a load."""
+"""What a Parquet file says of itself, for engines that want a table made before they load it."""
 
 from pathlib import Path
+
+from sqlglot import exp
 
 from engine import duckdb
 
 
-def columns_of(path: Path) -> list[tuple[str, str]]:
-    """(name, DuckDB's type) of each column of a Parquet file, in its order."""
+def columns_of(path: Path, dialect: str) -> list[tuple[str, str]]:
+    """(name, type in an engine's own words) of each column, in the file's order."""
     with duckdb.connect() as con:
         found = con.execute(
             "DESCRIBE SELECT * FROM read_parquet(?, hive_partitioning = false)", [str(path)]
         )
-        return [(name, kind) for name, kind, *_ in found.fetchall()]
+        return [
+            (name, exp.DataType.build(kind, dialect="duckdb").sql(dialect=dialect))
+            for name, kind, *_ in found.fetchall()
+        ]

@@ -41,10 +41,10 @@ SELECT
     new.batch_id,
     changes.operation,
     getvariable('snapshot_at') AS valid_from,
-    NULL AS valid_to,
+    CAST(NULL AS TIMESTAMP) AS valid_to,
     true AS is_current,
-    NULL AS end_operation,
-    NULL AS end_batch_id
+    CAST(NULL AS VARCHAR) AS end_operation,
+    CAST(NULL AS VARCHAR) AS end_batch_id
 FROM merge_input AS new
 INNER JOIN merge_changes AS changes ON new.title_id = changes.title_id
 WHERE changes.operation IN ('insert', 'update', 'reappear');

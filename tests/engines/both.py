@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from unittest import mock
 
 from conftest import LANDING, Pipeline
 
 from config import load_settings
+from digest import plain
 
 STEPS = (*LANDING, "06_merge_cdc", "07_monitor_pipeline", "08_build_analytics")
 # What must be the same on every engine. Not here: raw and ops tables that hold times of the run,
@@ -55,10 +55,6 @@ def normalised(con, name: str) -> list[tuple]:
     names = [column[0].lower() for column in con.description]
     order = sorted(range(len(names)), key=names.__getitem__)
     return sorted((tuple(plain(row[at]) for at in order) for row in rows), key=repr)
-
-
-def plain(value: object) -> object:
-    return round(float(value), 9) if isinstance(value, (float, Decimal)) else value
 
 
 @dataclass

@@ -56,6 +56,12 @@ def translated(adapter, sql: str) -> str:
             '"EXPLODED"("SEQ", "KEY", "PATH", "INDEX", "VALUE", "THIS")',
         ),
         (
+            "SELECT unnest(string_split('a', ' ')) AS y",
+            'SELECT CAST("EXPLODED"."VALUE" AS VARCHAR) AS "Y" FROM '
+            "TABLE(FLATTEN(INPUT => SPLIT('a', ' '))) AS "
+            '"EXPLODED"("SEQ", "KEY", "PATH", "INDEX", "VALUE", "THIS")',
+        ),
+        (
             "SELECT unnest(['a', 'b']) AS y, unnest([1, x]) AS z FROM t",
             'SELECT CASE "EXPLODED"."INDEX" WHEN 0 THEN \'a\' WHEN 1 THEN \'b\' END AS "Y", '
             'CASE "EXPLODED"."INDEX" WHEN 0 THEN 1 WHEN 1 THEN "X" END AS "Z" FROM "T" '
@@ -99,7 +105,7 @@ def test_what_is_sent_to_snowflake(sql, expected):
         (
             "SELECT unnest(string_split(x, ' ')) AS y FROM t",
             "SELECT `entry` AS `y` FROM `t` CROSS JOIN UNNEST(SPLIT(`x`, ' ')) AS `entry` "
-            "WITH OFFSET AS `place`",
+            "WITH OFFSET AS `entry_offset`",
         ),
         (
             "WITH l (a, b) AS (VALUES (1, 'x')) SELECT a, b FROM l",
@@ -224,6 +230,17 @@ def test_a_missing_setting_is_named(adapter, name):
         adapter.connect(settings())
 
 
+def test_missing_credentials_of_bigquery_are_told():
+    client = pytest.importorskip("google.cloud.bigquery")
+    from google.auth.exceptions import DefaultCredentialsError
+
+    with (
+        mock.patch.object(client, "Client", side_effect=DefaultCredentialsError("none found")),
+        pytest.raises(errors.SettingsError, match=r"none found\); set BIGQUERY_KEY_FILE$"),
+    ):
+        bigquery.connect(settings(bigquery_dataset="my-project.netflix"))
+
+
 def test_a_password_is_in_no_message_of_snowflake():
     client = pytest.importorskip("snowflake.connector")
     refused = client.DatabaseError("250001: Incorrect username or password was specified.")
@@ -262,5 +279,6 @@ def test_the_credentials_of_bigquery(given, credentials, endpoint):
         ),
     ):
         bigquery.connect(settings(bigquery_dataset="my-project.netflix", **given))
-    options = {"api_endpoint": endpoint} if endpoint else None
-    assert made.call_args == mock.call("my-project", credentials, client_options=options)
+    assert made.call_args.args == ("my-project", credentials)
+    options = made.call_args.kwargs["client_options"]
+    assert options == ({"api_endpoint": endpoint} if endpoint else None)

@@ -525,23 +525,20 @@ PUT_INTO_SQL = {
     "08_build_analytics.py": {"', '.join(now)"},  # columns of analytics_books
     "09_publish.py": {"name", "starts", "query", "options"},  # quoted, or constants
     "10_rebuild_warehouse.py": {"table", "side"},  # constants of the file
-    "12_migrate_warehouse.py": {"table"},  # own tables
-    "adapter.py": {"name", "order"},  # own tables, a constant
-    # own tables and views; what was built by sqlglot, or written by it as a literal (text)
-    "adapter_bigquery.py": {"table", "TYPES.get(kind, 'STRING')"},
-    "adapter_snowflake.py": {
-        *("view", "TYPES.get(kind, 'VARCHAR')", "numbers", "days", "sql", "signature", "code"),
-    },
-    "adapter_spark.py": {"name", "place", "view", "values"},
+    "12_migrate_warehouse.py": {"table"},  # constants of the file
+    "adapter.py": {"name", "kind", "shown", "order"},  # own tables, DuckDB's types, quoted
+    "adapter_bigquery.py": {"table", "kind"},  # a setting that is checked, and own views; types
+    "adapter_snowflake.py": {"view", "kind", "signature", "code", "numbers", "entries", "sql"},
+    "adapter_spark.py": {"OBJECTS", "name", "place", "values", "view"},  # own names, text()
     "digest.py": {"table"},
     "history.py": {"table"},
     "parts.py": {"at"},
-    "warehouse.py": {"view"},  # own names
+    "warehouse.py": {"view"},
 }
 SQL = re.compile(
     r"\b(SELECT|FROM|CREATE|INSERT|SET|ATTACH|COPY|COMMENT|CASE|COLUMN|TABLE|AS)\b|read_"
 )
-QUOTING = ("identifier", "literal", "records", "defused", "max", "len", "text", "quoted")
+QUOTING = ("identifier", "literal", "records", "defused", "max", "len", "text")
 
 
 def is_quoted(node: ast.AST, names: dict[str, list[ast.AST]], known: dict[str, bool]) -> bool:
@@ -554,9 +551,11 @@ def is_quoted(node: ast.AST, names: dict[str, list[ast.AST]], known: dict[str, b
         known[ast.unparse(node)] = True
         return True
     match node:
-        case ast.Constant() | ast.Name(id="SAMPLE_ROWS" | "STORAGE_VERSION" | "OBJECTS"):
+        case ast.Constant() | ast.Name(id="SAMPLE_ROWS" | "STORAGE_VERSION"):
             return True
         case ast.Call(func=ast.Name(id=function)) if function in QUOTING:
+            return True
+        case ast.Call(func=ast.Attribute(attr="sql")):  # sqlglot quotes what it writes
             return True
         case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="join"), args=[what]):
             return again(what)
