@@ -31,6 +31,8 @@ BIG_TABLES = (
     "history_cases", "guard", "contract", "quarantine", "file_zoo", "analytics", "checks",
     "remote_sources",
 )  # fmt: skip
+# Begun first: a worker that came to them last would keep the others waiting.
+LONGEST = ("test_nights.py", "test_killed_at_random.py")
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` is looked at
@@ -44,6 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for at, item in enumerate(cases):
             if at % 6:
                 item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @dataclass
