@@ -2,7 +2,7 @@
 
 Reads:   contract_netflix_titles (the raw snapshot under canonical names), sql/contract.toml
 Writes:  staging_records (and over it staging_netflix_titles), staging_netflix_quarantine,
-         staging_repairs, staging_lost_in_cast, staging_books
+         staging_repairs, staging_lost_in_cast, staging_batch, staging_books
 Fails when: more records or values than allowed are set aside or lost, or the books do not balance
          (exit 20; MAX_QUARANTINED_*, MAX_LOST_IN_CAST_*).
 

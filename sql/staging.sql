@@ -1,10 +1,10 @@
 -- Sets aside what is no title, and keeps the books of a staging.
 -- Grain: staging_netflix_titles one row per business key; staging_netflix_quarantine one row per
 --   record and broken rule; staging_lost_in_cast one row per value; staging_repairs one per rule;
---   staging_books one row.
+--   staging_batch and staging_books one row each; the books come last: they say that all is there.
 -- Inputs -> outputs: staging_records (of staging_all.sql or staging_changed.sql),
 --   contract_netflix_titles, session variables batch_id, snapshot_at, rules and those of macros.sql
---   -> view staging_netflix_titles, and the four tables.
+--   -> view staging_netflix_titles, and the five tables.
 -- Running it twice is safe: every table is built anew, in one transaction.
 
 -- Sound records that share a key: equal ones collapse into the first, others are all set aside.
@@ -187,20 +187,10 @@ FROM lost
 INNER JOIN contract_netflix_titles AS raw ON lost.source_line = raw.source_line
 WHERE split_part(lost.repair, ':', 1) = 'lost_in_cast';
 
--- The books of this staging: raw = staged + quarantined + duplicates; lost_in_cast counts values.
-CREATE OR REPLACE TABLE staging_books AS
-SELECT
-    getvariable('batch_id') AS batch_id,
-    getvariable('rules') AS rules,
-    (SELECT count(*) FROM raw_netflix_titles) AS raw_rows,
-    (SELECT count(*) FROM staging_records WHERE is_staged) AS staged_rows,
-    (SELECT count(DISTINCT source_line) FROM staging_netflix_quarantine) AS quarantined_records,
-    (
-        SELECT count(*) FROM shared_keys WHERE NOT is_conflict AND copy_number > 1
-    ) AS exact_duplicates,
-    (SELECT count(*) FROM staging_lost_in_cast) AS lost_in_cast;
+-- A record that was taken over keeps the batch that staged it first; all are of this one now.
+CREATE OR REPLACE TABLE staging_batch AS
+SELECT getvariable('batch_id') AS batch_id;
 
--- A record that was taken over keeps the batch that staged it; here all are of the one that has it.
 CREATE OR REPLACE VIEW staging_netflix_titles AS
 SELECT
     records.business_key,
@@ -221,7 +211,20 @@ SELECT
     records.row_hash,
     records.repairs,
     records.source_line,
-    books.batch_id
+    staging_batch.batch_id
 FROM staging_records AS records
-CROSS JOIN staging_books AS books
+CROSS JOIN staging_batch
 WHERE records.is_staged;
+
+-- The books of this staging: raw = staged + quarantined + duplicates; lost_in_cast counts values.
+CREATE OR REPLACE TABLE staging_books AS
+SELECT
+    getvariable('batch_id') AS batch_id,
+    getvariable('rules') AS rules,
+    (SELECT count(*) FROM raw_netflix_titles) AS raw_rows,
+    (SELECT count(*) FROM staging_records WHERE is_staged) AS staged_rows,
+    (SELECT count(DISTINCT source_line) FROM staging_netflix_quarantine) AS quarantined_records,
+    (
+        SELECT count(*) FROM shared_keys WHERE NOT is_conflict AND copy_number > 1
+    ) AS exact_duplicates,
+    (SELECT count(*) FROM staging_lost_in_cast) AS lost_in_cast;

@@ -152,7 +152,7 @@ MUTANTS = [
         (KEPT, "WHERE record_hash IS NOT NULL", "WHERE record_hash IS NULL"),
         (CHANGED, "SET is_staged = false", "SET is_staged = is_staged"),
         (CHANGED, "SET source_line = kept_records.new_line", "SET source_line = old_line"),
-        (STAGING, "    books.batch_id\n", "    records.batch_id\n"),
+        (STAGING, "    staging_batch.batch_id\n", "    records.batch_id\n"),
         (STAGING, " AND batch_id = getvariable('batch_id')", ""),
         (STAGING, "HAVING count(*) > 1", "HAVING count(*) > 2"),
         (STAGING, "<> max(content)", "= max(content)"),

@@ -201,6 +201,7 @@ def test_the_options_of_a_snowflake_url():
 
 
 def test_a_snapshot_goes_to_snowflake_by_put_and_copy(tmp_path):
+    pytest.importorskip("snowflake.connector")
     path = tmp_path / "it's.parquet"
     duckdb.sql("SELECT 'a' AS \"Show Id\", CAST(1 AS BIGINT) AS source_line").write_parquet(
         str(path)
