@@ -14,7 +14,7 @@ from errors import Refused
 from layers import accepts, bind_columns, newest_batch, use_macros
 from manifest import Batch, read, verified
 from steps import Step, printable, run_step
-from warehouse import identifier, show_parquet
+from warehouse import column_names, identifier, show_parquet
 
 LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
 SAMPLE_ROWS = 10_000  # enough to see that most values no longer parse
@@ -142,9 +142,7 @@ def with_likeness(
     """For a removed column: which unknown one looks like it, by its values in both snapshots."""
     if change.kind != "removed":
         return change
-    described = con.execute("SELECT * FROM previous_snapshot LIMIT 0").description
-    columns = [column[0] for column in described]
-    then = bind(contract, columns)
+    then = bind(contract, column_names(con, "previous_snapshot"))
     source = identifier(then[change.column])
     by_key = bound[contract.key[0]] and then[contract.key[0]] and change.column not in contract.key
     best_share, best_name = 0.0, ""

@@ -24,6 +24,7 @@ from errors import QualityError, Refused
 from history import prepare
 from steps import Step, run_step, say
 from warehouse import (
+    column_names,
     connect,
     has_tables,
     identifier,
@@ -102,20 +103,16 @@ def move(here: DuckDBPyConnection, there: Adapter, table: str, folder: Path) -> 
     here.execute(f"COPY (SELECT * FROM {table}) TO {literal(path)} (FORMAT parquet)")
     path.chmod(0o644)
     show_parquet(there, "migrated_rows", path)
-    names = ", ".join(map(identifier, columns(here, table)))
+    names = ", ".join(map(identifier, column_names(here, table)))
     there.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT {names} FROM migrated_rows")
     there.execute("DROP TABLE migrated_rows")
-
-
-def columns(con: DuckDBPyConnection, table: str) -> list[str]:
-    return [column[0] for column in con.execute(f"SELECT * FROM {table} LIMIT 0").description]
 
 
 def compare(here: DuckDBPyConnection, there: Adapter) -> list[str]:
     """The tables whose rows differ in number or content; one line per table for the person."""
     different = []
     for table in COMPARED:
-        names = columns(here, table)
+        names = column_names(here, table)
         expected, found = digest(here, table, names), digest(there, table, names)
         equal = expected == found
         counts = f"{expected[0]:>11,} here {found[0]:>11,} there"

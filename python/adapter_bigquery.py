@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from adapter import Adapter, Rows
 from config import Settings
-from dialects import Translator
+from dialects import Translator, changed, generators
 from errors import SettingsError
 from parquet import columns_of
 
@@ -127,12 +127,7 @@ def rewrite(tree: exp.Expression) -> exp.Expression:
     for values in list(tree.find_all(exp.Values)):  # those of an INSERT are no table
         if not isinstance(values.parent, exp.Insert):
             as_structs(values)
-    root = exp.Paren(this=tree)
-    for node in reversed(list(root.walk())):
-        result = rewritten(node)
-        if result is not node:
-            node.replace(result)
-    tree = root.this
+    tree = changed(tree, rewritten)
     if isinstance(tree, exp.Create):  # a temporary table is a real one, replaced by the next run
         tree.set("properties", None)
     if isinstance(tree, exp.Delete) and not tree.args.get("where"):
@@ -272,15 +267,10 @@ def exploded(select: exp.Select) -> None:
 
     generate_subscripts(list, 1) is the position from 1.
     """
-    generators = [
-        node
-        for column in select.expressions
-        for node in column.find_all(exp.Explode)
-        if node.find_ancestor(exp.Select) is select
-    ]
-    if not generators:
+    found = generators(select)
+    if not found:
         return
-    first, *others = generators
+    first, *others = found
     entries = first.this
     for node in list(select.find_all(exp.Length)):
         if node.this == entries:

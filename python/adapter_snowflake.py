@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from adapter import Adapter, Rows
 from config import Settings
-from dialects import Translator
+from dialects import Translator, changed, generators
 from errors import SettingsError, StepError
 from parquet import columns_of
 from warehouse import identifier
@@ -136,15 +136,11 @@ def rewrite(tree: exp.Expression) -> exp.Expression:
     """A statement's tree with what Snowflake has under another name, or in another form."""
     for select in list(tree.find_all(exp.Select)):
         exploded(select)
-    root = exp.Paren(this=tree)
-    for node in reversed(list(root.walk())):
-        result = rewritten(node)
-        if result is not node:
-            node.replace(result)
-    for name in root.find_all(exp.Identifier):
+    tree = changed(tree, rewritten)
+    for name in tree.find_all(exp.Identifier):
         name.set("this", name.this.upper())
         name.set("quoted", True)
-    return root.this
+    return tree
 
 
 def rewritten(node: exp.Expression) -> exp.Expression:
@@ -216,29 +212,24 @@ def exploded(select: exp.Select) -> None:
     Of lists that are written out, each entry is a column of its own type: those are numbered by
     VALUES and chosen by CASE. generate_subscripts(list, 1) is the position from 1.
     """
-    generators = [
-        node
-        for column in select.expressions
-        for node in column.find_all(exp.Explode)
-        if node.find_ancestor(exp.Select) is select
-    ]
-    if not generators:
+    found = generators(select)
+    if not found:
         return
-    lists = [node.this for node in generators]
+    lists = [node.this for node in found]
     entry, place = exp.column("value", "exploded"), exp.column("index", "exploded")
     if isinstance(lists[0], exp.Array):
         numbers = ", ".join(f"({number})" for number in range(len(lists[0].expressions)))
         rows = source(f"(VALUES {numbers}) AS exploded (index)")
-        for node, entries in zip(generators, lists, strict=True):
+        for node, entries in zip(found, lists, strict=True):
             node.replace(chosen(place, entries.expressions))
     elif isinstance(lists[0], exp.GenerateSeries):
         first, last = text(lists[0].args["start"]), text(lists[0].args["end"])
         rows = flattened(select, f"ARRAY_GENERATE_RANGE(0, DATEDIFF(DAY, {first}, {last}) + 1)")
         day = f"DATEADD(DAY, exploded.value::INT, {first})"
-        generators[0].replace(sqlglot.parse_one(day, read=DIALECT))
+        found[0].replace(sqlglot.parse_one(day, read=DIALECT))
     else:
         rows = flattened(select, text(lists[0]))
-        generators[0].replace(exp.cast(entry, "VARCHAR"))
+        found[0].replace(exp.cast(entry, "VARCHAR"))
         for node in list(select.find_all(exp.Length)):
             if node.this == lists[0]:
                 node.replace(called("ARRAY_SIZE", node.this))

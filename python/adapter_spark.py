@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from adapter import Adapter
 from config import Settings
-from dialects import Translator, from_one_source
+from dialects import Translator, changed, from_one_source, generators
 from errors import SettingsError, StepError
 
 if TYPE_CHECKING:
@@ -231,12 +231,7 @@ def rewrite(tree: exp.Expression) -> exp.Expression:
     """A statement's tree with what Spark has under another name, or in another form."""
     for select in list(tree.find_all(exp.Select)):
         exploded(select)
-    root = exp.Paren(this=tree)
-    for node in reversed(list(root.walk())):
-        result = rewritten(node)
-        if result is not node:
-            node.replace(result)
-    tree = root.this
+    tree = changed(tree, rewritten)
     if isinstance(tree, exp.Update) and tree.args.get("from_"):
         return from_one_source(tree)
     if isinstance(tree, exp.Create) and tree.kind == "TABLE":
@@ -298,15 +293,10 @@ def exploded(select: exp.Select) -> None:
 
     generate_subscripts(list, 1) is the position from 1.
     """
-    generators = [
-        node
-        for column in select.expressions
-        for node in column.find_all(exp.Explode)
-        if node.find_ancestor(exp.Select) is select
-    ]
-    if not generators:
+    found = generators(select)
+    if not found:
         return
-    first, *others = generators
+    first, *others = found
     entry = exp.column("entry", "exploded")
     number = exp.Add(this=exp.column("place", "exploded"), expression=exp.Literal.number(1))
     view = exp.Lateral(

@@ -148,12 +148,27 @@ def source_of(column: exp.Column) -> str:
 
 def folded(tree: exp.Expression) -> exp.Expression:
     """With what constants decide decided, from the inside out."""
-    root = exp.Paren(this=tree)
+    return changed(tree, fold)
+
+
+def changed(tree: exp.Expression, change: Rewrite) -> exp.Expression:
+    """The tree with each of its expressions replaced by what `change` gives for it, inside out."""
+    root = exp.Paren(this=tree)  # so that the tree itself can be replaced
     for node in reversed(list(root.walk())):
-        result = fold(node)
+        result = change(node)
         if result is not node:
             node.replace(result)
     return root.this
+
+
+def generators(select: exp.Select) -> list[exp.Explode]:
+    """Each unnest() among the columns of a select, and of no query in them."""
+    return [
+        node
+        for column in select.expressions
+        for node in column.find_all(exp.Explode)
+        if node.find_ancestor(exp.Select) is select
+    ]
 
 
 def fold(node: exp.Expression) -> exp.Expression:

@@ -13,6 +13,7 @@ from errors import Refused, StepError
 from files import rules_digest
 from manifest import Batch, read, verified
 from warehouse import (
+    column_names,
     fetch_sql,
     has_tables,
     identifier,
@@ -62,8 +63,7 @@ def bind_columns(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> N
         f"{identifier(source) if source else 'CAST(NULL AS VARCHAR)'} AS {identifier(name)}"
         for name, source in bound.items()
     )
-    there = con.execute("SELECT * FROM raw_netflix_titles LIMIT 0").description
-    has_hash = "record_hash" in [name for name, *_ in there]
+    has_hash = "record_hash" in column_names(con, "raw_netflix_titles")
     record_hash = "record_hash" if has_hash else "CAST(NULL AS BIGINT) AS record_hash"
     con.execute(
         "CREATE OR REPLACE VIEW contract_netflix_titles AS "

@@ -169,6 +169,12 @@ def has_tables(con: "DuckDBPyConnection | Adapter", *names: str) -> bool:
     return found == len(names)
 
 
+def column_names(con: "DuckDBPyConnection | Adapter", table: str) -> list[str]:
+    """The columns of one of the pipeline's own tables or views, in their order."""
+    found = con.execute(f"SELECT * FROM {table} LIMIT 0").description
+    return [column[0] for column in found]
+
+
 def show_parquet(
     con: "DuckDBPyConnection | Adapter", view: str, path: Path, temporary: bool = False
 ) -> None:

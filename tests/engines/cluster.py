@@ -20,7 +20,8 @@ PYTHON = HERE.parent.parent / "python"
 sys.path[:0] = [str(PYTHON), str(HERE), str(HERE.parent)]
 
 from both import COMPARED, Elsewhere  # noqa: E402 - where it is, is said above
-from on_spark import SERVER, free_port, wait_for  # noqa: E402
+from on_spark import SERVER  # noqa: E402
+from serving import free_port, wait_for  # noqa: E402
 
 CLUSTER = {
     "SAIL_MODE": "local-cluster",

@@ -2,7 +2,7 @@
 
 import pytest
 from conftest import Pipeline
-from on_spark import free_port
+from serving import free_port
 
 pytest.importorskip("sqlglot", reason="no sqlglot: make test-engines installs it")
 pytestmark = pytest.mark.engines

@@ -533,7 +533,7 @@ PUT_INTO_SQL = {
     "digest.py": {"table"},
     "history.py": {"table"},
     "parts.py": {"at"},
-    "warehouse.py": {"view"},
+    "warehouse.py": {"view", "table"},
 }
 SQL = re.compile(
     r"\b(SELECT|FROM|CREATE|INSERT|SET|ATTACH|COPY|COMMENT|CASE|COLUMN|TABLE|AS)\b|read_"
