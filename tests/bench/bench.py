@@ -12,6 +12,7 @@ Writes bench.md (tables), bench.svg (time and memory against rows) and changes.s
 """
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -39,6 +41,7 @@ STEPS = {
 }
 TO_MERGE = "02 to 06"
 COMPARED = ("raw", "load", "schema", "staging", "merge")  # what bare_minimum.py does, too
+WHOLE = {TO_MERGE: TO_MERGE, "all steps": "run-all"}
 LOADS = ("first load", "day 2", "same file")
 ONCE_ROWS = 5_000_000  # from here on, what stands behind the merge is run in the first round only
 NIGHTS = 30
@@ -65,17 +68,18 @@ def main(target: Path, rounds: int, sizes: list[int]) -> int:
     target.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
         place = Path(folder)
-        found = {}
+        usual = min((rows for rows in sizes if rows >= 100_000), default=max(sizes))
+        grown = after_nights(usual, place)
+        shares = medians(by_share(usual, place) for _ in range(rounds))
+        found: dict[int, Loads] = {}
         for rows in sizes:
             found[rows] = medians(one_round(rows, place, number) for number in range(rounds))
             for file in place.glob("*.csv"):
                 file.unlink()
-        rows = min((rows for rows in sizes if rows >= 100_000), default=max(sizes))
-        shares = medians(by_share(rows, place) for _ in range(rounds))
-        size = after_nights(rows, place)
-    text = report(found, shares, size, rows, rounds)
-    (target / "bench.md").write_text(text, encoding="utf-8")
-    draw(found, shares, rows, target)
+            # After each size: what was measured in hours is not lost with the next one.
+            text = report(found, shares, grown, usual, rounds)
+            (target / "bench.md").write_text(text, encoding="utf-8")
+            draw(found, shares, usual, target)
     print(text)
     return 0
 
@@ -207,7 +211,7 @@ def medians(rounds: Iterator[Loads]) -> Loads:
 
 
 def report(
-    found: dict[int, Loads], shares: Loads, size: tuple[float, float], rows: int, rounds: int
+    found: dict[int, Loads], shares: Loads, grown: tuple[float, float], usual: int, rounds: int
 ) -> str:
     lines = [
         "# How fast it is",
@@ -223,9 +227,9 @@ def report(
         f"{os.environ.get('DUCKDB_MEMORY_LIMIT') or 'the default, 2GB'}. From {ONCE_ROWS:,} rows "
         "on, monitor, analytics and publish ran in the first round only.",
     ]
-    for size, loads in found.items():
+    for rows, loads in found.items():
         megabytes = loads[LOADS[0]]["file"].memory
-        lines += ["", f"## {size:,} rows, {megabytes:,.0f} MB", ""]
+        lines += ["", f"## {rows:,} rows, {megabytes:,.0f} MB", ""]
         lines += [
             "| | step | wall s | CPU s | peak MB | rows/s | MB/s |",
             "|---|---|" + "---:|" * 5,
@@ -237,27 +241,41 @@ def report(
             for at, (step, spent) in enumerate(shown.items()):
                 lines.append(
                     f"| {load if at == 0 else ''} | {step} | {spent.wall:.2f} | {spent.cpu:.2f} "
-                    f"| {spent.memory:,.0f} | {size / spent.wall:,.0f} "
+                    f"| {spent.memory:,.0f} | {rows / spent.wall:,.0f} "
                     f"| {megabytes / spent.wall:,.1f} |"
                 )
     lines += ["", "## 02 to 06 beside bare", ""]
     lines += ["| rows | " + " | ".join(LOADS) + " |", "|---:|" + "---:|" * len(LOADS)]
-    for size, loads in found.items():
+    for rows, loads in found.items():
         ratios = [steps[TO_MERGE].wall / steps["bare"].wall for steps in loads.values()]
-        lines.append(f"| {size:,} | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |")
-    lines += ["", f"## Day 2 by what changed, {rows:,} rows, 02 to 06", ""]
+        lines.append(f"| {rows:,} | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |")
+    lines += ["", "## Time for twice the rows, in times", ""]
+    lines += [
+        "| from | to | " + " | ".join(f"{load}, {what}" for what in WHOLE for load in LOADS) + " |",
+        "|---:|---:|" + "---:|" * len(LOADS) * len(WHOLE),
+    ]
+    for (fewer, before), (more, after) in pairwise(found.items()):
+        doublings = math.log2(more / fewer)
+        growths = [
+            (after[load][step].wall / before[load][step].wall) ** (1 / doublings)
+            for step in WHOLE.values()
+            for load in LOADS
+        ]
+        cells = " | ".join(f"{growth:.2f}" for growth in growths)
+        lines.append(f"| {fewer:,} | {more:,} | {cells} |")
+    lines += ["", f"## Day 2 by what changed, {usual:,} rows, 02 to 06", ""]
     lines += ["| changed | wall s | CPU s | peak MB |", "|---:|---:|---:|---:|"]
     for share, steps in shares.items():
         spent = steps[TO_MERGE]
         lines.append(f"| {share} | {spent.wall:.2f} | {spent.cpu:.2f} | {spent.memory:,.0f} |")
-    grown, rebuilt = size
-    lines += ["", f"## The warehouse after {NIGHTS} nights of {rows:,} rows", ""]
-    lines += [f"{grown:,.1f} MB; rebuilt from the same snapshots {rebuilt:,.1f} MB: "]
-    lines[-1] += f"{grown / rebuilt:.2f} times."
+    size, rebuilt = grown
+    lines += ["", f"## The warehouse after {NIGHTS} nights of {usual:,} rows", ""]
+    lines += [f"{size:,.1f} MB; rebuilt from the same snapshots {rebuilt:,.1f} MB: "]
+    lines[-1] += f"{size / rebuilt:.2f} times."
     return "\n".join(lines) + "\n"
 
 
-def draw(found: dict[int, Loads], shares: Loads, rows: int, target: Path) -> None:
+def draw(found: dict[int, Loads], shares: Loads, usual: int, target: Path) -> None:
     import matplotlib
 
     matplotlib.use("svg")
@@ -275,13 +293,17 @@ def draw(found: dict[int, Loads], shares: Loads, rows: int, target: Path) -> Non
             spent = [found[size][load][step] for size in sizes]
             time_axes.plot(sizes, [one.wall for one in spent], style, label=label)
             memory_axes.plot(sizes, [one.memory for one in spent], style, label=label)
+    base = found[sizes[0]][LOADS[0]][TO_MERGE].wall / sizes[0]
+    time_axes.plot(
+        sizes, [base * rows for rows in sizes], color="lightgray", label="rows × 2, time × 2"
+    )
     time_axes.set(xscale="log", yscale="log", xlabel="rows", ylabel="seconds", title="02 to 06")
     memory_axes.set(xscale="log", xlabel="rows", ylabel="MB", title="Peak memory of a process")
     time_axes.legend(fontsize="small")
     figure.savefig(target / "bench.svg", metadata={"Date": None})
     figure, axes = pyplot.subplots(figsize=(5, 4), layout="constrained")
     axes.bar(list(shares), [steps[TO_MERGE].wall for steps in shares.values()])
-    axes.set(xlabel="changed", ylabel="seconds", title=f"Day 2 of {rows:,} rows, 02 to 06", ylim=0)
+    axes.set(xlabel="changed", ylabel="seconds", title=f"Day 2 of {usual:,} rows, 02 to 06", ylim=0)
     figure.savefig(target / "changes.svg", metadata={"Date": None})
 
 
