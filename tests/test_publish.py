@@ -1,11 +1,11 @@
 """What readers get: the published copy, the KPI files, the dictionary; and when they get it."""
 
 import csv
+import json
 import os
 import re
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import duckdb
@@ -231,40 +231,46 @@ def test_old_versions_are_kept_and_the_oldest_go(pipeline):
     assert current(pipeline) == f"versions/{kept[-1]}"
 
 
+# Opens the newest copy again and again until a line comes in; prints what it saw, as JSON.
+READER = """
+import json, select, sys, duckdb
+from pathlib import Path
+place, seen = Path(sys.argv[1]), []
+while not select.select([sys.stdin], [], [], 0.01)[0]:
+    with duckdb.connect(str(place / "netflix.duckdb"), read_only=True) as con:
+        counts = con.execute(
+            "SELECT (SELECT sum(titles) FROM kpi_movies_vs_tv), "
+            "(SELECT count(*) FROM analytics_netflix_current)"
+        ).fetchone()
+    seen.append([int(count) for count in counts])
+    assert (place / "dictionary.md").read_text().endswith("|\\n")
+print(json.dumps(seen))
+"""
+
+
 def readers_see_whole_versions(pipeline: Pipeline, times: int) -> None:
     """One keeps the first copy open, one opens the newest again and again: none sees a half."""
     assert run(pipeline, *titles(1)).returncode == 0
-    place, seen, stop = published(pipeline), [], threading.Event()
-
-    def read() -> None:
-        while not stop.is_set():
-            with duckdb.connect(str(place / "netflix.duckdb"), read_only=True) as con:
-                counts = con.execute(
-                    "SELECT (SELECT sum(titles) FROM kpi_movies_vs_tv), "
-                    "(SELECT count(*) FROM analytics_netflix_current)"
-                ).fetchone()
-            seen.append(counts)
-            assert (place / "dictionary.md").read_text().endswith("|\n")
-
-    errors = []
-    thread = threading.Thread(target=lambda: catch(read, errors))
-    with duckdb.connect(str(place / "netflix.duckdb"), read_only=True) as held:
-        thread.start()
+    place = published(pipeline)
+    with (
+        duckdb.connect(str(place / "netflix.duckdb"), read_only=True) as held,
+        subprocess.Popen(
+            [sys.executable, "-c", READER, str(place)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as reader,
+    ):
         for count in range(2, times + 2):
             assert run(pipeline, *titles(count), PUBLISH_KEEP="3").returncode == 0
             assert held.execute("SELECT sum(titles) FROM kpi_movies_vs_tv").fetchone() == (1,)
-        stop.set()
-        thread.join()
-    assert errors == []
+        out, err = reader.communicate("stop\n")
+    assert (reader.returncode, err) == (0, "")
+    seen = json.loads(out)
     assert all(one == other for one, other in seen)
-    assert {one for one, _ in seen} <= set(range(1, times + 2)) and len(set(seen)) > 1
-
-
-def catch(work, errors: list) -> None:
-    try:
-        work()
-    except Exception as error:
-        errors.append(error)
+    numbers = {one for one, _ in seen}
+    assert numbers <= set(range(1, times + 2)) and len(numbers) > 1
 
 
 @pytest.mark.slow

@@ -154,7 +154,10 @@ def state(pipeline: Pipeline) -> dict[str, object]:
 
 
 def warehouse(path: Path) -> dict[str, object] | None:
-    """Digest of each table and view; and which steps are recorded as done for which snapshot."""
+    """Digest of each table and view; and which steps are recorded as done for which snapshot.
+
+    A view is its text: what it selects from is in the tables.
+    """
     if not path.exists():
         return None
     if path.with_name(path.name + ".wal").exists():
@@ -167,16 +170,17 @@ def warehouse(path: Path) -> dict[str, object] | None:
 
 def warehouse_now(path: Path) -> dict[str, object]:
     with duckdb.connect(str(path), read_only=True) as con:
-        names = con.execute(
-            "SELECT table_name FROM duckdb_tables() "
-            "UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1"
+        tables = con.execute("SELECT table_name FROM duckdb_tables() ORDER BY ALL").fetchall()
+        views = con.execute(
+            "SELECT view_name, sql FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
         ).fetchall()
         found = {
             name: sha(sorted(map(repr, con.execute(f'SELECT * FROM "{name}"').fetchall())))
-            for (name,) in names
+            for (name,) in tables
             if name not in LEFT_OUT.split()
         }
-        if ("raw_netflix_titles",) in names:
+        found |= {name: sha(text) for name, text in views}
+        if "raw_netflix_titles" in found:
             found["raw"] = con.execute(
                 "SELECT count(*), min(batch_id), max(batch_id) FROM raw_netflix_titles"
             ).fetchall()

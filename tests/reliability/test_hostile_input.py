@@ -500,10 +500,10 @@ def test_what_cannot_be_a_name_is_refused_before_it_is_sql():
 
 @pytest.mark.slow
 def test_the_quoting_of_names_is_reported(report):
-    """The row in the table: 20,000 more names than the quick test has."""
+    """The row in the table: 5,000 more names than the quick test has."""
     tried = []
 
-    @settings(max_examples=20_000, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=5_000, deadline=None, derandomize=True, database=None)
     @given(TEXTS | SPIKED.map("".join).filter(bool))
     def holds(name):
         with_name = con.execute(f"SELECT 1 AS {identifier(name)}, {literal(name)}")
