@@ -26,7 +26,7 @@ CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
 RECORDS = "ops_runs ops_checks ops_check_failures"  # what each run adds to, also a run in vain
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
-# The tables of cases of which the quick suite takes every sixth; `make test-full` takes all.
+# The tables of cases of which the quick suite takes every ninth; `make test-full` takes all.
 BIG_TABLES = (
     "history_cases", "guard", "contract", "quarantine", "file_zoo", "analytics", "checks",
     "remote_sources",
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if item.path.name == f"test_{table}.py" and hasattr(item, "callspec")
         ]
         for at, item in enumerate(cases):
-            if at % 6:
+            if at % 9:
                 item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
