@@ -282,20 +282,26 @@ def draw(found: dict[int, Loads], shares: Loads, usual: int, target: Path) -> No
 
     sizes = list(found)
     figure, (time_axes, memory_axes) = pyplot.subplots(1, 2, figsize=(12, 6), layout="constrained")
-    for load in LOADS:
+    for color, load in enumerate(LOADS):
         for label, style, step in (
-            (load, "o-", TO_MERGE),
+            (f"{load}, {TO_MERGE}", "o-", TO_MERGE),
             (f"{load}, all steps", "s:", "run-all"),
             (f"{load}, bare", "x--", "bare"),
         ):
+            if (load, step) == (LOADS[2], "bare"):
+                continue  # is that of day 2
             spent = [found[size][load][step] for size in sizes]
-            time_axes.plot(sizes, [one.wall for one in spent], style, label=label)
-            memory_axes.plot(sizes, [one.memory for one in spent], style, label=label)
+            look = {"color": f"C{color}", "label": label}
+            time_axes.plot(sizes, [one.wall for one in spent], style, **look)
+            memory_axes.plot(sizes, [one.memory for one in spent], style, **look)
     base = found[sizes[0]][LOADS[0]][TO_MERGE].wall / sizes[0]
     time_axes.plot(
-        sizes, [base * rows for rows in sizes], color="lightgray", label="rows × 2, time × 2"
+        sizes,
+        [base * rows for rows in sizes],
+        color="lightgray",
+        label="twice the rows, twice the time",
     )
-    time_axes.set(xscale="log", yscale="log", xlabel="rows", ylabel="seconds", title="02 to 06")
+    time_axes.set(xscale="log", yscale="log", xlabel="rows", ylabel="seconds", title="Time")
     memory_axes.set(xscale="log", xlabel="rows", ylabel="MB", title="Peak memory of a process")
     time_axes.legend(fontsize="small")
     figure.savefig(target / "bench.svg", metadata={"Date": None})
