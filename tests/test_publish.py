@@ -1,7 +1,6 @@
 """What readers get: the published copy, the KPI files, the dictionary; and when they get it."""
 
 import csv
-import json
 import os
 import re
 import subprocess
@@ -13,6 +12,7 @@ import lkml
 import pytest
 import sqlalchemy
 from conftest import PROJECT, RECORDS, Pipeline, catalogue, title
+from readers import reading
 
 STEPS = ("08_build_analytics", "09_publish")
 HOSTILE = (
@@ -231,46 +231,18 @@ def test_old_versions_are_kept_and_the_oldest_go(pipeline):
     assert current(pipeline) == f"versions/{kept[-1]}"
 
 
-# Opens the newest copy again and again until a line comes in; prints what it saw, as JSON.
-READER = """
-import json, select, sys, duckdb
-from pathlib import Path
-place, seen = Path(sys.argv[1]), []
-while not select.select([sys.stdin], [], [], 0.01)[0]:
-    with duckdb.connect(str(place / "netflix.duckdb"), read_only=True) as con:
-        counts = con.execute(
-            "SELECT (SELECT sum(titles) FROM kpi_movies_vs_tv), "
-            "(SELECT count(*) FROM analytics_netflix_current)"
-        ).fetchone()
-    seen.append([int(count) for count in counts])
-    assert (place / "dictionary.md").read_text().endswith("|\\n")
-print(json.dumps(seen))
-"""
-
-
 def readers_see_whole_versions(pipeline: Pipeline, times: int) -> None:
     """One keeps the first copy open, one opens the newest again and again: none sees a half."""
     assert run(pipeline, *titles(1)).returncode == 0
     place = published(pipeline)
     with (
         duckdb.connect(str(place / "netflix.duckdb"), read_only=True) as held,
-        subprocess.Popen(
-            [sys.executable, "-c", READER, str(place)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as reader,
+        reading(place) as seen,
     ):
         for count in range(2, times + 2):
             assert run(pipeline, *titles(count), PUBLISH_KEEP="3").returncode == 0
             assert held.execute("SELECT sum(titles) FROM kpi_movies_vs_tv").fetchone() == (1,)
-        out, err = reader.communicate("stop\n")
-    assert (reader.returncode, err) == (0, "")
-    seen = json.loads(out)
-    assert all(one == other for one, other in seen)
-    numbers = {one for one, _ in seen}
-    assert numbers <= set(range(1, times + 2)) and len(numbers) > 1
+    assert set(seen) <= set(range(1, times + 2)) and len(set(seen)) > 1
 
 
 @pytest.mark.slow
