@@ -118,7 +118,7 @@ why: setup ## 11: every version of a title and where it came from: KEY=s123
 	@$(RUN) python/11_explain_title.py "$(KEY)"
 
 .PHONY: test
-test: setup-test ## The quick tests (4 minutes on 2 cores)
+test: setup-test ## The quick tests (3 minutes on 2 cores)
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not slow and not engines"
 
 .PHONY: test-engines
