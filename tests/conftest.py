@@ -63,6 +63,7 @@ class Pipeline:
             "DATA_DIR": str(self.root / "data"),
             "WAREHOUSE_PATH": str(self.root / "dw.db"),
             "LOG_DIR": str(self.root / "logs"),
+            "DUCKDB_THREADS": "1",  # a few rows need no more, and each core has a test of its own
             **self.settings,
         }
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
+
 # Opens the newest copy again and again, until a line comes in or nobody listens any more.
 AGAIN_AND_AGAIN = """
 import json, select, sys, duckdb
 from pathlib import Path
 place, seen = Path(sys.argv[1]), []
-while not select.select([sys.stdin], [], [], 0.01)[0]:
+while not select.select([sys.stdin], [], [], 0.05)[0]:
     with duckdb.connect(str(place / "netflix.duckdb"), read_only=True) as con:
         counts = con.execute(
             "SELECT (SELECT sum(titles) FROM kpi_movies_vs_tv), "
@@ -44,3 +46,14 @@ def reading(place: Path) -> Iterator[list[int]]:
     for by_kpi, there in json.loads(out):
         assert by_kpi == there
         seen.append(there)
+
+
+@contextmanager
+def whole_versions_seen(place: Path, titles: int) -> Iterator[list[int]]:
+    """`reading`, and a reader that keeps the copy open that it finds, of so many titles."""
+    with (
+        duckdb.connect(str(place / "netflix.duckdb"), read_only=True) as held,
+        reading(place) as seen,
+    ):
+        yield seen
+        assert held.execute("SELECT sum(titles) FROM kpi_movies_vs_tv").fetchone() == (titles,)

@@ -1,6 +1,5 @@
 """Who is told what, and when: state changes, receivers that fail, the heartbeat, the chain."""
 
-import fcntl
 import json
 import subprocess
 import sys
@@ -277,47 +276,6 @@ def test_a_step_that_is_killed_or_crashes_is_told(pipeline, receiver, instead, t
     assert "Traceback" not in receiver.bodies[0]["message"]
     assert run_all(pipeline, NEWEST_TITLE_DAYS="36500", **settings).returncode == 0
     assert receiver.titles == ["FAILED", "recovered"]
-
-
-def chains_at_once(pipeline, times: int) -> None:
-    """Two chains started together: one works, the other says so; the result is one run's."""
-    for number in range(times):
-        titles = [*TITLES, *(title(100 + n) for n in range(number))]
-        environment = pipeline.environment | {"NETFLIX_CSV": pipeline.put(catalogue(*titles))}
-        command = [sys.executable, str(PROJECT / "python/run_all.py")]
-        start = time.perf_counter()
-        both = [
-            subprocess.Popen(
-                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
-            for _ in range(2)
-        ]
-        took = {}
-        while len(took) < 2:
-            for at, one in enumerate(both):
-                if at not in took and one.poll() is not None:
-                    took[at] = time.perf_counter() - start
-            time.sleep(0.005)
-        said = [one.communicate()[1] for one in both]
-        assert sorted(one.returncode for one in both) == [0, 75], said
-        loser = next(at for at, one in enumerate(both) if one.returncode == 75)
-        assert "another run is working on" in said[loser] and "pid" in said[loser]
-        assert took[loser] < took[1 - loser]
-        assert pipeline.query("SELECT count(*) FROM analytics_netflix_current")[0][0] == 40 + number
-        assert pipeline.query("SELECT count(*) FROM ops_merges")[0][0] == number + 1
-    with open(pipeline.root / "dw.db.lock", "a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        assert run_all(pipeline).returncode == 75
-        assert pipeline.process("06_merge_cdc").returncode == 75
-
-
-def test_of_two_chains_started_at_once_one_works(pipeline):
-    chains_at_once(pipeline, 2)
-
-
-@pytest.mark.slow
-def test_of_two_chains_started_at_once_one_works_50_times(pipeline):
-    chains_at_once(pipeline, 50)
 
 
 def test_quiet_writes_to_the_log_and_a_failure_to_stderr_too(pipeline):

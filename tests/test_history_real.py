@@ -30,7 +30,7 @@ def land(pipeline: Pipeline, folder, name: str):
 
 def loaded(folder, root, *names: str) -> Pipeline:
     """A pipeline that took the files in, one night after the other."""
-    pipeline = Pipeline(root)
+    pipeline = Pipeline(root, {"DUCKDB_THREADS": ""})  # as many as there are cores
     for name in names:
         land(pipeline, folder, name)
         done = pipeline.step("06_merge_cdc")

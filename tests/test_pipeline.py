@@ -63,7 +63,7 @@ def test_the_next_day_changes_exactly_what_the_truth_says(pipeline):
 
 def test_the_real_file_gives_the_known_numbers(pipeline, real_data):
     source = str(real_data / "netflix_titles.csv")
-    result = pipeline.steps(*CHAIN, NETFLIX_CSV=source)
+    result = pipeline.steps(*CHAIN, NETFLIX_CSV=source, DUCKDB_THREADS="")
     assert result.returncode == 0, result.stderr
     manifest = json.loads((pipeline.root / "data" / "raw" / "manifest.jsonl").read_text())
     assert {

@@ -12,7 +12,7 @@ import lkml
 import pytest
 import sqlalchemy
 from conftest import PROJECT, RECORDS, Pipeline, catalogue, title
-from readers import reading
+from readers import whole_versions_seen
 
 STEPS = ("08_build_analytics", "09_publish")
 HOSTILE = (
@@ -231,25 +231,14 @@ def test_old_versions_are_kept_and_the_oldest_go(pipeline):
     assert current(pipeline) == f"versions/{kept[-1]}"
 
 
-def readers_see_whole_versions(pipeline: Pipeline, times: int) -> None:
-    """One keeps the first copy open, one opens the newest again and again: none sees a half."""
-    assert run(pipeline, *titles(1)).returncode == 0
-    place = published(pipeline)
-    with (
-        duckdb.connect(str(place / "netflix.duckdb"), read_only=True) as held,
-        reading(place) as seen,
-    ):
-        for count in range(2, times + 2):
-            assert run(pipeline, *titles(count), PUBLISH_KEEP="3").returncode == 0
-            assert held.execute("SELECT sum(titles) FROM kpi_movies_vs_tv").fetchone() == (1,)
-    assert set(seen) <= set(range(1, times + 2)) and len(set(seen)) > 1
-
-
 @pytest.mark.slow
 def test_readers_see_whole_versions(pipeline):
-    readers_see_whole_versions(pipeline, 3)
+    """One keeps the first copy open, one opens the newest again and again: none sees a half.
 
-
-@pytest.mark.slow
-def test_readers_see_whole_versions_in_50_publishes(pipeline):
-    readers_see_whole_versions(pipeline, 50)
+    50 times: tests/reliability/test_concurrency.py, while two chains are started at once.
+    """
+    assert run(pipeline, *titles(1)).returncode == 0
+    with whole_versions_seen(published(pipeline), 1) as seen:
+        for count in (2, 3, 4):
+            assert run(pipeline, *titles(count), PUBLISH_KEEP="3").returncode == 0
+    assert set(seen) <= {1, 2, 3, 4} and len(set(seen)) > 1

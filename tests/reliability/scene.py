@@ -41,8 +41,7 @@ class Scene:
         first, second = root / "day1.csv", root / "day2.csv"
         for path, text in zip((first, second), days(), strict=True):
             path.write_bytes(text.encode())
-        common = {"DUCKDB_THREADS": "1", "FRESHNESS_DAYS": "36500"}
-        day = {"NETFLIX_CSV": str(first), "SNAPSHOT_AT": "2022-01-01", **common}
+        day = {"NETFLIX_CSV": str(first), "SNAPSHOT_AT": "2022-01-01", "FRESHNESS_DAYS": "36500"}
         self.work = Pipeline(root / "work", day)
         self.before, self.after = {}, {}
         self.driver = driver = Driver()

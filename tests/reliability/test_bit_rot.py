@@ -13,7 +13,7 @@ from conftest import CHAIN, Pipeline, catalogue, title
 AREA = "bit rot"
 ALL = (*CHAIN, "08_build_analytics", "09_publish")
 REPLAYS = [("10_rebuild_warehouse",), ("10_rebuild_warehouse", "--verify")]
-OLD = {"NEWEST_TITLE_DAYS": "36500", "FRESHNESS_DAYS": "36500", "DUCKDB_THREADS": "1"}
+OLD = {"NEWEST_TITLE_DAYS": "36500", "FRESHNESS_DAYS": "36500"}
 KINDS = {  # who reads a snapshot, and who its rejects
     "parquet": [("03_load_raw_to_duckdb",), *REPLAYS],
     "rejects": REPLAYS,

@@ -20,7 +20,7 @@ import steps
 
 ALL = (*CHAIN, "08_build_analytics", "09_publish")
 DAY = dt.datetime(2026, 6, 1, 3)
-ALWAYS = {"NEWEST_TITLE_DAYS": "36500", "FRESHNESS_DAYS": "36500", "DUCKDB_THREADS": "1"}
+ALWAYS = {"NEWEST_TITLE_DAYS": "36500", "FRESHNESS_DAYS": "36500"}
 RATINGS = ("PG", "R", "G", "NR")
 # What the clock says, night by night.
 CLOCKS = {

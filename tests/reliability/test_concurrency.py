@@ -1,8 +1,4 @@
-"""Two at once: a run, a rebuild, an audit and readers beside each other; one works, none is hurt.
-
-Two chains started together are tested 50 times in tests/test_alerts.py, readers of the published
-copy for 50 publishes in tests/test_publish.py.
-"""
+"""Two at once: a run, a rebuild, an audit and readers beside each other; one works."""
 
 import fcntl
 import os
@@ -18,7 +14,7 @@ from random import Random
 
 import pytest
 from conftest import CHAIN, PROJECT, Pipeline, catalogue, title
-from readers import reading
+from readers import reading, whole_versions_seen
 
 AREA = "at the same time"
 ALL = (*CHAIN, "08_build_analytics", "09_publish")
@@ -29,7 +25,6 @@ VARIES = (  # times, and the folder's path
 SETTINGS = {
     "NEWEST_TITLE_DAYS": "36500",
     "FRESHNESS_DAYS": "36500",
-    "DUCKDB_THREADS": "1",
     "SNAPSHOT_AT": "2026-01-02",
 }
 READER = """
@@ -168,6 +163,56 @@ def test_beside_a_run_or_a_rebuild_all_others_are_turned_away(
 
 
 HISTORY = ("analytics_netflix_history", "analytics_netflix_current", "cdc_netflix_changes")
+
+
+def two_chains_at_once(pipeline: Pipeline, number: int) -> str:
+    """One works, the other says so; the result is one run's. Gives what that says.
+
+    `number` is how many times came before.
+    """
+    titles = [title(n) for n in range(40 + number)]
+    settings = {"NETFLIX_CSV": pipeline.put(catalogue(*titles)), "PUBLISH_KEEP": "3"}
+    environment = pipeline.environment | settings
+    command = [sys.executable, str(PROJECT / "python/run_all.py")]
+    start = time.perf_counter()
+    both = [
+        subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    took = {}
+    while len(took) < 2:
+        for at, one in enumerate(both):
+            if at not in took and one.poll() is not None:
+                took[at] = time.perf_counter() - start
+        time.sleep(0.005)
+    said = [one.communicate()[1] for one in both]
+    assert sorted(one.returncode for one in both) == [0, 75], said
+    loser = next(at for at, one in enumerate(both) if one.returncode == 75)
+    assert "another run is working on" in said[loser] and "pid" in said[loser]
+    assert took[loser] < took[1 - loser]
+    assert pipeline.query("SELECT count(*) FROM analytics_netflix_current")[0][0] == 40 + number
+    assert pipeline.query("SELECT count(*) FROM ops_merges")[0][0] == number + 1
+    return said[loser]
+
+
+@pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
+def test_of_two_chains_started_at_once_one_works_and_readers_see_whole_versions(
+    tmp_path, report, times
+):
+    pipeline = Pipeline(tmp_path)
+    two_chains_at_once(pipeline, 0)
+    with whole_versions_seen(pipeline.root / "data/published", 40) as seen:
+        for number in range(1, times + 1):
+            said = two_chains_at_once(pipeline, number)
+    assert set(seen) <= set(range(40, 41 + times)) and len(set(seen)) > times // 2
+    with open(pipeline.root / "dw.db.lock", "a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        for name in ("run_all", "06_merge_cdc"):
+            assert pipeline.process(name).returncode == 75
+    report(AREA, "two chains", "started together, readers beside them", sees(said), "0, 75",
+           "new state, of one run", times)  # fmt: skip
 
 
 @contextmanager

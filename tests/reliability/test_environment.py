@@ -18,7 +18,6 @@ SETTINGS = {
     "NEWEST_TITLE_DAYS": "36500",
     "FRESHNESS_DAYS": "36500",
     "SNAPSHOT_AT": "2026-01-01",
-    "DUCKDB_THREADS": "1",
 }
 VARIES = (  # times, paths, and the name of the file
     "ops_runs ops_checks ops_check_failures ops_schema_changes ops_metrics raw_netflix_titles "
