@@ -175,7 +175,7 @@ SETTINGS = (
     ),
     Setting("ACCEPT", "", digest_start, "the first 12 or more hex digits of the file's SHA-256"),
     Setting("CDC_KEY", "show_id", one_of("show_id", "title"), "show_id or title"),
-    Setting("DUCKDB_MEMORY_LIMIT", "2GB", memory, "a size of 50MB or more, like 512MB or 2GB"),
+    Setting("DUCKDB_MEMORY_LIMIT", "4GB", memory, "a size of 50MB or more, like 512MB or 2GB"),
     Setting("DUCKDB_THREADS", "", whole(1, 1024), "a whole number from 1 to 1024"),
     Setting("MAX_FILE_SIZE", "20GB", size, "a size, like 500MB or 20GB"),
     Setting("HTTP_TIMEOUT_S", "30", whole(1, 3600), "whole seconds from 1 to 3600"),

@@ -113,7 +113,7 @@ def stage(con: DuckDBPyConnection, batch: Batch, contract: Contract, anew: bool 
 
 
 def can_keep(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> bool:
-    """Whether it pays to take over what is staged; kept_records says then which records."""
+    """Whether it pays to take over what is staged; record_moves says then which records."""
     found = read_books(con)
     if not found or not has_tables(con, "staging_records"):
         return False
@@ -125,7 +125,7 @@ def can_keep(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> bool:
     if not sound or rules != rules_version(contract, batch) or total * KEPT_SHARE > staged:
         return False
     run_sql(con, "staging_kept.sql")
-    kept = con.execute("SELECT count(*) FROM kept_records").fetchone()[0]
+    kept = con.execute("SELECT count(new_line) FROM record_moves").fetchone()[0]
     return kept > KEPT_SHARE * max(staged, batch.raw_rows)
 
 

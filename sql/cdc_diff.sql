@@ -27,7 +27,8 @@ SELECT
         WHEN new.title_id IS NULL THEN 'delete'
         ELSE 'update'
     END AS operation,
-    new.row_hash IS DISTINCT FROM live.row_hash AS is_content_changed
+    new.row_hash IS DISTINCT FROM live.row_hash AS is_content_changed,
+    new.staged_by
 FROM merge_input AS new
 FULL JOIN live ON new.title_id = live.title_id
 WHERE new.row_hash IS DISTINCT FROM live.row_hash
@@ -110,7 +111,8 @@ SELECT
         WHEN ended_before.title_id IS NOT NULL THEN 'reappear'
         ELSE different.operation
     END AS operation,
-    different.is_content_changed
+    different.is_content_changed,
+    different.staged_by
 FROM merge_differences AS different
 LEFT JOIN unreadable ON different.title_id = unreadable.title_id
 LEFT JOIN same_but_for_new_columns ON different.title_id = same_but_for_new_columns.title_id

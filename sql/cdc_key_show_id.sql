@@ -1,7 +1,7 @@
 -- What is merged when titles are known by the contract's key (CDC_KEY=show_id).
 -- Grain: merge_input one row per staged title; ambiguous_candidates none.
--- Inputs -> outputs: staging_netflix_titles -> temp view merge_input, temp table
---   ambiguous_candidates.
+-- Inputs -> outputs: staging_records (those that are staged), session variable batch_id -> temp
+--   view merge_input, temp table ambiguous_candidates.
 -- Running it twice is safe: both are replaced.
 CREATE OR REPLACE TEMP TABLE ambiguous_candidates (
     title_id VARCHAR,
@@ -11,24 +11,26 @@ CREATE OR REPLACE TEMP TABLE ambiguous_candidates (
 
 CREATE OR REPLACE TEMP VIEW merge_input AS
 SELECT
-    business_key AS title_id,
-    business_key,
-    show_id,
-    "type",
-    title,
-    director,
-    "cast",
-    country,
-    date_added,
-    release_year,
-    rating,
-    duration,
-    duration_minutes,
-    seasons,
-    listed_in,
-    description,
-    row_hash,
-    repairs,
-    source_line,
-    batch_id
-FROM staging_netflix_titles;
+    staged.business_key AS title_id,
+    staged.business_key,
+    staged.show_id,
+    staged."type",
+    staged.title,
+    staged.director,
+    staged."cast",
+    staged.country,
+    staged.date_added,
+    staged.release_year,
+    staged.rating,
+    staged.duration,
+    staged.duration_minutes,
+    staged.seasons,
+    staged.listed_in,
+    staged.description,
+    staged.row_hash,
+    staged.repairs,
+    staged.source_line,
+    getvariable('batch_id') AS batch_id,
+    staged.batch_id AS staged_by
+FROM staging_records AS staged
+WHERE staged.is_staged;

@@ -2,7 +2,9 @@
 -- renumbers show_id: normalised title, type and release year; director and cast break ties.
 -- Grain: title_matches one row per staged title whose title_id is known; merge_input one row per
 --   staged title; ambiguous_candidates one row per live title that several records could be.
--- Inputs -> outputs: staging_netflix_titles, analytics_netflix_history -> the temp tables and view.
+-- Inputs -> outputs: staging_netflix_titles, staging_records (the same, and which batch staged them
+--   first), analytics_netflix_history; session variables batch_id, snapshot_at -> the temp tables
+--   and view.
 -- Running it twice is safe: all are replaced. Each pass takes only pairs that are the only choice
 --   on both sides; what remains open is reported and left as it was, never guessed.
 
@@ -176,9 +178,12 @@ SELECT
     staged.row_hash,
     staged.repairs,
     staged.source_line,
-    staged.batch_id
-FROM staging_netflix_titles AS staged
+    getvariable('batch_id') AS batch_id,
+    staged.batch_id AS staged_by
+FROM staging_records AS staged
 LEFT JOIN title_matches AS matches ON staged.business_key = matches.business_key
-WHERE NOT EXISTS (
-    SELECT 1 FROM ambiguous_candidates WHERE ambiguous_candidates.business_key = staged.business_key
-);
+WHERE staged.is_staged
+    AND NOT EXISTS (
+        SELECT 1 FROM ambiguous_candidates
+        WHERE ambiguous_candidates.business_key = staged.business_key
+    );

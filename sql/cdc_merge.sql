@@ -46,7 +46,9 @@ SELECT
     CAST(NULL AS VARCHAR) AS end_operation,
     CAST(NULL AS VARCHAR) AS end_batch_id
 FROM merge_input AS new
-INNER JOIN merge_changes AS changes ON new.title_id = changes.title_id
+INNER JOIN merge_changes AS changes
+    ON new.title_id = changes.title_id
+    AND new.staged_by = changes.staged_by  -- spares reading what older batches staged
 WHERE changes.operation IN ('insert', 'update', 'reappear');
 
 -- The tracked columns changed, the title did not: no new version, the open one is brought level.

@@ -2,7 +2,7 @@
 -- Grain: staging_netflix_titles one row per business key; staging_netflix_quarantine one row per
 --   record and broken rule; staging_lost_in_cast one row per value; staging_repairs one per rule;
 --   staging_batch and staging_books one row each; the books come last: they say that all is there.
--- Inputs -> outputs: staging_records (of staging_all.sql or staging_changed.sql),
+-- Inputs -> outputs: staging_records, suspect_records (of staging_all.sql or staging_changed.sql),
 --   contract_netflix_titles, session variables batch_id, snapshot_at, rules and those of macros.sql
 --   -> view staging_netflix_titles, and the five tables.
 -- Running it twice is safe: every table is built anew, in one transaction.
@@ -11,8 +11,7 @@
 CREATE OR REPLACE TEMP TABLE shared_keys AS
 WITH shared AS (
     SELECT business_key
-    FROM staging_records
-    WHERE is_staged
+    FROM suspect_records
     GROUP BY business_key
     HAVING count(*) > 1
 ),

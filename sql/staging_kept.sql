@@ -1,9 +1,10 @@
 -- Finds the records that stand in staging already, to the letter, wherever they stood in the file.
--- Grain: kept_records one row per staged record whose like is in the new snapshot: equal hash of
---   all values, and equal show_id. Further copies of it are staged, and found to be such, as ever.
--- Inputs -> outputs: contract_netflix_titles, staging_records -> temp table kept_records.
+-- Grain: record_moves one row per staged record: where it stood, and where its like stands now, or
+--   NULL where it is gone. Its like has an equal hash of all values, and an equal show_id.
+--   Further copies of it are staged, and found to be such, as ever.
+-- Inputs -> outputs: contract_netflix_titles, staging_records -> temp table record_moves.
 -- Running it twice is safe: it replaces a temporary table.
-CREATE OR REPLACE TEMP TABLE kept_records AS
+CREATE OR REPLACE TEMP TABLE record_moves AS
 WITH firsts AS (
     SELECT
         record_hash,
@@ -16,12 +17,11 @@ WITH firsts AS (
 
 SELECT
     staged.source_line AS old_line,
-    firsts.source_line AS new_line
+    CASE
+        WHEN staged.show_id = firsts.show_id THEN firsts.source_line  -- spares most the cleaning
+        WHEN staged.show_id IS NOT DISTINCT FROM clean_list(clean_text(firsts.show_id), 'show_id')
+            THEN firsts.source_line
+    END AS new_line
 FROM staging_records AS staged
-INNER JOIN firsts
-    ON staged.record_hash = firsts.record_hash
-    AND CASE
-        WHEN staged.show_id = firsts.show_id THEN true  -- spares most of them the cleaning
-        ELSE staged.show_id IS NOT DISTINCT FROM clean_list(clean_text(firsts.show_id), 'show_id')
-    END
+LEFT JOIN firsts ON staged.record_hash = firsts.record_hash
 WHERE staged.is_staged;

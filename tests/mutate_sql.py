@@ -104,6 +104,7 @@ MUTANTS = [
             "IN ('insert', 'update', 'reappear')",
             "IN ('insert', 'update', 'reappear', 'fill')",
         ),
+        (MERGE, "AND new.staged_by = changes", "AND new.batch_id = changes"),
         (MERGE, "WHERE changes.operation = 'fill'", "WHERE false"),
         (MERGE, "    country = new.country,\n", ""),
         (
@@ -148,10 +149,11 @@ MUTANTS = [
         (STAGING, "    WHERE titles.is_staged\n", ""),
         # staging: what is taken over
         (KEPT, "WHERE staged.is_staged", "WHERE true"),
-        (KEPT, "    AND CASE\n", "    OR CASE\n"),
+        (KEPT, "LEFT JOIN firsts", "INNER JOIN firsts"),
         (KEPT, "WHERE record_hash IS NOT NULL", "WHERE record_hash IS NULL"),
         (CHANGED, "SET is_staged = false", "SET is_staged = is_staged"),
-        (CHANGED, "SET source_line = kept_records.new_line", "SET source_line = old_line"),
+        (CHANGED, "staged_now.batch_id = getvar", "staged_now.batch_id <> getvar"),
+        (CHANGED, "SET source_line = record_moves.new_line", "SET source_line = old_line"),
         (STAGING, "    staging_batch.batch_id\n", "    records.batch_id\n"),
         (STAGING, " AND batch_id = getvariable('batch_id')", ""),
         (STAGING, "HAVING count(*) > 1", "HAVING count(*) > 2"),

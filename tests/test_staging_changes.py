@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from conftest import RECORDS, Pipeline, catalogue, title
+from conftest import LANDING, RECORDS, Pipeline, catalogue, title
 
 OURS = f"{RECORDS} staging_records contract_netflix_titles raw_netflix_titles"
 MANY = {"MAX_QUARANTINED_ROWS": "999", "MAX_LOST_IN_CAST_ROWS": "999"}
@@ -67,3 +67,35 @@ def test_changed_records_alone_give_the_staging_of_all(tmp_path, seed):
         before = {batch for (batch,) in ours.query("SELECT DISTINCT batch_id FROM staging_records")}
         behind += len(before) > 1  # records of another night are left behind, so some were kept
     assert behind >= 6
+
+
+def test_what_a_refused_night_staged_is_merged_by_the_next_that_keeps_it(tmp_path):
+    """Half of the refused titles stand there to the letter the night after: staged by neither."""
+    first = [title(n) for n in range(1, 61)]
+    nights = (first, [*first, *map(title, range(61, 67))], [*first, *map(title, range(61, 64))])
+    found = []
+    for full in ((), ("--full",)):
+        pipeline = Pipeline(
+            tmp_path / f"full{len(full)}", {"MAX_INSERTED_ROWS": "5", "MAX_INSERTED_PCT": "0"}
+        )
+        pipeline.root.mkdir()
+        for number, titles in enumerate(nights, 1):
+            pipeline.settings |= {
+                "NETFLIX_CSV": pipeline.put(catalogue(*titles)),
+                "SNAPSHOT_AT": f"2024-06-0{number}",
+            }
+            landed = pipeline.steps(*LANDING[:-1])
+            assert landed.returncode == 0, landed.stderr
+            assert pipeline.step(LANDING[-1], *full).returncode == 0
+            staged_by = len(pipeline.query("SELECT DISTINCT batch_id FROM staging_records"))
+            merged = pipeline.step("06_merge_cdc")
+            assert merged.returncode == (20 if number == 2 else 0), merged.stderr
+        assert staged_by == (1 if full else 2)
+        found.append(
+            pipeline.query(
+                "SELECT version_id, title_id, operation, row_hash, source_line "
+                "FROM analytics_netflix_history ORDER BY ALL"
+            )
+        )
+    assert found[0] == found[1]
+    assert len(found[0]) == 63

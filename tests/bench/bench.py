@@ -222,7 +222,7 @@ def report(
         "process, without any check; it is compared with 02 to 06, which do what it does. *same "
         "file*: the file of day 2 again; bare has no memory and would do day 2 again, so it stands "
         "for it. Peaks are the largest of all rounds; DUCKDB_MEMORY_LIMIT is "
-        f"{os.environ.get('DUCKDB_MEMORY_LIMIT') or 'the default, 2GB'}. From {ONCE_ROWS:,} rows "
+        f"{os.environ.get('DUCKDB_MEMORY_LIMIT') or 'the default, 4GB'}. From {ONCE_ROWS:,} rows "
         "on, monitor, analytics and publish ran in the first round only.",
     ]
     for rows, loads in found.items():
