@@ -131,7 +131,7 @@ test-engines: setup-test ## The same on other engines: ENGINES="spark snowflake 
 
 .PHONY: test-full
 test-full: setup-test ## All tests but for the mutants
-	@$(RUN) -m pytest -n 4 --dist worksteal -m "not mutants"
+	@$(RUN) -m pytest -n 3 --dist worksteal -m "not mutants"
 
 .PHONY: test-mutants
 test-mutants: setup-test ## Break the SQL on purpose: the tests notice (15 minutes)

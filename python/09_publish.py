@@ -184,7 +184,6 @@ def attached(con: DuckDBPyConnection, path: Path) -> Iterator[None]:
     """A new database as `copy`; its file is read-only afterwards."""
     storage = f"STORAGE_VERSION {literal(STORAGE_VERSION)}"
     con.execute(f"ATTACH {literal(path)} AS copy (READ_WRITE, {storage})")
-    con.execute("SET force_compression = 'fsst'")  # as in the warehouse, see warehouse.connect
     yield
     con.execute("DETACH copy")
     path.chmod(path.stat().st_mode & 0o444)

@@ -4,14 +4,15 @@ import hashlib
 import io
 import json
 import os
-import runpy
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from types import CodeType
 from unittest import mock
 
 import duckdb
@@ -49,6 +50,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
+@cache
+def script(path: Path) -> CodeType:
+    return compile(path.read_bytes(), path, "exec")
+
+
 @dataclass
 class Pipeline:
     """One data folder, one warehouse; steps run with exactly these settings."""
@@ -81,7 +87,7 @@ class Pipeline:
             redirect_stderr(err),
         ):
             try:
-                runpy.run_path(str(path), run_name="__main__")
+                exec(script(path), {"__name__": "__main__", "__file__": str(path)})
             except SystemExit as end:
                 code = end.code or 0
         return subprocess.CompletedProcess(name, code, out.getvalue(), err.getvalue())

@@ -6,7 +6,7 @@
 -- Running it twice is safe: every table is built anew from the history, in one transaction.
 
 -- A bridge repeats its keys: a dictionary holds them in half the space and 1.5 s less at a million
--- titles than FSST, which suits the other tables (see warehouse.py) and is set again below.
+-- titles than FSST, which suits large tables (see warehouse.py); step 08 writes none after this.
 SET force_compression = 'dictionary';
 
 CREATE OR REPLACE TABLE fact_title_catalog AS
@@ -176,5 +176,3 @@ COMMENT ON COLUMN bridge_title_director.person_key IS 'The person, in dim_person
 COMMENT ON COLUMN bridge_title_director."position" IS 'Place in the title''s list, from 1.';
 COMMENT ON COLUMN bridge_title_director.weight IS
     '1 / number of directors of the title, so that weighted sums are totals.';
-
-SET force_compression = 'fsst';
