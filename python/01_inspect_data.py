@@ -24,10 +24,9 @@ import duckdb
 
 from config import Settings, load_settings
 from contract import Contract, bind, load_contract, normalised
-from delivery import Delivery, fetch, opened
+from delivery import Delivery, digest_of, fetch, opened
 from errors import DONE, Refused, StepError, exit_code
-from files import sha256
-from parts import raw_columns, records
+from parts import in_file, raw_columns, records
 from scan import Scan, scan, scan_carefully
 from steps import printable, say
 from warehouse import connect, run_sql
@@ -75,25 +74,23 @@ def run(settings: Settings) -> Look:
         folder = Path(name)
         delivery = fetch(settings, folder, None, None)
         settings = Settings({**settings.values, "WAREHOUSE_PATH": folder / "spilled"})
+        digest, found = digest_of(delivery), Scan()
         with opened(delivery, settings.max_file_size) as stream:
-            found = scan(stream, folder, contract.known_names)
-        look = look_at(delivery, found, contract, folder, settings) if found.plain else None
+            in_file(scan(stream, found, contract.known_names), found, folder / "whole.csv")
+        look = look_at(delivery, digest, found, contract, settings) if found.plain else None
         if look is None:  # the two parsers disagree: take it apart record by record, as step 02
             for part in found.parts:
                 part.unlink()
-            digest = found.sha256
             with opened(delivery, settings.max_file_size) as stream:
                 found = scan_carefully(stream, folder, contract.known_names)
-            if found.sha256 != digest:
-                raise Refused(f"{delivery.name} changed while it was read; look again")
-            look = look_at(delivery, found, contract, folder, settings)
+            look = look_at(delivery, digest, found, contract, settings)
         if look is None:
             raise Refused(f"{delivery.name}: its {found.records:,} records cannot all be read")
     return look
 
 
 def look_at(
-    delivery: Delivery, found: Scan, contract: Contract, folder: Path, settings: Settings
+    delivery: Delivery, digest: str, found: Scan, contract: Contract, settings: Settings
 ) -> Look | None:
     """The parts, profiled by sql/inspect.sql; None where DuckDB's parser does not agree."""
     columns = [name or f"unnamed_{at}" for at, name in enumerate(found.header, 1)]
@@ -101,7 +98,7 @@ def look_at(
     keys = [f"c{columns.index(bound[name])}" for name in contract.key if bound[name]]
     complete = " AND ".join(f"trim({key}) <> ''" for key in keys) or "false"
     key = keys[0] if len(keys) == 1 else f"concat_ws(' + ', {', '.join(keys) or 'NULL'})"
-    con = connect(":memory:", settings, [folder])
+    con = connect(":memory:", settings, [found.parts[0].parent])
     try:
         con.execute("SET preserve_insertion_order = false")  # source_line carries the order
         con.execute(f"CREATE TEMP VIEW records AS {records(found, len(columns))}")
@@ -114,11 +111,10 @@ def look_at(
         parsed, *profiles = con.execute("FROM inspect_columns").fetchone()
         if parsed + found.rejected != found.records:
             return None
-        compressed = delivery.name.lower().endswith((".gz", ".zip"))
         exact = con.execute("FROM inspect_distinct").fetchone()
         return Look(
             delivery=delivery,
-            sha256=sha256(delivery.path) if compressed else found.sha256,
+            sha256=digest,
             found=found,
             contract=contract,
             columns=columns,

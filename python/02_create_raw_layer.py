@@ -20,12 +20,12 @@ from pathlib import Path
 
 from config import Settings
 from contract import load_contract
-from delivery import Delivery, fetch, opened
+from delivery import Delivery, digest_of, fetch, opened
 from engine import duckdb
 from errors import Refused
 from files import replacing, sha256, sync
 from manifest import Batch, append, read
-from parts import SPARE_RECORD_BYTES, raw_columns, records
+from parts import SPARE_RECORD_BYTES, piped, raw_columns, records
 from scan import Scan, scan, scan_carefully
 from steps import Step, run_step, utc_now
 from warehouse import connect, identifier, literal
@@ -51,11 +51,12 @@ def run(step: Step) -> None:
         if known and settings.snapshot_at not in (None, known.snapshot_at):
             known = None  # the same file may stand for another time, too
         delivery = fetch(settings, folder, known and known.etag, known and known.last_modified)
-        if delivery.path is None or already_landed(delivery, batches, settings):
+        digest = delivery.path and digest_of(delivery)
+        if digest is None or already_landed(digest, batches, settings):
             step.batch_id, step.rows_in, step.rows_out = newest.batch_id, 0, newest.raw_rows
             step.message = f"unchanged since {newest.snapshot_at:%Y-%m-%d %H:%M:%S} UTC"
         else:
-            batch = land(step, delivery, batches, folder)
+            batch = land(step, delivery, digest, batches, folder)
             step.batch_id, step.rows_in, step.rows_out = (
                 batch.batch_id,
                 batch.records,
@@ -70,42 +71,39 @@ def run(step: Step) -> None:
     show_latest(settings)
 
 
-def already_landed(delivery: Delivery, batches: list[Batch], settings: Settings) -> bool:
+def already_landed(digest: str, batches: list[Batch], settings: Settings) -> bool:
     """Whether these very bytes are the newest snapshot (or, with SNAPSHOT_AT, the one of then)."""
     at = settings.snapshot_at
     same = [batch for batch in batches if batch.snapshot_at == at] if at else batches[-1:]
-    if not same or same[0].source_bytes != delivery.path.stat().st_size:
-        return False
-    return sha256(delivery.path) == same[0].source_sha256
+    return bool(same) and same[0].source_sha256 == digest
 
 
-def land(step: Step, delivery: Delivery, batches: list[Batch], folder: Path) -> Batch:
+def land(step: Step, delivery: Delivery, digest: str, batches: list[Batch], folder: Path) -> Batch:
     settings = step.settings
     names = load_contract(settings.contract_path).known_names
-    compressed = delivery.name.lower().endswith((".gz", ".zip"))
-    with opened(delivery, settings.max_file_size) as stream:
-        found = scan(stream, folder, names, None if compressed else delivery.path)
-    digest = sha256(delivery.path) if compressed else found.sha256
     accepted = bool(settings.accept) and digest.startswith(settings.accept)
     check_digest(delivery, digest)
     sample = is_sample(delivery, digest)
     if batches and batches[-1].sample != sample:
         raise Refused(MIXED[sample])
-    check_end(step, found, batches, accepted, digest)
-    columns = raw_columns(found.header)
     taken_at = snapshot_time(step, batches)
     batch_id = f"{taken_at:%Y%m%dT%H%M%SZ}-{digest[:12]}"
     parquet = settings.snapshots / f"{batch_id}.parquet"
     lineage = [utc_now(), public(settings.source), batch_id]
-    settings.snapshots.mkdir(parents=True, exist_ok=True)
     with replacing(parquet) as temporary:
-        kept = parse(found, columns, temporary, lineage, settings) if found.plain else None
-        if kept != found.records:  # the two parsers disagree: take it apart record by record
+        found = Scan()
+        with (
+            opened(delivery, settings.max_file_size) as stream,
+            piped(scan(stream, found, names), found, folder),
+        ):
+            columns = raw_columns(found.header)
+            kept = parse(found, columns, temporary, lineage, settings)
+        check_end(step, found, batches, accepted, digest)
+        if kept != found.records or not found.plain:
+            # The two parsers disagree, or one cannot tell: take it apart record by record.
             step.event("careful", parsed=kept, counted=found.records)
             with opened(delivery, settings.max_file_size) as stream:
                 found = scan_carefully(stream, folder, names)
-            if not compressed and found.sha256 != digest:
-                raise Refused(f"{delivery.name} changed while it was read; run the step again")
             check_last(step, found, batches, accepted, digest)
             check_rejects(found, accepted, digest, settings, folder)
             kept = parse(found, columns, temporary, lineage, settings)
@@ -117,7 +115,7 @@ def land(step: Step, delivery: Delivery, batches: list[Batch], folder: Path) -> 
         if not kept:
             raise Refused(f"{delivery.name} has a header and no record; nothing was changed")
     rejects = store_rejects(found, parquet, lineage, settings) if found.rejected else None
-    report(step, found)
+    report(step, found, digest)
     batch = Batch(
         batch_id=batch_id,
         snapshot_at=taken_at,
@@ -290,7 +288,7 @@ def store_rejects(found: Scan, parquet: Path, lineage: list, settings: Settings)
     return target
 
 
-def report(step: Step, found: Scan) -> None:
+def report(step: Step, found: Scan, digest: str) -> None:
     """What was repaired and set aside, in the log and for the person."""
     ends = {"CRLF": found.lines_crlf, "LF": found.lines_lf, "CR": found.lines_cr}
     step.event(
@@ -302,7 +300,7 @@ def report(step: Step, found: Scan) -> None:
         repaired_lines=found.repaired_lines,
         blank_lines=found.blank_lines,
         line_ends=",".join(f"{name}:{count}" for name, count in ends.items() if count),
-        sha256=found.sha256,
+        sha256=digest,
     )
     if found.repaired_lines:
         shown = ", ".join(str(line) for line in found.repaired_line_numbers[:5])

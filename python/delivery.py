@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from config import Settings
 from errors import Refused
-from files import BLOCK_BYTES
+from files import BLOCK_BYTES, sha256
 from steps import printable
 
 # What the first bytes say, whatever the name says.
@@ -37,7 +37,7 @@ MARKUP = re.compile(rb"\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
 YOUNG_S, SETTLE_S = 2.0, 0.5  # a file changed in the last 2 s is looked at again after 0.5 s
 
 
-@dataclass(frozen=True)
+@dataclass
 class Delivery:
     """A file at hand. `path` is None where the remote side said that nothing changed."""
 
@@ -46,6 +46,7 @@ class Delivery:
     etag: str | None = None
     last_modified: str | None = None
     sha256: str | None = None  # as promised by a .sha256 file beside it
+    digested: os.stat_result | None = None  # what the file was when its own digest was taken
 
 
 def fetch(settings: Settings, folder: Path, etag: str | None, modified: str | None) -> Delivery:
@@ -103,11 +104,12 @@ def promised(text: str | None, name: str) -> str | None:
 
 
 def still_the_same(path: Path, before: os.stat_result) -> None:
-    """Raise Refused where the file changed since `before` was taken."""
+    """Raise Refused where the file changed since `before` was taken, whatever time it shows."""
     after = path.stat()
-    if (after.st_size, after.st_mtime_ns, after.st_ino) != (
+    if (after.st_size, after.st_mtime_ns, after.st_ctime_ns, after.st_ino) != (
         before.st_size,
         before.st_mtime_ns,
+        before.st_ctime_ns,
         before.st_ino,
     ):
         raise Refused(
@@ -116,12 +118,18 @@ def still_the_same(path: Path, before: os.stat_result) -> None:
         )
 
 
+def digest_of(delivery: Delivery) -> str:
+    """SHA-256 of the delivered bytes; `opened` then sees to it that they are those it gave."""
+    delivery.digested = delivery.path.stat()
+    return sha256(delivery.path)
+
+
 @contextmanager
 def opened(delivery: Delivery, max_bytes: int) -> Iterator[BinaryIO]:
     """The text's bytes, decompressed. Raises Refused where they are not what the name says."""
     path, name = delivery.path, delivery.name.lower()
     with open(path, "rb", buffering=0) as file:
-        before = os.fstat(file.fileno())
+        before = delivery.digested or os.fstat(file.fileno())
         start = file.read(4096)
         file.seek(0)
         kind = next(

@@ -1,17 +1,15 @@
-"""One pass over the delivered bytes: digest, encoding repair, line ends, and an own record count.
+"""One pass over the delivered bytes: encoding repair, line ends, and an own record count.
 
-The pass writes the text as clean UTF-8 into part files that a CSV parser reads in parallel; each
-record has its line number before its first field. `scan` trusts the file's structure and counts its
-records by the parity of quote characters, at memory speed: a second opinion that a parser's own
-count must equal. `scan_carefully` is for files where it does not: it takes the file apart record
-by record, keeps what fits the header and sets the rest aside with line, reason and text.
+The pass gives the text as clean UTF-8, for a CSV parser to read meanwhile; each record has its line
+number before its first field. `scan` trusts the file's structure and counts its records by the
+parity of quote characters, at memory speed: a second opinion that a parser's own count must equal.
+`scan_carefully` is for files where it does not: it takes the file apart record by record, keeps
+what fits the header and sets the rest aside with line, reason and text.
 """
 
 import codecs
 import csv
-import hashlib
 import io
-import os
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -23,8 +21,6 @@ from contract import normalised
 from errors import Refused
 from files import BLOCK_BYTES
 
-PART_BYTES = 64 << 20  # large enough to parse at full speed, small enough to share among threads
-HALF_BYTES = 32 << 20  # below, a second process costs more than it saves
 MAX_LINE_BYTES = 64 << 20  # no catalogue has such a line; a file that has is not text
 MAX_REPORTED_LINES = 100
 MAX_COLUMNS = 1_000  # DuckDB takes 1 MB a column to write Parquet; no catalogue has so many
@@ -40,8 +36,7 @@ class Scan:
     header: list[str] = field(default_factory=list)
     delimiter: str = ","
     encoding: str = "utf-8"
-    sha256: str = ""
-    size: int = 0
+    size: int = 0  # bytes of text, as they were delivered
     lines: int = 0  # line feeds read so far
     records: int = 0
     rejected: int = 0
@@ -52,167 +47,58 @@ class Scan:
     lines_lf: int = 0
     lines_cr: int = 0
     nul_bytes: int = 0
-    quote_open_at_end: bool = False
+    quote_left_open: bool = False  # at the end, or for longer than any record is
     ends_with_newline: bool = True
     longest_record: int = 0
     last_misfit: str = ""  # why the last record does not fit, where it does not
-    parts: list[Path] = field(default_factory=list)
+    parts: list[Path] = field(default_factory=list)  # where the parser finds the records
     rejects: Path | None = None
     careful: bool = False  # read record by record; its parts have commas whatever the file has
 
     @property
     def plain(self) -> bool:
         """Whether a strict CSV parser should read the parts as they are."""
-        return not (self.lines_cr or self.nul_bytes or self.quote_open_at_end)
+        return not (self.lines_cr or self.nul_bytes or self.quote_left_open)
 
 
-class Digest:
-    """Reads a stream and digests it on the way, in a thread where the file is long.
-
-    With `up_to` it seems to end there, until all is read `to_the_end`.
-    """
-
-    def __init__(self, stream: BinaryIO, up_to: int | None = None):
-        self.stream, self.sha, self.size, self.up_to = stream, hashlib.sha256(), 0, up_to
-        self.pool = self.pending = None
-
-    def read(self, count: int) -> bytes:
-        if self.up_to is not None:
-            count = min(count, self.up_to - self.size)
-        block = self.stream.read(count) if count else b""
-        self.size += len(block)
-        if self.pending:
-            self.pending.result()
-        elif self.size > 8 * BLOCK_BYTES and not self.pool:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self.pool = ThreadPoolExecutor(1)
-        if self.pool:
-            self.pending = self.pool.submit(self.sha.update, block)
-        else:
-            self.sha.update(block)
-        return block
-
-    def to_the_end(self) -> None:
-        self.up_to = None
-        while self.read(BLOCK_BYTES):
-            pass
-
-    def hexdigest(self) -> str:
-        if self.pool:
-            self.pool.shutdown(wait=True)
-        return self.sha.hexdigest()
-
-
-def scan(stream: BinaryIO, folder: Path, names: set[str], path: Path | None = None) -> Scan:
-    """Digest, repair and split a stream into `folder`; count its records by quote parity.
+def scan(stream: BinaryIO, found: Scan, names: set[str]) -> Iterator[bytes]:
+    """Repair and number a stream; the text behind its header, in pieces of whole records.
 
     `names` are the column names (as `normalised` gives them) by which a header is recognised.
-    Where the stream is the plain file `path` and that is long, a second process takes its second
-    half. Raises Refused where the bytes are not a delimited text with such a header.
+    `found` has the header with the first piece, and the counts, by quote parity, behind the last.
+    Raises Refused where the bytes are not a delimited text with such a header.
     """
-    if not path or not (cut := middle(path)):
-        digest = Digest(stream)
-        found = split(digest, Scan(), folder / "part", names)
-    else:
-        from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
-
-        digest = Digest(stream, up_to=cut[0])
-        with ProcessPoolExecutor(1, get_context("fork")) as pool:
-            rest = pool.submit(split_behind, path, *cut, folder / "rest", names)
-            found = split(digest, Scan(), folder / "part", names)
-            digest.to_the_end()
-            found = joined(found, rest.result())
-    found.sha256, found.size = digest.hexdigest(), digest.size
-    return found
-
-
-def middle(path: Path) -> tuple[int, int] | None:
-    """(offset, line feeds before it) where a record begins near the middle of a long plain file."""
-    half = path.stat().st_size // 2
-    if half < HALF_BYTES or len(os.sched_getaffinity(0)) < 2:
-        return None
-    offset = lines = quotes = 0
-    with open(path, "rb") as file:
-        while offset < half:
-            block = file.read(BLOCK_BYTES)
-            if not offset and block.startswith(UTF16_BOMS):
-                return None
-            quotes += block.count(b'"')
-            lines += block.count(b"\n")
-            offset += len(block)
-        block = file.read(BLOCK_BYTES)
-    for number, end in enumerate(re.finditer(rb"\n", block), 1):
-        if (quotes + block.count(b'"', 0, end.start())) % 2 == 0 and end.end() < len(block):
-            return offset + end.end(), lines + number
-    return None
-
-
-def split_behind(path: Path, offset: int, lines: int, place: Path, names: set[str]) -> Scan:
-    """Split what is behind `offset`, where a record begins, `lines` line feeds from the start."""
-    start = Scan()
-    with open(path, "rb") as file:
-        read_header(next(text_blocks(file, start)), start, names)
-        file.seek(offset)
-        found = Scan(header=start.header, delimiter=start.delimiter, lines=lines)
-        return split(file, found, place, names)
-
-
-def joined(first: Scan, rest: Scan) -> Scan:
-    """What the scans of a file's two halves found, as one would have found it."""
-    for name in (
-        "records", "repaired_lines", "lines_crlf", "lines_lf", "lines_cr", "nul_bytes", "parts"
-    ):  # fmt: skip
-        setattr(first, name, getattr(first, name) + getattr(rest, name))
-    numbers = first.repaired_line_numbers + rest.repaired_line_numbers
-    first.repaired_line_numbers = numbers[:MAX_REPORTED_LINES]
-    if rest.repaired_lines:
-        name_foreign(first)
-    for name in ("lines", "quote_open_at_end", "ends_with_newline"):
-        setattr(first, name, getattr(rest, name))
-    return first
-
-
-def split(stream: BinaryIO, found: Scan, place: Path, names: set[str]) -> Scan:
-    """Repair, number and split a stream into the files <place>0000.csv, ...; count its records."""
-    out, odd, last, any_lf, written = None, False, b"\n", False, 0
-    try:
-        for block in text_blocks(stream, found):
-            last, any_lf = block[-1:], any_lf or b"\n" in block
-            if not found.header:
-                block = block[read_header(block, found, names) :]
-            # What is left of the block without its text is quotes and line ends; without whole
-            # quoted fields, too, it is the records' ends.
-            marks = block.translate(None, NOT_STRUCTURE)
-            line_feeds = marks.count(b"\n")
-            found.lines_cr += marks.count(b"\r") - marks.count(b"\r\n")
-            found.nul_bytes += block.count(b"\0") if b"\0" in block else 0
-            marks = (b'"' + marks if odd else marks).replace(b'""', b"")
-            inside = lines_inside(marks, odd)
-            if not odd and (out is None or written > PART_BYTES):
-                if out:
-                    out.close()
-                found.parts.append(place.with_name(f"{place.name}{len(found.parts):04}.csv"))
-                out = open(found.parts[-1], "wb")  # noqa: SIM115 - closed below
-                written = out.write(head(found, block))
-            written += out.write(numbered(block, inside, found))
-            odd = marks.count(b'"') % 2 == 1
-            marks = re.sub(rb'"[^"]*("|$)', b"", marks)
-            ended = marks.count(b"\n")
-            found.lines_crlf += marks.count(b"\r\n")
-            found.lines_lf += ended - marks.count(b"\r\n")
-            found.records += ended
-            found.lines += line_feeds
-    finally:
-        if out:
-            out.close()
+    pieces, waiting, odd, last, any_lf = [], 0, False, b"\n", False
+    for block in text_blocks(stream, found):
+        last, any_lf = block[-1:], any_lf or b"\n" in block
+        if not found.header:
+            block = block[read_header(block, found, names) :]
+        # What is left of the block without its text is quotes and line ends; without whole
+        # quoted fields, too, it is the records' ends.
+        marks = block.translate(None, NOT_STRUCTURE)
+        line_feeds = marks.count(b"\n")
+        found.lines_cr += marks.count(b"\r") - marks.count(b"\r\n")
+        found.nul_bytes += block.count(b"\0") if b"\0" in block else 0
+        marks = (b'"' + marks if odd else marks).replace(b'""', b"")
+        pieces.append(numbered(block, lines_inside(marks, odd), found))
+        waiting += len(block)
+        odd = marks.count(b'"') % 2 == 1
+        marks = re.sub(rb'"[^"]*("|$)', b"", marks)
+        ended = marks.count(b"\n")
+        found.lines_crlf += marks.count(b"\r\n")
+        found.lines_lf += ended - marks.count(b"\r\n")
+        found.records += ended
+        found.lines += line_feeds
+        if odd and waiting > MAX_LINE_BYTES:
+            found.quote_left_open = True
+        if not odd or found.quote_left_open:
+            yield b"".join(pieces)
+            pieces, waiting = [], 0
     if not found.header:
         raise Refused("the file is empty")
-    found.quote_open_at_end = odd
+    found.quote_left_open |= odd
     found.ends_with_newline = last == b"\n" or (last == b"\r" and not any_lf)  # not half a CRLF
     found.records += bool(block) and not found.ends_with_newline
-    return found
 
 
 def numbered(block: bytes, inside: list[int], found: Scan) -> bytes:
@@ -242,9 +128,9 @@ def lines_inside(marks: bytes, odd: bool) -> list[int]:
     return inside
 
 
-def head(found: Scan, block: bytes) -> bytes:
-    """A first line for a part, to be skipped: the parser learns the kind of line end from it."""
-    line_end = b"\r\n" if b"\r\n" in block[: block.find(b"\n") + 1] else b"\n"
+def head(found: Scan, text: bytes) -> bytes:
+    """A first line, to be skipped: the parser learns from it how the lines of this text end."""
+    line_end = b"\r\n" if b"\r\n" in text[: text.find(b"\n") + 1] else b"\n"
     return found.delimiter.join(["head"] * (1 + len(found.header))).encode() + line_end
 
 
@@ -253,11 +139,11 @@ def scan_carefully(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
 
     The rejects file is a CSV with source_line, reason, raw_text. Slower by far; for damaged files.
     """
-    found, digest = Scan(careful=True), Digest(stream)
+    found = Scan(careful=True)
     csv.field_size_limit(2 * MAX_LINE_BYTES)
     rejects = folder / "rejects.csv"
     part = folder / "careful.csv"
-    lines = text_lines(text_blocks(digest, found), found, names)
+    lines = text_lines(text_blocks(stream, found), found, names)
     with (
         open(part, "w", encoding="utf-8", newline="") as kept_file,
         open(rejects, "w", encoding="utf-8", newline="") as rejects_file,
@@ -277,7 +163,6 @@ def scan_carefully(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
                 aside.writerow([number, reason, raw.rstrip("\r\n")])
             else:
                 kept.writerow([number, *fields])
-    found.sha256, found.size = digest.hexdigest(), digest.size
     if not found.header:
         raise Refused("the file is empty")
     found.parts, found.rejects = [part], rejects if found.rejected else None
@@ -333,10 +218,8 @@ WINDOWS_1252 = [
 
 def decoded(stream: BinaryIO, found: Scan) -> Iterator[bytes]:
     """The stream's blocks as UTF-8 (or nearly), whatever its byte order mark says."""
-    block = stream.read(BLOCK_BYTES)
-    if found.header:
-        pass  # the middle of a file begins with no mark
-    elif block.startswith(UTF8_BOM):
+    block = read(stream, found)
+    if block.startswith(UTF8_BOM):
         found.encoding = "utf-8 with BOM"
         block = block[len(UTF8_BOM) :]
     elif block.startswith(UTF16_BOMS) and not block.startswith(codecs.BOM_UTF32_LE):
@@ -347,7 +230,7 @@ def decoded(stream: BinaryIO, found: Scan) -> Iterator[bytes]:
                 yield decoder.decode(block).encode()
             except UnicodeError as error:
                 raise Refused(f"the file starts as UTF-16 but is not: {error}") from None
-            block = stream.read(BLOCK_BYTES)
+            block = read(stream, found)
         if decoder.getstate()[0]:
             raise Refused("the file is UTF-16 and ends in the middle of a character: it was cut")
         return
@@ -355,7 +238,13 @@ def decoded(stream: BinaryIO, found: Scan) -> Iterator[bytes]:
         raise Refused("the file is not text, or UTF-16 without byte order mark: it is full of NULs")
     while block:
         yield block
-        block = stream.read(BLOCK_BYTES)
+        block = read(stream, found)
+
+
+def read(stream: BinaryIO, found: Scan) -> bytes:
+    block = stream.read(BLOCK_BYTES)
+    found.size += len(block)
+    return block
 
 
 def line_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:

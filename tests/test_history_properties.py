@@ -6,7 +6,6 @@ conflicting copies are common; each pool says next to the raw text what it means
 
 import datetime as dt
 import hashlib
-import json
 import logging
 import os
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 import duckdb
+import pandas
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -323,12 +323,9 @@ def load_days(con: duckdb.DuckDBPyConnection, days: list[Day]) -> None:
         for number, day in enumerate(days)
         for line, row in enumerate(day.rows, 2)
     ]
-    names = ("day", *COLUMNS, "source_line")
-    content = json.dumps([dict(zip(names, row, strict=True)) for row in rows])
-    shape = json.dumps([{n: "BIGINT" if n in ("day", "source_line") else "VARCHAR" for n in names}])
-    con.execute(
-        f"INSERT INTO all_days SELECT unnest(from_json(?, '{shape}'), recursive := true)", [content]
-    )
+    con.register("frame", pandas.DataFrame(rows, dtype=object))
+    con.execute("INSERT INTO all_days FROM frame")
+    con.unregister("frame")
     con.execute(
         "CREATE OR REPLACE VIEW raw_netflix_titles AS "
         "SELECT * FROM all_days WHERE day = getvariable('day')"

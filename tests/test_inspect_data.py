@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import Pipeline
 
+from files import sha256
+
 STEP = "01_inspect_data"
 inspect_data = importlib.import_module(STEP)
 
@@ -59,7 +61,7 @@ def test_a_handful_of_rows_gives_the_whole_report(pipeline: Pipeline) -> None:
     ).encode()
     assert report(pipeline, content, COLUMNS="80").splitlines() == [
         "file       catalogue.csv, 221 bytes of text",
-        "sha-256    " + inspect_data.sha256(pipeline.root / "catalogue.csv"),
+        "sha-256    " + sha256(pipeline.root / "catalogue.csv"),
         "encoding   UTF-8 (likely: 9 multi-byte characters, all valid)",
         "line ends  CRLF 3",
         "delimiter  comma",
@@ -175,7 +177,7 @@ def test_odd_files_are_looked_at_nevertheless(pipeline: Pipeline) -> None:
     assert warned(report(pipeline, mixed)) == ["mixed line ends: CRLF 1, LF 1"]
     (pipeline.root / "catalogue.csv").unlink()
     packed = report(pipeline, gzip.compress(rows(PLAIN_ROW)), "catalogue.csv.gz")
-    assert fact(packed, "sha-256") == inspect_data.sha256(pipeline.root / "catalogue.csv.gz")
+    assert fact(packed, "sha-256") == sha256(pipeline.root / "catalogue.csv.gz")
     (pipeline.root / "catalogue.csv.gz").unlink()
     twice = b"show_id;type;title;release_year;title\ns1;Movie;a;2020;b\n"
     text = report(pipeline, twice)

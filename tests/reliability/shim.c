@@ -181,6 +181,10 @@ int mkdir(const char *path, mode_t bits) {
     REAL(int, "mkdir", const char *, mode_t);
     NAMED(0, "mkdir", path, NULL, real(path, bits))
 }
+int mkfifo(const char *path, mode_t bits) {
+    REAL(int, "mkfifo", const char *, mode_t);
+    NAMED(0, "mkfifo", path, NULL, real(path, bits))
+}
 int unlink(const char *path) {
     REAL(int, "unlink", const char *);
     NAMED(1, "unlink", path, NULL, real(path))
