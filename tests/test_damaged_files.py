@@ -157,7 +157,7 @@ def check_mutants(pipeline: Pipeline, original: bytes, count: int) -> None:
 
     records, r = records_of(original), random.Random(3)
     assert len(records) == 40
-    settings = {"MAX_REJECTED_ROWS": "1000", "WAREHOUSE_PATH": str(pipeline.root / "dw.db")}
+    settings = {"MAX_REJECTED_ROWS": "1000"}
     outcomes = {0: 0, 20: 0}
     kinds = list(MUTATIONS)
     for number in range(count):

@@ -282,13 +282,14 @@ def difference(expected: object, found: object) -> object:
 
 
 def leftovers(root: Path) -> tuple[str, ...]:
-    """What is there that no state names: temporary files, a WAL, versions; without numbers."""
-    names = {
-        re.sub(r"\d{3,}", "#", str(path.relative_to(root)))
-        for path in root.rglob("*")
-        if re.search(r"\.tmp|\.wal|landing|versions/", str(path.relative_to(root)))
-    }
-    return tuple(sorted(names))
+    """What is there that no state names: temporary files, a WAL, versions; without numbers.
+
+    Of temporary folders, which are swept as one, their name.
+    """
+    names = {str(path.relative_to(root)) for path in root.rglob("*")}
+    names = {re.sub(r"(\.tmp|landing)/.*", r"\1/", name) for name in names}
+    kept = {name for name in names if re.search(r"\.tmp|\.wal|landing|versions/", name)}
+    return tuple(sorted({re.sub(r"\d{3,}", "#", name) for name in kept}))
 
 
 def words(trial: Trial) -> str:
