@@ -102,7 +102,7 @@ def connect(
             f"{path} cannot be opened: {str(error).splitlines()[0]}. Nothing was written to it. "
             "If it is damaged: `make rebuild` restores it from the raw snapshots."
         ) from None
-    con.execute(f"SET force_compression = '{text_codec(settings)}'")
+    con.execute(f"SET force_compression = {literal(text_codec(settings))}")
     linked = [place.resolve() for place in reads]  # DuckDB compares the names behind a link
     folders = ", ".join(literal(place) for place in (*reads, *linked))
     con.execute(f"SET allowed_directories = [{folders}]")

@@ -323,7 +323,8 @@ def load_days(con: duckdb.DuckDBPyConnection, days: list[Day]) -> None:
         for number, day in enumerate(days)
         for line, row in enumerate(day.rows, 2)
     ]
-    con.register("frame", pandas.DataFrame(rows, dtype=object))
+    columns = ["day", *COLUMNS, "source_line"]  # named also where there are no rows
+    con.register("frame", pandas.DataFrame(rows, columns=columns, dtype=object))
     con.execute("INSERT INTO all_days FROM frame")
     con.unregister("frame")
     con.execute(
