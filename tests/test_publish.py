@@ -12,7 +12,7 @@ import lkml
 import pytest
 import sqlalchemy
 from conftest import PROJECT, RECORDS, Pipeline, catalogue, title
-from readers import whole_versions_seen
+from readers import holding, reading
 
 STEPS = ("08_build_analytics", "09_publish")
 HOSTILE = (
@@ -238,7 +238,8 @@ def test_readers_see_whole_versions(pipeline):
     50 times: tests/reliability/test_concurrency.py, while two chains are started at once.
     """
     assert run(pipeline, *titles(1)).returncode == 0
-    with whole_versions_seen(published(pipeline), 1) as seen:
+    with holding(published(pipeline)) as held, reading(published(pipeline)) as seen:
         for count in (2, 3, 4):
             assert run(pipeline, *titles(count), PUBLISH_KEEP="3").returncode == 0
+            assert held() == 1
     assert set(seen) <= {1, 2, 3, 4} and len(set(seen)) > 1

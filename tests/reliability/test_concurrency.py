@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 from conftest import CHAIN, PROJECT, Pipeline, catalogue, title
-from readers import reading, whole_versions_seen
+from readers import holding, reading
 
 AREA = "at the same time"
 ALL = (*CHAIN, "08_build_analytics", "09_publish")
@@ -203,9 +203,11 @@ def test_of_two_chains_started_at_once_one_works_and_readers_see_whole_versions(
 ):
     pipeline = Pipeline(tmp_path)
     two_chains_at_once(pipeline, 0)
-    with whole_versions_seen(pipeline.root / "data/published", 40) as seen:
+    place = pipeline.root / "data/published"
+    with holding(place) as held, reading(place) as seen:
         for number in range(1, times + 1):
             said = two_chains_at_once(pipeline, number)
+            assert held() == 40
     assert set(seen) <= set(range(40, 41 + times)) and len(set(seen)) > times // 2
     with open(pipeline.root / "dw.db.lock", "a") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
