@@ -433,7 +433,7 @@ def test_small_histories_are_those_of_the_model(place, days: list[Day]) -> None:
 
 
 @pytest.mark.slow
-@many(40)
+@many(60)
 @given(days=histories(12, 8))
 def test_more_small_histories_are_those_of_the_model(place, days: list[Day]) -> None:
     check_history(*place, days)

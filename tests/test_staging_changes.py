@@ -48,7 +48,7 @@ class Days:
 
 
 @pytest.mark.parametrize(
-    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 9))]
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12))]
 )
 def test_changed_records_alone_give_the_staging_of_all(tmp_path, seed):
     days, ours, theirs = Days(seed), Pipeline(tmp_path / "ours"), Pipeline(tmp_path / "theirs")

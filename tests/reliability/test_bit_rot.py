@@ -78,10 +78,10 @@ def content(pipeline: Pipeline) -> dict[str, tuple]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "count", "every"),
-    [("parquet", 200, 10), ("rejects", 200, 10)],
+    [("parquet", 200, 5), ("rejects", 200, 5)],
 )
 def test_a_flipped_bit_in_a_snapshot_is_found_before_use(pipeline, report, kind, count, every):
-    """`every`: a rebuild and a verify take long, so that they see every tenth only."""
+    """`every`: a rebuild and a verify take long, so that they see every fifth only."""
     batch = pipeline.batches()[-1]
     path = pipeline.root / "data/raw/snapshots" / batch[kind]
     good, before, said = path.read_bytes(), content(pipeline), ""
@@ -175,7 +175,7 @@ def test_a_flipped_bit_in_the_warehouse_is_an_error_or_harmless(pipeline, report
             assert "orrupt" in str(error) or "not a valid DuckDB" in str(error), bit
             found = "detected"
         outcomes[found] += 1
-        if number % 10:
+        if number % 5:
             continue
         for name in CHAIN[1:]:
             done = pipeline.step(name)

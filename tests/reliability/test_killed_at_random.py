@@ -65,7 +65,7 @@ def kill_at_random(scene: Scene, report: Callable, times: int, seed: int) -> Non
             scene.put(STEPS[0])
             continue
         after[found] += code != 0
-        if code == 0 or random.random() < 0.15:  # else the next run goes on from here
+        if code == 0 or random.random() < 0.3:  # else the next run goes on from here
             assert code or found == "new state"
             scene.in_chain("undisturbed at last")
             scene.put(STEPS[0])

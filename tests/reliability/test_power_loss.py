@@ -175,4 +175,4 @@ def lose_power(scene: Scene, report, tmp_path: Path, way: str, points: int) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_power_loss(scene, report, tmp_path, way):
-    lose_power(scene, report, tmp_path, way, 12)
+    lose_power(scene, report, tmp_path, way, 15)
