@@ -19,6 +19,7 @@ WHERE staging_records.is_staged
     AND staging_records.source_line = record_moves.old_line
     AND record_moves.old_line <> record_moves.new_line;
 
+-- Few: with them at hand the other columns are read of little else.
 CREATE OR REPLACE TEMP TABLE lines_to_stage AS
 SELECT source_line
 FROM contract_netflix_titles
