@@ -1,15 +1,18 @@
 """The same pipeline on DuckDB and on another engine, and what must be the same in both."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from unittest import mock
+from pathlib import Path
 
-from conftest import LANDING, Pipeline
+from conftest import LANDING, PROJECT, Pipeline
 
 from config import load_settings
 from digest import plain
 
+LAUNCHER = Path(__file__).with_name("killed.py")
 STEPS = (*LANDING, "06_merge_cdc", "07_monitor_pipeline", "08_build_analytics")
 # What must be the same on every engine. Not here: raw and ops tables that hold times of the run,
 # and staging_records with the engine's own hash of each record.
@@ -38,6 +41,19 @@ class Elsewhere(Pipeline):
             yield con
         finally:
             con.close()
+
+    def killed(self, name: str, before_write: int) -> subprocess.CompletedProcess:
+        """Run a step in a process that SIGKILL ends before its n-th write, from 1; see killed.py.
+
+        One that has fewer writes ends by itself.
+        """
+        return subprocess.run(
+            [sys.executable, str(LAUNCHER), str(PROJECT / "python" / f"{name}.py")],
+            env={**self.environment, "KILL_BEFORE_WRITE": str(before_write)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
 
     def query(self, sql: str) -> list[tuple]:
         with self.warehouse() as con:
@@ -87,31 +103,3 @@ def messages(result) -> list[str]:
     """What a step told a person, without paths, times and the like."""
     lines = (result.stdout + result.stderr).splitlines()
     return [line.split(" s  ")[-1] for line in lines if "/" not in line]
-
-
-class Killed(BaseException):
-    """Ends a run on the spot, as kill -9 does: no step handles it."""
-
-
-@contextmanager
-def killed_before_write(number: int) -> Iterator[list[int]]:
-    """The run ends where it was to change a table for the `number`th time, from 1.
-
-    Gives a list that has the number of the writes made.
-    """
-    from sqlglot import exp
-
-    from adapter import Adapter
-
-    writes = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
-    run, done = Adapter.run, [0]
-
-    def counted(self: Adapter, tree: exp.Expression) -> None:
-        if isinstance(tree, writes) or (isinstance(tree, exp.Create) and tree.kind == "TABLE"):
-            if done[0] + 1 == number:
-                raise Killed
-            done[0] += 1
-        run(self, tree)
-
-    with mock.patch.object(Adapter, "run", counted):
-        yield done
