@@ -8,6 +8,8 @@ the same history in one process, right after each. Medians over the rounds. Then
 number of rows that is at least 100,000: day 2 with 0, 1, 10 and 100 % of the titles changed, and
 the warehouse's size after 30 nights beside that of a fresh rebuild.
 
+Of 5,000,000 rows and more also the peak memory where DUCKDB_MEMORY_LIMIT is 2GB, in one round.
+
 Writes bench.md (tables), bench.svg (time and memory against rows) and changes.svg.
 """
 
@@ -44,6 +46,7 @@ COMPARED = ("raw", "load", "schema", "staging", "merge")  # what bare_minimum.py
 WHOLE = {TO_MERGE: TO_MERGE, "all steps": "run-all"}  # in words, and in Loads
 LOADS = ("first load", "day 2", "same file")
 ONCE_ROWS = 5_000_000  # from here on, what stands behind the merge is run in the first round only
+LOW_LIMIT = "2GB"  # of DuckDB's memory, for the peaks from ONCE_ROWS on
 NIGHTS = 30
 SHARES = (0, 0.01, 0.1, 1)
 GUARDS = {  # a changed share of 100 % is what the guard is there to stop
@@ -72,12 +75,15 @@ def main(target: Path, rounds: int, sizes: list[int]) -> int:
         grown = after_nights(usual, place)
         shares = medians(by_share(usual, place) for _ in range(rounds))
         found: dict[int, Loads] = {}
+        low: dict[int, list[float]] = {}
         for rows in sizes:
             found[rows] = medians(one_round(rows, place, number) for number in range(rounds))
+            if rows >= ONCE_ROWS:
+                low[rows] = low_peaks(rows, place)
             for file in place.glob("*.csv"):
                 file.unlink()
             # After each size: what was measured in hours is not lost with the next one.
-            text = report(found, shares, grown, usual, rounds)
+            text = report(found, shares, grown, usual, rounds, low)
             (target / "bench.md").write_text(text, encoding="utf-8")
             draw(found, shares, usual, target)
     print(text)
@@ -101,6 +107,19 @@ def one_round(rows: int, folder: Path, number: int) -> Loads:
                 found[load]["bare"] = run(BENCH / "bare_minimum.py", clean, place, "history")
             found[load]["file"] = Spent(0, 0, Path(csv).stat().st_size / 1e6)
     return found
+
+
+def low_peaks(rows: int, folder: Path) -> list[float]:
+    """MB of the largest process of a first load and of day 2, with little memory."""
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        peaks = []
+        for day in (1, 2):
+            print(f"{rows:,} rows, {LOW_LIMIT}, day {day}", file=sys.stderr, flush=True)
+            csv, _ = sample(rows, day, folder)
+            night = {"NETFLIX_CSV": csv, "SNAPSHOT_AT": f"2026-01-{day:02}"}
+            night["DUCKDB_MEMORY_LIMIT"] = LOW_LIMIT
+            peaks.append(max(step.memory for step in chain(STEPS, place, **night).values()))
+        return peaks
 
 
 def by_share(rows: int, folder: Path) -> Loads:
@@ -209,7 +228,12 @@ def medians(rounds: Iterator[Loads]) -> Loads:
 
 
 def report(
-    found: dict[int, Loads], shares: Loads, grown: tuple[float, float], usual: int, rounds: int
+    found: dict[int, Loads],
+    shares: Loads,
+    grown: tuple[float, float],
+    usual: int,
+    rounds: int,
+    low: dict[int, list[float]],
 ) -> str:
     lines = [
         "# How fast it is",
@@ -242,6 +266,12 @@ def report(
                     f"| {spent.memory:,.0f} | {rows / spent.wall:,.0f} "
                     f"| {megabytes / spent.wall:,.1f} |"
                 )
+        if rows in low:
+            peaks = ", ".join(
+                f"{load} {peak:,.0f}" for load, peak in zip(LOADS[:2], low[rows], strict=True)
+            )
+            limit = f"DUCKDB_MEMORY_LIMIT={LOW_LIMIT}"
+            lines += ["", f"Peak MB of all steps with {limit}, one round: {peaks}."]
     lines += ["", "## 02 to 06 beside bare", ""]
     lines += ["| rows | " + " | ".join(LOADS) + " |", "|---:|" + "---:|" * len(LOADS)]
     for rows, loads in found.items():
