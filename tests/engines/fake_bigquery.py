@@ -1,7 +1,8 @@
 """BigQuery for the tests: bqemulator, in an environment of its own.
 
-Two things are mended: it asks the network for DuckDB's spatial extension, which comes as a package
-instead, and it takes \\x1f in a text for four characters, which BigQuery takes for one.
+Three things are mended: it asks the network for DuckDB's spatial extension, which comes as a
+package instead; it takes \\x1f in a text for four characters, which BigQuery takes for one; and it
+joins an array that holds nothing but NULL to NULL, which BigQuery joins to an empty text.
 
     python fake_bigquery.py PORT FOLDER
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 import duckdb
 import duckdb_extension_spatial
 import sqlglot
+from sqlglot import exp
 
 
 def with_extension(folder: Path) -> None:
@@ -27,23 +29,30 @@ def with_extension(folder: Path) -> None:
     shutil.copy(packaged / version / "spatial.duckdb_extension", place)
 
 
-def reads_escapes(parse):
-    """A parser of sqlglot that knows a character by its number, too."""
+def mended(parse):
+    """A parser of sqlglot whose trees say in DuckDB's words what BigQuery does."""
 
     def character(found: re.Match) -> str:
         return chr(int(found[1], 16)) if found[1] else found[0]
 
-    def parse_escaped(sql: str, *arguments, **options):
-        return parse(re.sub(r"(?s)\\(?:x([0-9a-f]{2})|.)", character, sql), *arguments, **options)
+    def parse_mended(sql: str, *arguments, **options):
+        sql = re.sub(r"(?s)\\(?:x([0-9a-f]{2})|.)", character, sql)
+        found = parse(sql, *arguments, **options)
+        for tree in found if isinstance(found, list) else [found]:
+            for node in list(tree.find_all(exp.ArrayToString)) if tree else ():
+                text = exp.Coalesce(expressions=[exp.Literal.string("")])
+                node.replace(text)
+                text.set("this", node)
+        return found
 
-    return parse_escaped
+    return parse_mended
 
 
 if __name__ == "__main__":
     port, folder = int(sys.argv[1]), Path(sys.argv[2])
     with_extension(folder)
-    sqlglot.parse_one = reads_escapes(sqlglot.parse_one)
-    sqlglot.parse = reads_escapes(sqlglot.parse)
+    sqlglot.parse_one = mended(sqlglot.parse_one)
+    sqlglot.parse = mended(sqlglot.parse)
     from bqemulator.cli import main
 
     main(["start", "--rest-port", str(port), "--grpc-port", "0", "--log-level", "error"])
