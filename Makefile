@@ -122,10 +122,10 @@ test: setup-test ## The quick tests (3 minutes on 2 cores)
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not slow and not engines"
 
 .PHONY: test-engines
-test-engines: setup-test ## The same on other engines: ENGINES="spark snowflake bigquery"
+test-engines: setup-test ## The same on other engines: ENGINES="spark apache snowflake bigquery"
 	@$(IN) for engine in $(ENGINES); do \
-		bash .ci/setup "$(PYTHON)" "$(VENV)" "requirements-$$engine.lock"; \
-		server="tests/engines/requirements-$$engine.lock"; \
+		client="requirements-$$engine.lock"; server="tests/engines/$$client"; \
+		if [ -f "$$client" ]; then bash .ci/setup "$(PYTHON)" "$(VENV)" "$$client"; fi; \
 		if [ -f "$$server" ]; then bash .ci/setup "$(PYTHON)" ".venv-$$engine" "$$server"; fi; done
 	@$(RUN) -m pytest -n auto --dist worksteal tests/engines tests/test_dialects.py
 
