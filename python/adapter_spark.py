@@ -26,7 +26,7 @@ MAX_CHR = 127  # Spark's chr() counts modulo 256
 OBJECTS = "warehouse_objects"
 PORT, ANSWER_S = 15002, 10  # Spark Connect's own port; how long the server may take to answer
 RETRIES = 6  # of a request, over a minute in all
-PARTS = 4  # files that a table is written in where it is made by a query with aggregates
+PARTS = 4  # files that a table is written in where it is made by a query
 BATCH_ROWS = 10_000  # that become values of Python at a time
 
 
@@ -131,12 +131,13 @@ class Spark(Adapter):
         self.remember(name, f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {place}")
 
     def spread(self, tree: exp.Create | exp.Insert) -> None:
-        """Let a query with aggregates be done before its rows are written, in PARTS parts.
+        """Let a query be done before its rows are written, in PARTS parts.
 
-        A cluster of Sail 0.7 cannot do both at once ("no UDF found for min"); a shuffle parts them.
+        A cluster of Sail 0.7 cannot do both at once ("no UDF found for min", for nullif in a view
+        that is read); a shuffle parts them.
         """
         query = tree.expression
-        if self.location and isinstance(query, exp.Query) and query.find(exp.AggFunc, exp.Window):
+        if self.location and isinstance(query, exp.Query):
             rows = self.session.sql(self.translator.text(query)).repartition(PARTS)
             rows.createOrReplaceTempView("rows_to_write")
             tree.set("expression", exp.select("*").from_("rows_to_write"))
@@ -158,7 +159,11 @@ class Spark(Adapter):
                 stale.add(name)
 
     def remember(self, name: str, definition: str | None) -> None:
-        """Keep how a later session makes a table or view known to itself; nothing where it is."""
+        """Keep how a later session makes a table or view known to itself; nothing where it is.
+
+        The list is written anew as a whole: a file for each entry would have to be read by each
+        session, and an UPDATE on a cluster of Sail 0.7 wants a task slot for each of them.
+        """
         if not self.location:
             return
         last = max((place for place, _ in self.known.values()), default=0)
@@ -166,14 +171,12 @@ class Spark(Adapter):
         if before == definition:
             return
         self.known[name] = place, definition
-        if definition is None:
-            self.result(f"DELETE FROM {OBJECTS} WHERE name = {text(name)}")
-        elif before is None:
-            values = f"{place}, {text(name)}, {text(definition)}"
-            self.result(f"INSERT INTO {OBJECTS} VALUES ({values})")
-        else:
-            change = f"SET definition = {text(definition)} WHERE name = {text(name)}"
-            self.result(f"UPDATE {OBJECTS} {change}")
+        rows = ", ".join(
+            f"({place}, {text(name)}, {text(definition)})"
+            for name, (place, definition) in self.known.items()
+            if definition is not None
+        )
+        self.result(f"INSERT OVERWRITE {OBJECTS} VALUES {rows}")
 
     def arrow(self, sql: str) -> "pyarrow.Table":
         return self.session.sql(sql).toArrow()

@@ -1,4 +1,6 @@
-"""What is Spark's own: how a server is found, and how one that is not there is told."""
+"""What is Spark's own: how a server is found, how one that is not there is told, and clusters."""
+
+from importlib import import_module
 
 import pytest
 from conftest import Pipeline
@@ -18,3 +20,9 @@ def test_a_server_that_does_not_answer_is_told_at_once(pipeline: Pipeline):
 def test_a_missing_setting_is_named(pipeline: Pipeline):
     done = pipeline.step("11_explain_title", "s1", WAREHOUSE="spark")
     assert (done.returncode, "SPARK_REMOTE is not set" in done.stderr) == (2, True)
+
+
+def test_two_days_on_a_cluster_of_two_workers(capsys):
+    """It runs less than one process does: no function as rows are written, few files at a time."""
+    pytest.importorskip("pysail", reason="no pysail: make test-engines installs it")
+    assert import_module("cluster").main(500) == 0, capsys.readouterr()
