@@ -84,8 +84,10 @@ def timed(pipeline: Elsewhere, source: Path, at: str) -> dict[str, float]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    said = run.stdout.read()
+    with run.stdout:
+        said = run.stdout.read()
     _, status, used = os.wait4(run.pid, 0)
+    run.returncode = os.waitstatus_to_exitcode(status)
     if status:
         raise SystemExit(said)
     seconds = {step: float(took) for step, took in LINE.findall(said)}

@@ -22,6 +22,7 @@ def test_a_missing_setting_is_named(pipeline: Pipeline):
     assert (done.returncode, "SPARK_REMOTE is not set" in done.stderr) == (2, True)
 
 
+@pytest.mark.filterwarnings("ignore")  # of the client
 def test_two_days_on_a_cluster_of_two_workers(capsys):
     """It runs less than one process does: no function as rows are written, few files at a time."""
     pytest.importorskip("pysail", reason="no pysail: make test-engines installs it")
