@@ -130,7 +130,7 @@ test-engines: setup-test ## The same on other engines: ENGINES="spark apache sno
 	@$(RUN) -m pytest -n auto --dist worksteal tests/engines tests/test_dialects.py
 
 .PHONY: test-full
-test-full: setup-test ## All tests but for the mutants
+test-full: setup-test ## All tests but for the mutants (25 minutes on 2 cores)
 	@$(RUN) -m pytest -n 3 --dist worksteal -m "not mutants"
 
 .PHONY: test-mutants
