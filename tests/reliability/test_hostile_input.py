@@ -529,7 +529,7 @@ PUT_INTO_SQL = {
     "adapter.py": {"name", "kind", "shown", "order"},  # own tables, DuckDB's types, quoted
     "adapter_bigquery.py": {"table", "kind"},  # a setting that is checked, and own views; types
     "adapter_snowflake.py": {"view", "kind", "signature", "code", "numbers", "entries", "sql"},
-    "adapter_spark.py": {"OBJECTS", "name", "place", "values", "view"},  # own names, text()
+    "adapter_spark.py": {"OBJECTS", "name", "place", "view"},  # own names, text()
     "digest.py": {"table"},
     "history.py": {"table"},
     "parts.py": {"at"},
