@@ -94,8 +94,12 @@ class Pipeline:
 
     def process(self, name: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess:
         """Run python/<name>.py as its own process, as make does."""
+        return self.python(str(PROJECT / "python" / f"{name}.py"), *arguments, **settings)
+
+    def python(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess:
+        """Run Python with these arguments, in a process that has only the pipeline's settings."""
         return subprocess.run(
-            [sys.executable, str(PROJECT / "python" / f"{name}.py"), *arguments],
+            [sys.executable, *arguments],
             env={**self.environment, **settings},
             capture_output=True,
             text=True,

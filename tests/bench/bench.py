@@ -117,8 +117,8 @@ def low_peaks(rows: int, folder: Path) -> list[float]:
             print(f"{rows:,} rows, {LOW_LIMIT}, day {day}", file=sys.stderr, flush=True)
             csv, _ = sample(rows, day, folder)
             night = {"NETFLIX_CSV": csv, "SNAPSHOT_AT": f"2026-01-{day:02}"}
-            night["DUCKDB_MEMORY_LIMIT"] = LOW_LIMIT
-            peaks.append(max(step.memory for step in chain(STEPS, place, **night).values()))
+            spent = chain(STEPS, place, DUCKDB_MEMORY_LIMIT=LOW_LIMIT, **night)
+            peaks.append(spent["run-all"].memory)
         return peaks
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from both import Both, Elsewhere
+from both import Both, side_by_side
 from conftest import PROJECT
 from serving import free_port, wait_for
 
@@ -72,16 +72,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def both(server: str, tmp_path: Path) -> Iterator[Both]:
     """The same pipeline on DuckDB, and on the server, in whose catalogue nothing is left."""
-    limits = {"FRESHNESS_DAYS": "36500", "NEWEST_TITLE_DAYS": "36500"}
-    duck, other = tmp_path / "duckdb", tmp_path / "other"
-    for folder in (duck, other):
-        folder.mkdir()
-    spark = Elsewhere(other, {**limits, "WAREHOUSE": "spark", "SPARK_REMOTE": server})
-    with spark.warehouse() as con:
+    both = side_by_side(tmp_path, lambda _: {"WAREHOUSE": "spark", "SPARK_REMOTE": server})
+    with both.other.warehouse() as con:
         for name, is_view in list(con.objects()):
             con.result(f"DROP {'VIEW' if is_view else 'TABLE'} {name}")
     with tables_of_parquet():
-        yield Both(Elsewhere(duck, limits), spark)
+        yield both
 
 
 def test_a_merge_that_does_more_than_update_is_refused():

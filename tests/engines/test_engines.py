@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from both import STEPS, Both, Elsewhere, normalised
+from both import STEPS, Both, Elsewhere, normalised, side_by_side
 from conftest import LANDING, catalogue, title
 
 pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]  # of the clients
@@ -35,11 +35,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator:
 @pytest.fixture
 def both(engine, tmp_path: Path) -> Both:
     """The same pipeline twice: on DuckDB, and on the engine."""
-    duck, other = tmp_path / "duckdb", tmp_path / "other"
-    limits = {"FRESHNESS_DAYS": "36500", "NEWEST_TITLE_DAYS": "36500"}
-    for folder in (duck, other):
-        folder.mkdir()
-    return Both(Elsewhere(duck, limits), Elsewhere(other, {**limits, **engine(other)}))
+    return side_by_side(tmp_path, engine)
 
 
 def test_the_real_pair_of_snapshots(both, real_data):
