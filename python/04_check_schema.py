@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from contract import Contract, bind, load_contract, normalised
 from engine import DuckDBPyConnection
 from errors import Refused
-from layers import accepts, bind_columns, newest_batch, use_macros
+from layers import (
+    accepts,
+    bind_columns,
+    columns_checked,
+    newest_batch,
+    staged_already,
+    use_macros,
+)
 from manifest import Batch, read, verified
 from steps import Step, printable, run_step
 from warehouse import column_names, identifier, show_parquet
@@ -43,6 +50,10 @@ def run(step: Step) -> None:
     step.batch_id, step.rows_in = batch.batch_id, len(batch.columns)
 
     bound = bind(contract, batch.columns)
+    if columns_checked(con, batch) and staged_already(con, batch, contract):
+        bind_columns(con, batch, contract)
+        tell(step, batch, bound, "as before")
+        return
     unknown = non_empty(con, [name for name in batch.columns if name not in bound.values()])
     if previous and unknown:
         path = verified(settings.snapshots, previous)
@@ -80,9 +91,13 @@ def run(step: Step) -> None:
             f"{settings.contract_path.name} or the file, or let this file pass: "
             f"make run-all ACCEPT={batch.source_sha256[:12]}"
         )
+    tell(step, batch, bound, f"{len(changes)} change(s)" if changes else "as before")
+
+
+def tell(step: Step, batch: Batch, bound: dict[str, str | None], drift: str) -> None:
     step.rows_out = len(bound)
-    drift = f", {len(changes)} change(s)" if changes else ", as before"
-    step.message = f"{len(batch.columns)} columns, {sum(map(bool, bound.values()))} bound{drift}"
+    bound_now = sum(map(bool, bound.values()))
+    step.message = f"{len(batch.columns)} columns, {bound_now} bound, {drift}"
 
 
 def header_changes(

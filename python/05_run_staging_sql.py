@@ -12,10 +12,8 @@ Records that the snapshot before had, to the letter, are taken over; `--full` st
 import sys
 
 from contract import load_contract
-from engine import DuckDBPyConnection
 from errors import Refused
-from layers import check_books, newest_batch, stage, staged_already
-from manifest import Batch
+from layers import check_books, columns_checked, newest_batch, stage, staged_already
 from steps import Step, run_step
 
 
@@ -40,14 +38,6 @@ def run(step: Step) -> None:
     for name, value in (("quarantined", books.quarantined), ("lost in cast", books.lost_in_cast)):
         if value:
             step.warn(f"{value:,} {name}; see staging_netflix_quarantine, staging_lost_in_cast")
-
-
-def columns_checked(con: DuckDBPyConnection, batch: Batch) -> bool:
-    """Whether the last run of step 04 was on this snapshot and let it pass."""
-    last = con.execute(
-        "SELECT batch_id, status FROM ops_runs WHERE step = 'schema' ORDER BY rowid DESC LIMIT 1"
-    ).fetchone()
-    return last == (batch.batch_id, "done")
 
 
 if __name__ == "__main__":

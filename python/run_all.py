@@ -9,6 +9,7 @@ work done say so, so a run that was stopped is simply run again.
 """
 
 import os
+import pkgutil  # noqa: F401  (runpy's, for each script)
 import runpy
 import signal
 import sys

@@ -21,6 +21,7 @@ from contract import normalised
 from errors import Refused
 from files import BLOCK_BYTES
 
+PIECE_BYTES = 1 << 20  # of text, for a pipe; the blocks are smaller, as a core's cache is
 MAX_LINE_BYTES = 64 << 20  # no catalogue has such a line; a file that has is not text
 MAX_REPORTED_LINES = 100
 MAX_COLUMNS = 1_000  # DuckDB takes 1 MB a column to write Parquet; no catalogue has so many
@@ -91,7 +92,7 @@ def scan(stream: BinaryIO, found: Scan, names: set[str]) -> Iterator[bytes]:
         found.lines += line_feeds
         if odd and waiting > MAX_LINE_BYTES:
             found.quote_left_open = True
-        if not odd or found.quote_left_open:
+        if (waiting >= PIECE_BYTES and not odd) or found.quote_left_open:
             yield b"".join(pieces)
             pieces, waiting = [], 0
     if not found.header:
@@ -99,6 +100,7 @@ def scan(stream: BinaryIO, found: Scan, names: set[str]) -> Iterator[bytes]:
     found.quote_left_open |= odd
     found.ends_with_newline = last == b"\n" or (last == b"\r" and not any_lf)  # not half a CRLF
     found.records += bool(block) and not found.ends_with_newline
+    yield b"".join(pieces)
 
 
 def numbered(block: bytes, inside: list[int], found: Scan) -> bytes:
