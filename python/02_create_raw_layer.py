@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from scan import Scan, scan, scan_carefully
 from steps import Step, run_step, utc_now
 from warehouse import connect, identifier, literal
 
+AHEAD_BYTES = 8 << 20  # of a digest that is taken beside the scan
 OLD_S = 3600  # no temporary file is in use for so long
 MIXED = {
     False: "this is a real file, but the history so far is of made-up sample data; nothing was "
@@ -51,12 +52,11 @@ def run(step: Step) -> None:
         if known and settings.snapshot_at not in (None, known.snapshot_at):
             known = None  # the same file may stand for another time, too
         delivery = fetch(settings, folder, known and known.etag, known and known.last_modified)
-        digest = delivery.path and digest_of(delivery)
-        if digest is None or already_landed(digest, batches, settings):
+        if unchanged(delivery, batches, settings):
             step.batch_id, step.rows_in, step.rows_out = newest.batch_id, 0, newest.raw_rows
             step.message = f"unchanged since {newest.snapshot_at:%Y-%m-%d %H:%M:%S} UTC"
         else:
-            batch = land(step, delivery, digest, batches, folder)
+            batch = land(step, delivery, batches, folder)
             step.batch_id, step.rows_in, step.rows_out = (
                 batch.batch_id,
                 batch.records,
@@ -71,31 +71,40 @@ def run(step: Step) -> None:
     show_latest(settings)
 
 
-def already_landed(digest: str, batches: list[Batch], settings: Settings) -> bool:
-    """Whether these very bytes are the newest snapshot (or, with SNAPSHOT_AT, the one of then)."""
+def unchanged(delivery: Delivery, batches: list[Batch], settings: Settings) -> bool:
+    """Whether these very bytes are the newest snapshot (or, with SNAPSHOT_AT, the one of then).
+
+    One of another size is not: then its digest can wait.
+    """
+    if delivery.path is None:
+        return True
     at = settings.snapshot_at
     same = [batch for batch in batches if batch.snapshot_at == at] if at else batches[-1:]
-    return bool(same) and same[0].source_sha256 == digest
+    if not same or same[0].source_bytes != delivery.path.stat().st_size:
+        return False
+    return same[0].source_sha256 == digest_of(delivery)
 
 
-def land(step: Step, delivery: Delivery, digest: str, batches: list[Batch], folder: Path) -> Batch:
+def land(step: Step, delivery: Delivery, batches: list[Batch], folder: Path) -> Batch:
     settings = step.settings
     names = load_contract(settings.contract_path).known_names
-    accepted = bool(settings.accept) and digest.startswith(settings.accept)
-    check_digest(delivery, digest)
-    sample = is_sample(delivery, digest)
-    if batches and batches[-1].sample != sample:
-        raise Refused(MIXED[sample])
-    taken_at = snapshot_time(step, batches)
-    batch_id = f"{taken_at:%Y%m%dT%H%M%SZ}-{digest[:12]}"
-    parquet = settings.snapshots / f"{batch_id}.parquet"
-    lineage = [utc_now(), public(settings.source), batch_id]
-    with replacing(parquet) as temporary:
+    check_digest(delivery)
+    with ExitStack() as files:
         found = Scan()
         with (
             opened(delivery, settings.max_file_size) as stream,
             piped(scan(stream, found, names), found, folder),
         ):
+            digest = digest_of(delivery, AHEAD_BYTES)  # the scan runs ahead meanwhile
+            accepted = bool(settings.accept) and digest.startswith(settings.accept)
+            sample = is_sample(delivery, digest)
+            if batches and batches[-1].sample != sample:
+                raise Refused(MIXED[sample])
+            taken_at = snapshot_time(step, batches)
+            batch_id = f"{taken_at:%Y%m%dT%H%M%SZ}-{digest[:12]}"
+            parquet = settings.snapshots / f"{batch_id}.parquet"
+            temporary = files.enter_context(replacing(parquet))
+            lineage = [utc_now(), public(settings.source), batch_id]
             columns = raw_columns(found.header)
             kept = parse(found, columns, temporary, lineage, settings)
         check_end(step, found, batches, accepted, digest)
@@ -208,10 +217,10 @@ def is_sample(delivery: Delivery, digest: str) -> bool:
         return False
 
 
-def check_digest(delivery: Delivery, digest: str) -> None:
-    if delivery.sha256 and delivery.sha256 != digest:
+def check_digest(delivery: Delivery) -> None:
+    if delivery.sha256 and delivery.sha256 != digest_of(delivery):
         raise Refused(
-            f"{delivery.name} has SHA-256 {digest[:12]}..., its .sha256 file promises "
+            f"{delivery.name} has SHA-256 {digest_of(delivery)[:12]}..., its .sha256 file promises "
             f"{delivery.sha256[:12]}...; nothing was changed. It was damaged or cut on the way."
         )
 

@@ -46,7 +46,8 @@ class Delivery:
     etag: str | None = None
     last_modified: str | None = None
     sha256: str | None = None  # as promised by a .sha256 file beside it
-    digested: os.stat_result | None = None  # what the file was when its own digest was taken
+    digest: str | None = None  # its own, once it was taken
+    digested: os.stat_result | None = None  # what the file was then
 
 
 def fetch(settings: Settings, folder: Path, etag: str | None, modified: str | None) -> Delivery:
@@ -118,10 +119,15 @@ def still_the_same(path: Path, before: os.stat_result) -> None:
         )
 
 
-def digest_of(delivery: Delivery) -> str:
-    """SHA-256 of the delivered bytes; `opened` then sees to it that they are those it gave."""
-    delivery.digested = delivery.path.stat()
-    return sha256(delivery.path)
+def digest_of(delivery: Delivery, block_bytes: int = BLOCK_BYTES) -> str:
+    """SHA-256 of the delivered bytes, taken once; `opened` sees to it that they are those it gave.
+
+    While another thread is at work, each block waits for it: then a few large ones are better.
+    """
+    if not delivery.digest:
+        delivery.digested = delivery.path.stat()
+        delivery.digest = sha256(delivery.path, block_bytes)
+    return delivery.digest
 
 
 @contextmanager

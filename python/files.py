@@ -9,10 +9,13 @@ from pathlib import Path
 BLOCK_BYTES = 1 << 18
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Path, block_bytes: int = BLOCK_BYTES) -> str:
     """SHA-256 of a file's bytes, in hex."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    digest, block = hashlib.sha256(), memoryview(bytearray(block_bytes))
+    with open(path, "rb", buffering=0) as handle:
+        while count := handle.readinto(block):
+            digest.update(block[:count])
+    return digest.hexdigest()
 
 
 def rules_digest(paths: Iterable[Path], *texts: str) -> str:
