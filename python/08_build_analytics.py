@@ -17,7 +17,7 @@ from engine import DuckDBPyConnection
 from errors import Refused, StepError
 from files import rules_digest
 from steps import Step, run_step
-from warehouse import compress_text, fetch_sql, has_tables, names, run_sql
+from warehouse import fetch_sql, has_tables, names, run_sql
 
 SHOWN_NAMES = 5
 SHOWN_LETTERS = 40
@@ -56,7 +56,6 @@ def run(step: Step) -> None:
         step.rows_out = known
         step.message = f"star schema of {state['current_rows']:,} titles, as before"
         return
-    compress_text(con, state["history_rows"])
     build(con)
     check(con)
     state |= star_objects(con)

@@ -14,7 +14,7 @@ from errors import Refused, StepError
 from layers import accepts, bind_columns, check_books, load_raw, stage, staged_already
 from manifest import Batch, verified_file
 from steps import Step
-from warehouse import compress_text, fetch_sql, is_duckdb, run_sql, set_variables, show_parquet
+from warehouse import fetch_sql, is_duckdb, run_sql, set_variables, show_parquet
 
 REKEYED_ROWS, REKEYED_PCT = 20, 5  # both exceeded: no publisher corrects that many titles at once
 OPERATIONS = ("insert", "reappear", "update", "delete", "fill", "carry")
@@ -154,7 +154,6 @@ def merge(
             f"{verdict}\n  Nothing was changed. See it with `make plan`; if it is right: "
             f"make run-all ACCEPT={batch.source_sha256[:12]}"
         )
-    compress_text(con, batch.raw_rows)
     run_sql(con, "cdc_merge.sql")
     books = fetch_sql(con, "cdc_books.sql")[0]
     current, carried = books.pop("current_rows"), books.pop("carried_rows")

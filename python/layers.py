@@ -14,7 +14,6 @@ from files import rules_digest
 from manifest import Batch, read, verified
 from warehouse import (
     column_names,
-    compress_text,
     fetch_sql,
     has_tables,
     identifier,
@@ -99,7 +98,6 @@ def stage(con: DuckDBPyConnection, batch: Batch, contract: Contract, anew: bool 
     over. The result is the same: tests/test_staging_changes.py.
     """
     con.execute("SET preserve_insertion_order = false")  # order costs CTAS 60 %; nothing needs it
-    compress_text(con, batch.raw_rows)
     use_macros(con, contract)
     set_variables(
         con,

@@ -19,7 +19,7 @@ STORAGE_VERSION = "v1.0.0"
 # where a join of 10,000,000 rows was at its limit of 2 GB.
 MEMORY_SHARE = 0.75
 CHANGED_BY_STEPS = ("preserve_insertion_order", "force_compression")  # all else is locked
-LARGE_ROWS = 70_000  # titles
+SMALL_BYTES = 4_000_000  # of the newest snapshot: some 70,000 titles
 
 
 def identifier(name: str) -> str:
@@ -102,7 +102,7 @@ def connect(
             f"{path} cannot be opened: {str(error).splitlines()[0]}. Nothing was written to it. "
             "If it is damaged: `make rebuild` restores it from the raw snapshots."
         ) from None
-    con.execute("SET force_compression = 'dictionary'")
+    con.execute(f"SET force_compression = {literal(text_codec(settings))}")
     linked = [place.resolve() for place in reads]  # DuckDB compares the names behind a link
     folders = ", ".join(literal(place) for place in (*reads, *linked))
     con.execute(f"SET allowed_directories = [{folders}]")
@@ -115,15 +115,17 @@ def connect(
     return con
 
 
-def compress_text(con: "DuckDBPyConnection | Adapter", rows: int) -> None:
-    """Say how texts are stored that are written from here on, of a catalogue of so many titles.
+def text_codec(settings: Settings) -> str:
+    """How every text is stored, instead of as the best of all codecs tried on each column.
 
-    FSST writes a fifth faster than the best of all codecs tried on each column, 5 % larger, and is
-    read as fast. Where there is little text, a dictionary takes a tenth less of a whole night
-    again: with that a connection begins.
+    FSST writes a fifth faster than that, 5 % larger, and is read as fast. Where there is little
+    text, a dictionary takes a tenth less of a whole night again.
     """
-    if is_duckdb(con) and rows >= LARGE_ROWS:
-        con.execute("SET force_compression = 'fsst'")
+    try:
+        small = settings.latest.stat().st_size < SMALL_BYTES
+    except OSError:  # nothing was landed yet
+        small = True
+    return "dictionary" if small else "fsst"
 
 
 def held_elsewhere(path: Path | str, error: duckdb.Error) -> LockedError | None:

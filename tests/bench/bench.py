@@ -210,7 +210,7 @@ def run_process(
         text = output.read().decode()
     if process.returncode:
         raise SystemExit(f"{script.name} failed:\n{text}")
-    return text, Spent(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)
+    return text, Spent(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6)
 
 
 def medians(rounds: Iterator[Loads]) -> Loads:
