@@ -30,7 +30,7 @@ from scan import Scan, scan, scan_carefully
 from steps import Step, run_step, utc_now
 from warehouse import connect, identifier, literal
 
-AHEAD_BYTES = 8 << 20  # of a digest that is taken beside the scan
+LARGE_BLOCK_BYTES = 8 << 20  # for a digest that is taken beside the scan
 OLD_S = 3600  # no temporary file is in use for so long
 MIXED = {
     False: "this is a real file, but the history so far is of made-up sample data; nothing was "
@@ -95,7 +95,7 @@ def land(step: Step, delivery: Delivery, batches: list[Batch], folder: Path) -> 
             opened(delivery, settings.max_file_size) as stream,
             piped(scan(stream, found, names), found, folder),
         ):
-            digest = digest_of(delivery, AHEAD_BYTES)  # the scan runs ahead meanwhile
+            digest = digest_of(delivery, LARGE_BLOCK_BYTES)  # the scan runs ahead meanwhile
             accepted = bool(settings.accept) and digest.startswith(settings.accept)
             sample = is_sample(delivery, digest)
             if batches and batches[-1].sample != sample:

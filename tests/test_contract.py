@@ -239,6 +239,16 @@ def test_each_kind_of_change_stops_as_the_policy_says(pipeline, loaded_once, kin
     assert pipeline.step("05_run_staging_sql").returncode == 0
 
 
+def test_a_contract_that_changed_judges_again_what_it_let_pass(pipeline, loaded_once):
+    in_force(pipeline.copy_of(loaded_once), with_policy("reordered", "warn"))
+    assert pipeline.land(catalogue(*DRIFT["reordered"])).returncode == 0
+    again = pipeline.step("04_check_schema")
+    assert (again.returncode, again.stderr, "as before" in again.stdout) == (0, "", True)
+    in_force(pipeline, with_policy("reordered", "stop"))
+    stopped = pipeline.step("04_check_schema")
+    assert (stopped.returncode, "was reordered (" in stopped.stderr) == (20, True)
+
+
 def test_some_values_of_another_type_are_no_retyped_column(pipeline):
     some = [row | {"duration": "1:30"} if row["show_id"] < "s5" else row for row in TEN]
     assert pipeline.land(catalogue(*some)).returncode == 0

@@ -49,6 +49,17 @@ def test_a_second_run_says_unchanged_and_changes_no_file_and_no_row(pipeline):
     assert pipeline.tables() == tables
 
 
+def test_another_file_of_the_same_size_is_another_snapshot(pipeline):
+    files = [catalogue(title(1, director=name)) for name in ("Ann", "Bob", "Bob")]
+    assert len(set(map(len, files))) == 1
+    said = [pipeline.raw(file).stdout for file in files]
+    assert ["unchanged since" in text for text in said] == [False, False, True]
+    assert [pipeline.snapshot(batch, "director") for batch in pipeline.batches()] == [
+        [("Ann",)],
+        [("Bob",)],
+    ]
+
+
 def test_the_next_day_changes_exactly_what_the_truth_says(pipeline):
     assert pipeline.step("00_make_sample_data", "--rows", "2000").returncode == 0
     assert pipeline.steps(*CHAIN).returncode == 0
