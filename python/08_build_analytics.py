@@ -110,6 +110,8 @@ def facts(con: DuckDBPyConnection) -> int:
 def build(con: DuckDBPyConnection) -> None:
     """The dimensions, facts, bridges and views, from the history."""
     con.execute("SET preserve_insertion_order = false")  # costs time, and nothing needs it
+    if has_tables(con, "dim_title"):  # of a version before; it is a view since
+        con.execute("DROP TABLE dim_title")
     run_sql(con, "analytics/prepare.sql")
     names = con.execute("SELECT country FROM catalog_countries ORDER BY country").fetchall()
     codes = country_codes([name for (name,) in names])

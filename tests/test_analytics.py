@@ -520,6 +520,8 @@ def test_built_again_from_scratch_it_is_the_same(pipeline, built_once):
         "DROP VIEW kpi_top_people",
         "DELETE FROM analytics_netflix_history WHERE show_id = 's1'",
         "UPDATE analytics_books SET rules = 'older'",
+        "UPDATE analytics_books SET rules = 'older'; DROP VIEW dim_title; "
+        "CREATE TABLE dim_title AS SELECT 'v' AS title_key",  # as it was before it was a view
     ],
 )
 def test_whatever_changed_is_built_again(pipeline, built_once, change):

@@ -2,13 +2,14 @@
 -- Grain: dim_title one row per title version; dim_date per day; dim_country, dim_genre, dim_rating
 --   and dim_person one row per name.
 -- Inputs -> outputs: analytics_netflix_history; temp tables catalog_countries and country_codes,
---   temp macros date_key, month_name and day_name -> the six tables.
+--   temp macros date_key, month_name and day_name -> the view dim_title and the five tables.
 -- Running it twice is safe: every table is built anew from the history, in one transaction. Keys of
 --   names count on by when a name was first seen, so that a new snapshot renumbers nobody.
 
--- Without the description: nobody groups by it, it is a third of the cost of this table, and the
--- history has it under the same key (version_id).
-CREATE OR REPLACE TABLE dim_title AS
+-- The history itself, by the star schema's names: a copy would be a third of all that is built here
+-- each night, and room for two of them in the file. What nobody groups by, such as the description,
+-- the history has under the same key (version_id).
+CREATE OR REPLACE VIEW dim_title AS
 SELECT
     version_id AS title_key,
     title_id,
@@ -26,7 +27,7 @@ SELECT
     end_batch_id
 FROM analytics_netflix_history;
 
-COMMENT ON TABLE dim_title IS
+COMMENT ON VIEW dim_title IS
     'Titles with their history (SCD type 2): one row per version of a title.';
 COMMENT ON COLUMN dim_title.title_key IS 'Surrogate key of the version; version_id of the history.';
 COMMENT ON COLUMN dim_title.title_id IS 'The title, the same in all its versions.';
