@@ -9,12 +9,13 @@ work done say so, so a run that was stopped is simply run again.
 """
 
 import os
-import pkgutil  # noqa: F401  (runpy's, for each script)
-import runpy
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from types import CodeType, ModuleType
 
 import alerts
 import engine  # noqa: F401  (loaded once, for all steps)
@@ -99,6 +100,7 @@ def forked(script: Path, arguments: list[str]) -> int:
     pid = os.fork()
     if pid:
         try:
+            load_ahead()
             return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         except KeyboardInterrupt:  # the terminal sent it to the step, too, which cleans up
             os.waitpid(pid, 0)
@@ -110,7 +112,9 @@ def forked(script: Path, arguments: list[str]) -> int:
     code = CRASH
     try:
         sys.argv = [str(script), *arguments]
-        runpy.run_path(str(script), run_name="__main__")
+        module = sys.modules["__main__"] = ModuleType("__main__")
+        module.__file__ = str(script)
+        exec(compiled(script), module.__dict__)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else CRASH if end.code else DONE
     except BaseException:
@@ -121,6 +125,24 @@ def forked(script: Path, arguments: list[str]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+@cache
+def compiled(script: Path) -> CodeType:
+    return compile(script.read_bytes(), str(script), "exec")
+
+
+def load_ahead() -> None:
+    """Load what the next steps use, while this one works: there is a second core for it."""
+    with suppress(Exception):  # what is wrong here stops the step that uses it, and that one tells
+        import argparse
+
+        import history  # noqa: F401
+        import page  # noqa: F401
+
+        argparse.ArgumentParser()  # imports the rest of what it uses
+        for script in CHAIN:
+            compiled(PYTHON / script)
 
 
 if __name__ == "__main__":
