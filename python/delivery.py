@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from config import Settings
 from errors import Refused
-from files import BLOCK_BYTES, sha256
+from files import BLOCK_BYTES, DIGEST_BYTES, sha256
 from steps import printable
 
 # What the first bytes say, whatever the name says.
@@ -119,7 +119,7 @@ def still_the_same(path: Path, before: os.stat_result) -> None:
         )
 
 
-def digest_of(delivery: Delivery, block_bytes: int = BLOCK_BYTES) -> str:
+def digest_of(delivery: Delivery, block_bytes: int = DIGEST_BYTES) -> str:
     """SHA-256 of the delivered bytes, taken once; `opened` sees to it that they are those it gave.
 
     While another thread is at work, each block waits for it: then a few large ones are better.
