@@ -37,6 +37,7 @@ def run(step: Step) -> None:
     step.rows_out = con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()[0]
     if not results:
         step.message = f"{batch.batch_id} is merged already"
+        step.found_done = not anew
     elif anew:
         step.message = f"history built anew from {len(results)} snapshots"
         step.note(step.message)

@@ -21,8 +21,10 @@ from warehouse import (
     run_sql,
     set_variables,
     show_parquet,
+    shows,
 )
 
+RAW = "raw_netflix_titles"
 KEPT_SHARE = 0.8  # with fewer records as before, or more that are gone, all are staged anew
 
 
@@ -37,7 +39,8 @@ def newest_batch(settings: Settings) -> Batch:
 def load_raw(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> int:
     """raw_netflix_titles = the batch's snapshot; its rows, proven against the manifest."""
     path = verified(settings.snapshots, batch)
-    show_parquet(con, "raw_netflix_titles", path)
+    if not shows(con, RAW, path):
+        show_parquet(con, RAW, path)
     found = con.execute("SELECT count(*) FROM raw_netflix_titles").fetchone()[0]
     if found != batch.raw_rows or batch.raw_rows + batch.rejected != batch.records:
         raise Refused(
@@ -72,10 +75,10 @@ def bind_columns(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> N
     )
 
 
-def columns_checked(con: DuckDBPyConnection, batch: Batch) -> bool:
-    """Whether the last run of step 04 was on this snapshot and let it pass."""
+def done_for(con: DuckDBPyConnection, step: str, batch: Batch) -> bool:
+    """Whether the step's last run was on this snapshot and let it pass."""
     last = con.execute(
-        "SELECT batch_id, status FROM ops_runs WHERE step = 'schema' ORDER BY rowid DESC LIMIT 1"
+        "SELECT batch_id, status FROM ops_runs WHERE step = ? ORDER BY rowid DESC LIMIT 1", [step]
     ).fetchone()
     return last == (batch.batch_id, "done")
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 # The storage format that every DuckDB 1.x, and so the BI tools of today, can open.
 STORAGE_VERSION = "v1.0.0"
-# Of what a step may use. DuckDB does not count all that it takes: up to 0.6 GB more were measured
-# where a join of 10,000,000 rows was at its limit of 2 GB.
-MEMORY_SHARE = 0.75
+# Of what a step may use. DuckDB does not count all that it takes: up to 0.75 GB more were measured
+# where a join of 10,000,000 rows was at its limit, be it of 2 GB or of 4 GB.
+MEMORY_SHARE = 0.7
 CHANGED_BY_STEPS = ("preserve_insertion_order", "force_compression")  # all else is locked
 SMALL_BYTES = 4_000_000  # of the newest snapshot: some 70,000 titles
 
@@ -102,6 +102,8 @@ def connect(
             f"{path} cannot be opened: {str(error).splitlines()[0]}. Nothing was written to it. "
             "If it is damaged: `make rebuild` restores it from the raw snapshots."
         ) from None
+    if path != ":memory:" and not read_only:
+        con.execute("PRAGMA disable_checkpoint_on_shutdown")  # a step does that where it pays
     con.execute(f"SET force_compression = {literal(text_codec(settings))}")
     linked = [place.resolve() for place in reads]  # DuckDB compares the names behind a link
     folders = ", ".join(literal(place) for place in (*reads, *linked))
@@ -197,6 +199,14 @@ def show_parquet(
         f"CREATE OR REPLACE {'TEMP ' if temporary else ''}VIEW {view} AS "
         f"SELECT * FROM read_parquet({literal(path)}, hive_partitioning = false)"
     )
+
+
+def shows(con: "DuckDBPyConnection | Adapter", view: str, path: Path) -> bool:
+    """Whether the view is of this Parquet file already. One that is made again is written again."""
+    if not is_duckdb(con):
+        return False
+    found = con.execute("SELECT sql FROM duckdb_views() WHERE view_name = ?", [view]).fetchone()
+    return bool(found) and literal(path) in found[0]
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The whole chain, as a user runs it: on the sample, twice, and on the real file."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -7,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 from conftest import CHAIN, PROJECT, catalogue, title
+
+from files import sha256
 
 
 def test_the_sample_runs_through_and_its_books_are_the_planted_truth(pipeline):
@@ -47,6 +51,44 @@ def test_a_second_run_says_unchanged_and_changes_no_file_and_no_row(pipeline):
     assert pipeline.steps(*CHAIN[1:]).returncode == 0
     assert pipeline.digests() == files
     assert pipeline.tables() == tables
+
+
+def test_steps_that_find_their_work_done_write_their_records_to_the_log_alone(pipeline):
+    """What makes nothing rewrites nothing of the warehouse's file; what makes something leaves no
+    log behind: with the file alone one has all the data."""
+    warehouse, log = pipeline.root / "dw.db", pipeline.root / "dw.db.wal"
+    files = [pipeline.put(catalogue(*map(title, range(1, n))), f"{n}.csv") for n in (4, 5)]
+    assert pipeline.steps(*CHAIN, NETFLIX_CSV=files[0]).returncode == 0
+    assert not log.exists()
+    data, records = warehouse.read_bytes(), pipeline.query("SELECT count(*) FROM ops_runs")[0][0]
+    assert pipeline.steps(*CHAIN[:5], NETFLIX_CSV=files[0]).returncode == 0
+    assert warehouse.read_bytes() == data
+    assert pipeline.query("SELECT count(*) FROM ops_runs") == [(records + 5,)]
+
+    titles = []
+    for step in CHAIN[:5]:
+        assert pipeline.step(step, NETFLIX_CSV=files[1]).returncode == 0
+        if step != CHAIN[0]:
+            assert not log.exists(), step
+        alone = shutil.copy(warehouse, pipeline.root / "alone.db")
+        with duckdb.connect(alone, read_only=True) as con:
+            titles += con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()
+    assert titles == [3, 3, 3, 3, 4]
+
+
+def test_a_raw_view_that_was_dropped_by_hand_is_made_again(pipeline):
+    assert pipeline.land(catalogue(title(1))).returncode == 0
+    with duckdb.connect(str(pipeline.root / "dw.db")) as con:
+        con.execute("DROP VIEW raw_netflix_titles")
+    assert pipeline.step("03_load_raw_to_duckdb").returncode == 0
+    assert pipeline.query("SELECT show_id FROM raw_netflix_titles") == [("s1",)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 32, 33, 100])
+def test_a_digest_is_of_all_blocks_of_a_file(tmp_path, size):
+    content = bytes(range(size))
+    (tmp_path / "file").write_bytes(content)
+    assert sha256(tmp_path / "file", block_bytes=16) == hashlib.sha256(content).hexdigest()
 
 
 def test_another_file_of_the_same_size_is_another_snapshot(pipeline):
