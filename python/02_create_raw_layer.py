@@ -54,6 +54,7 @@ def run(step: Step) -> None:
         delivery = fetch(settings, folder, known and known.etag, known and known.last_modified)
         if unchanged(delivery, batches, settings):
             step.batch_id, step.rows_in, step.rows_out = newest.batch_id, 0, newest.raw_rows
+            step.found_done = True
             step.message = f"unchanged since {newest.snapshot_at:%Y-%m-%d %H:%M:%S} UTC"
         else:
             batch = land(step, delivery, batches, folder)

@@ -62,6 +62,7 @@ def run(step: Step) -> None:
             step.message = f"{len(tables)} tables of {step.batch_id} in {place}"
         else:
             step.message = f"{step.batch_id}, as before"
+            step.found_done = True
         step.rows_out = len(catalogue(con))
     finally:
         con.close()

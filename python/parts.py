@@ -17,7 +17,7 @@ from warehouse import literal
 
 PIPES = 2  # DuckDB reads each with one thread; the scan keeps two busy
 POLL_S = 0.001  # how often a writer looks for its reader
-AHEAD = 64  # pieces of the text, of 1 MB mostly, that may wait for a pipe
+AHEAD = 256  # pieces, of 1 MB mostly, that may wait for a pipe while the digest is taken
 
 LINEAGE = ("ingestion_ts", "source_file", "source_line", "batch_id", "record_hash")
 SPARE_RECORD_BYTES = 2 << 20  # DuckDB's own limit on a record; longer ones get what they need

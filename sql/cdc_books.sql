@@ -2,8 +2,18 @@
 -- Grain: one row.
 -- Inputs -> outputs: merge_changes, merge_input, analytics_netflix_history -> the result set.
 -- Running it twice is safe: it only reads. Only titles that changed are looked at version by
---   version; the untouched ones were proven by the merges before, and are held by the checksum.
-WITH touched AS (
+--   version; the untouched ones were proven by the merges before, and are held by the checksum. A
+--   new title has one version, which needs no sorting: a first load has nothing else.
+WITH inserted AS (
+    SELECT
+        count(*) AS versions,
+        count(*) FILTER (WHERE NOT history.is_current OR history.valid_to IS NOT NULL) AS ended
+    FROM analytics_netflix_history AS history
+    INNER JOIN merge_changes ON history.title_id = merge_changes.title_id
+    WHERE merge_changes.operation = 'insert'
+),
+
+touched AS (
     SELECT
         history.title_id,
         history.valid_from,
@@ -14,6 +24,7 @@ WITH touched AS (
         ) AS next_from
     FROM analytics_netflix_history AS history
     INNER JOIN merge_changes ON history.title_id = merge_changes.title_id
+    WHERE merge_changes.operation <> 'insert'
 ),
 
 live AS (
@@ -48,6 +59,9 @@ SELECT
         coalesce(live.checksum, 0),
         xor(coalesce(staged.checksum, 0), coalesce(carried.checksum, 0))
     ) AS current_content_is_staging_plus_carried,
+    abs(
+        inserted.versions - (SELECT count(*) FROM merge_changes WHERE operation = 'insert')
+    ) + inserted.ended AS new_titles_have_one_open_version,
     (
         SELECT count(*)
         FROM (
@@ -65,5 +79,6 @@ SELECT
             OR (next_from IS NOT NULL AND valid_to IS NULL)
     ) AS only_the_last_version_is_open
 FROM live
+CROSS JOIN inserted
 CROSS JOIN staged
 CROSS JOIN carried;

@@ -62,24 +62,33 @@ def test_many_new_columns_are_filled_into_the_open_versions(tmp_path) -> None:
     ) == [("insert", 1, True)]
 
 
-# invariant: what would break it, done to the history right behind the merge. s1 did not change
-# (only the sums over all live titles show it), s2 did.
-BREAKS = {
-    "current_is_staging_plus_carried": "DELETE FROM {} WHERE show_id = 's1'",
-    "current_content_is_staging_plus_carried": "UPDATE {} SET row_hash = 'x' WHERE show_id = 's1'",
-    "previous_plus_inserted_minus_deleted_is_current": "DELETE FROM {} WHERE show_id = 's1'",
-    "one_current_version_per_title": "INSERT INTO {0} FROM {0} WHERE show_id = 's2' AND is_current",
-    "valid_from_before_valid_to": "UPDATE {} SET valid_to = valid_from "
-    "WHERE show_id = 's2' AND NOT is_current",
-    "no_overlap": "UPDATE {} SET valid_to = valid_to + INTERVAL 1 HOUR "
-    "WHERE show_id = 's2' AND NOT is_current",
-    "only_the_last_version_is_open": "UPDATE {} SET is_current = true "
-    "WHERE show_id = 's2' AND NOT is_current",
-}
+# (invariant, what would break it, done to the history right behind the merge). s1 did not change
+# (only the sums over all live titles show it), s2 did, s3 is new.
+BREAKS = [
+    ("current_is_staging_plus_carried", "DELETE FROM {} WHERE show_id = 's1'"),
+    ("current_content_is_staging_plus_carried",
+     "UPDATE {} SET row_hash = 'x' WHERE show_id = 's1'"),
+    ("previous_plus_inserted_minus_deleted_is_current", "DELETE FROM {} WHERE show_id = 's1'"),
+    ("one_current_version_per_title",
+     "INSERT INTO {0} FROM {0} WHERE show_id = 's2' AND is_current"),
+    ("valid_from_before_valid_to",
+     "UPDATE {} SET valid_to = valid_from WHERE show_id = 's2' AND NOT is_current"),
+    ("no_overlap",
+     "UPDATE {} SET valid_to = valid_to + INTERVAL 1 HOUR WHERE show_id = 's2' AND NOT is_current"),
+    ("only_the_last_version_is_open",
+     "UPDATE {} SET is_current = true WHERE show_id = 's2' AND NOT is_current"),
+    ("new_titles_have_one_open_version",
+     "UPDATE {} SET valid_to = valid_from + INTERVAL 1 HOUR WHERE show_id = 's3'"),
+    ("new_titles_have_one_open_version", "UPDATE {} SET is_current = false WHERE show_id = 's3'"),
+    ("new_titles_have_one_open_version", "INSERT INTO {0} FROM {0} WHERE show_id = 's3'"),
+    ("new_titles_have_one_open_version", "DELETE FROM {} WHERE show_id = 's3'"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("invariant", BREAKS)
-def test_a_merge_that_breaks_an_invariant_is_undone(tmp_path, monkeypatch, invariant) -> None:
+@pytest.mark.parametrize(
+    "invariant, damage", BREAKS, ids=[f"{number}-{name}" for number, (name, _) in enumerate(BREAKS)]
+)
+def test_a_merge_that_breaks_an_invariant_is_undone(tmp_path, monkeypatch, invariant, damage):
     history = History(tmp_path)
     history.take([title(1), title(2)], 1)
     before = history.content()
@@ -87,11 +96,11 @@ def test_a_merge_that_breaks_an_invariant_is_undone(tmp_path, monkeypatch, invar
     def run_and_break(con, name: str, *variables) -> None:
         run_sql(con, name, *variables)
         if name == "cdc_merge.sql":
-            con.execute(BREAKS[invariant].format("analytics_netflix_history"))
+            con.execute(damage.format("analytics_netflix_history"))
 
     monkeypatch.setattr("history.run_sql", run_and_break)
     with pytest.raises(StepError, match=f"breaks an invariant .*{invariant}.*nothing was changed"):
-        history.take([title(1), title(2, rating="R")], 2)
+        history.take([title(1), title(2, rating="R"), title(3)], 2)
     assert history.content() == before
 
 
