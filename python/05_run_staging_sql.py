@@ -13,7 +13,7 @@ import sys
 
 from contract import load_contract
 from errors import Refused
-from layers import check_books, done_for, newest_batch, stage, staged_already
+from layers import check_books, columns_checked, newest_batch, stage, staged_already
 from steps import Step, run_step
 
 
@@ -23,7 +23,7 @@ def run(step: Step) -> None:
     contract = load_contract(settings.contract_path)
     full = "--full" in sys.argv[1:]
     known = None if full else staged_already(step.con, batch, contract)
-    if not known and not done_for(step.con, "schema", batch):
+    if not known and not columns_checked(step.con, batch):
         raise Refused(
             f"the columns of snapshot {batch.batch_id} did not pass the contract yet; nothing was "
             "changed. Run `make schema` (or `make run-all`) first."

@@ -21,10 +21,8 @@ from warehouse import (
     run_sql,
     set_variables,
     show_parquet,
-    shows,
 )
 
-RAW = "raw_netflix_titles"
 KEPT_SHARE = 0.8  # with fewer records as before, or more that are gone, all are staged anew
 
 
@@ -36,18 +34,16 @@ def newest_batch(settings: Settings) -> Batch:
     return batches[-1]
 
 
-def load_raw(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> int:
-    """raw_netflix_titles = the batch's snapshot; its rows, proven against the manifest."""
-    path = verified(settings.snapshots, batch)
-    if not shows(con, RAW, path):
-        show_parquet(con, RAW, path)
+def load_raw(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> tuple[int, bool]:
+    """raw_netflix_titles = the batch's snapshot: (rows, proven against the manifest; is it new)."""
+    is_new = show_parquet(con, "raw_netflix_titles", verified(settings.snapshots, batch))
     found = con.execute("SELECT count(*) FROM raw_netflix_titles").fetchone()[0]
     if found != batch.raw_rows or batch.raw_rows + batch.rejected != batch.records:
         raise Refused(
             f"raw_netflix_titles has {found:,} rows, the manifest says {batch.raw_rows:,} "
             f"(of {batch.records:,} records, {batch.rejected:,} rejected); nothing was changed"
         )
-    return found
+    return found, is_new
 
 
 def bind_columns(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> None:
@@ -75,10 +71,10 @@ def bind_columns(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> N
     )
 
 
-def done_for(con: DuckDBPyConnection, step: str, batch: Batch) -> bool:
-    """Whether the step's last run was on this snapshot and let it pass."""
+def columns_checked(con: DuckDBPyConnection, batch: Batch) -> bool:
+    """Whether the last run of step 04 was on this snapshot and let it pass."""
     last = con.execute(
-        "SELECT batch_id, status FROM ops_runs WHERE step = ? ORDER BY rowid DESC LIMIT 1", [step]
+        "SELECT batch_id, status FROM ops_runs WHERE step = 'schema' ORDER BY rowid DESC LIMIT 1"
     ).fetchone()
     return last == (batch.batch_id, "done")
 

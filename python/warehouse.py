@@ -190,23 +190,23 @@ def column_names(con: "DuckDBPyConnection | Adapter", table: str) -> list[str]:
 
 def show_parquet(
     con: "DuckDBPyConnection | Adapter", view: str, path: Path, temporary: bool = False
-) -> None:
-    """Make a view (where the engine copies files in, a table) of a Parquet file's rows."""
+) -> bool:
+    """Make a view (where the engine copies files in, a table) of a Parquet file's rows.
+
+    A view that is of this file already stays, as making it again would write it again. Whether one
+    was made.
+    """
     if not is_duckdb(con):
         con.show_parquet(view, path)
-        return
+        return True
+    found = con.execute("SELECT sql FROM duckdb_views() WHERE view_name = ?", [view]).fetchone()
+    if found and literal(path) in found[0]:
+        return False
     con.execute(
         f"CREATE OR REPLACE {'TEMP ' if temporary else ''}VIEW {view} AS "
         f"SELECT * FROM read_parquet({literal(path)}, hive_partitioning = false)"
     )
-
-
-def shows(con: "DuckDBPyConnection | Adapter", view: str, path: Path) -> bool:
-    """Whether the view is of this Parquet file already. One that is made again is written again."""
-    if not is_duckdb(con):
-        return False
-    found = con.execute("SELECT sql FROM duckdb_views() WHERE view_name = ?", [view]).fetchone()
-    return bool(found) and literal(path) in found[0]
+    return True
 
 
 @contextmanager

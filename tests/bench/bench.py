@@ -80,13 +80,14 @@ def main(target: Path, rounds: int, sizes: list[int]) -> int:
         for number in range(rounds):
             for rows in sizes:
                 every[rows].append(one_round(rows, place, number))
+                if rows >= ONCE_ROWS and number == 0:
+                    low[rows] = low_peaks(rows, place)
             # After each round: what was measured in hours is not lost with the next one.
             found = {rows: medians(loads) for rows, loads in every.items()}
-            write(target, found, shares, grown, usual, number + 1, low)
-        for rows in sizes:
-            if rows >= ONCE_ROWS:
-                low[rows] = low_peaks(rows, place)
-        print(write(target, found, shares, grown, usual, rounds, low))
+            text = report(found, shares, grown, usual, number + 1, low)
+            (target / "bench.md").write_text(text, encoding="utf-8")
+            draw(found, shares, usual, target)
+    print(text)
     return 0
 
 
@@ -234,22 +235,6 @@ def medians(rounds: Iterable[Loads]) -> Loads:
             )
             found[load][step] = Spent(median(walls), median(cpus), max(peaks))
     return found
-
-
-def write(
-    target: Path,
-    found: dict[int, Loads],
-    shares: Loads,
-    grown: tuple[float, float],
-    usual: int,
-    rounds: int,
-    low: dict[int, list[float]],
-) -> str:
-    """bench.md and its drawings; the text."""
-    text = report(found, shares, grown, usual, rounds, low)
-    (target / "bench.md").write_text(text, encoding="utf-8")
-    draw(found, shares, usual, target)
-    return text
 
 
 def report(
