@@ -19,7 +19,7 @@ DAY ?= 1
 SEED ?= 42
 ENGINES ?= spark
 IN := cd "$(ROOT)" &&
-RUN := $(IN) "$(VENV)/bin/python"
+RUN := $(IN) PYTHONPATH=python "$(VENV)/bin/python"
 
 .PHONY: help
 help: ## Print this list
@@ -83,19 +83,19 @@ publish: setup ## 09: database copy, KPI files and dictionary of what passed the
 
 .PHONY: open
 open: setup ## Print where the dashboard is, and open it where there is a desktop
-	@$(RUN) python/status.py --open
+	@$(RUN) -m operations.status --open
 
 .PHONY: status
 status: setup ## One screen: last runs, counts, freshness, open failures, next run, disk use
-	@$(RUN) python/status.py
+	@$(RUN) -m operations.status
 
 .PHONY: cron-install
 cron-install: setup ## Let cron run the job at SCHEDULE and the audit at MONITOR_SCHEDULE (UTC)
-	@$(RUN) python/cron.py install
+	@$(RUN) -m operations.cron install
 
 .PHONY: cron-remove
 cron-remove: setup ## Take this project's lines out of the crontab
-	@$(RUN) python/cron.py remove
+	@$(RUN) -m operations.cron remove
 
 .PHONY: analytics
 analytics: setup ## 08: star schema and KPI views
@@ -110,8 +110,8 @@ verify: setup ## 10: prove that the live warehouse equals a replay of the raw sn
 	@$(RUN) python/10_rebuild_warehouse.py --verify
 
 .PHONY: migrate
-migrate: setup ## 12: move the warehouse to another engine: TO=spark (see the README)
-	@$(RUN) python/12_migrate_warehouse.py --to "$(TO)"
+migrate: setup ## Move the warehouse to another engine: TO=spark (see the README)
+	@$(RUN) -m engines.migrate --to "$(TO)"
 
 .PHONY: why
 why: setup ## 11: every version of a title and where it came from: KEY=s123

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from config import SQL, Settings, load_settings
 from errors import DONE, SettingsError, StepError
-from files import replacing, sha256
-from steps import lock, say
+from runner.console import say
+from runner.files import replace_atomically, sha256
+from runner.lock import hold_lock
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,7 +35,6 @@ COLUMNS = (
     "date_added,release_year,rating,duration,listed_in,description"
 )
 HEADER = f"{COLUMNS}{',' * 14}\r\n".encode()  # the real file has 14 columns without name or value
-
 # One record in N carries the defect. The real file's rate is in brackets; where that would be a
 # handful of rows in a default file, the sample has more: a rule that works by luck is found out.
 ONE_IN = {
@@ -47,7 +47,6 @@ ONE_IN = {
 }
 # Of yesterday's titles, per day. The real catalogue moved by 10 % in two months.
 INSERTS, UPDATES, DELETES = 0.005, 0.01, 0.002
-
 PART_ROWS = 2 * 122_880  # ids per query, about 100 MB of text: two row groups keep two cores busy
 FETCH_ROWS = 20_000  # lines that pass through Python at a time
 MAX_ROWS, MAX_DAY, MAX_SEED = 100_000_000, 3_650, 2**32 - 1
@@ -95,9 +94,9 @@ def run(
             "changes": changes,  # against the day before; null on day 1
         }
         out.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(out) as temporary, temporary.open("wb") as file:
+        with replace_atomically(out) as temporary, temporary.open("wb") as file:
             file.writelines(_csv_parts(con, last_id, truth))
-    with replacing(truth_file) as temporary:
+    with replace_atomically(truth_file) as temporary:
         temporary.write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
     return truth
 
@@ -223,10 +222,10 @@ def _encode_marked_lines(text: bytes) -> tuple[bytes, list[int]]:
 
 def remove(settings: Settings) -> int:
     """Remove the sample file and all that came of it; refuses where any real file was landed."""
-    from manifest import read
+    from ingest.manifest import read_batches
 
-    with lock(settings):
-        if not all(batch.sample for batch in read(settings.manifest)):
+    with hold_lock(settings):
+        if not all(batch.sample for batch in read_batches(settings.manifest)):
             raise SampleError("real files were landed here, not only samples; nothing was removed")
         csv = settings.default_csv
         truth = csv.with_suffix(".truth.json")

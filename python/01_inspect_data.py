@@ -23,13 +23,17 @@ from unicodedata import category, east_asian_width
 import duckdb
 
 from config import Settings, load_settings
-from contract import Contract, bind, load_contract, normalised
-from delivery import Delivery, digest_of, fetch, opened
+from contract import Contract, bind, load_contract, normalise
 from errors import DONE, Refused, StepError, exit_code
-from parts import in_file, raw_columns, records
-from scan import Scan, scan, scan_carefully
-from steps import printable, say
-from warehouse import connect, run_sql
+from ingest.csv_feed import read_csv_query, write_to_file
+from ingest.csv_repair import repair_csv
+from ingest.csv_scan import Scan, scan_csv
+from ingest.snapshot import name_raw_columns
+from ingest.source import fetch_source
+from ingest.source_file import SourceFile, open_source, source_digest
+from runner.console import printable, say
+from warehouse.duckdb_file import connect
+from warehouse.sql import run_file
 
 EXACT_ROWS = 100_000  # up to here distinct values are counted exactly, above it "~" (HyperLogLog)
 CERTAIN_FROM = 10  # fewer multi-byte characters might be valid UTF-8 by chance
@@ -44,22 +48,22 @@ PLAIN, BOLD, YELLOW, RED = "0", "1", "33", "31"
 class Look:
     """What was found out about one file; `profiles` is one dictionary for each column."""
 
-    delivery: Delivery
+    delivery: SourceFile
     sha256: str  # of the bytes as delivered
     found: Scan
     contract: Contract
     columns: list[str]  # unnamed ones get their position, as step 02 does it
     bound: dict[str, str | None]  # canonical name -> name in the file
-    profiles: list[dict[str, Any]]  # see the macro `profile` in sql/inspect.sql
+    profiles: list[dict[str, Any]]  # see the macro `profile` in sql/reports/inspect.sql
     distinct: tuple[int, ...] | None  # None where there is only the estimate in the profile
-    keys: dict[str, Any]  # see inspect_keys in sql/inspect.sql
+    keys: dict[str, Any]  # see inspect_keys in sql/reports/inspect.sql
     beyond_ascii: int  # records with such characters; counted where bytes were repaired
     misfits: list[list[str]]  # the first three records that do not fit: line, reason
 
     @property
     def unnamed_empty(self) -> list[int]:
         pairs = enumerate(zip(self.found.header, self.profiles, strict=True))
-        return [at for at, (name, it) in pairs if not normalised(name) and not it["filled"]]
+        return [at for at, (name, it) in pairs if not normalise(name) and not it["filled"]]
 
     @property
     def multi_byte(self) -> int:
@@ -72,17 +76,19 @@ def run(settings: Settings) -> Look:
     contract = load_contract(settings.contract_path)
     with tempfile.TemporaryDirectory(prefix="netflix-inspect-") as name:
         folder = Path(name)
-        delivery = fetch(settings, folder, None, None)
+        delivery = fetch_source(settings, folder, None, None)
         settings = Settings({**settings.values, "WAREHOUSE_PATH": folder / "spilled"})
-        digest, found = digest_of(delivery), Scan()
-        with opened(delivery, settings.max_file_size) as stream:
-            in_file(scan(stream, found, contract.known_names), found, folder / "whole.csv")
-        look = look_at(delivery, digest, found, contract, settings) if found.plain else None
+        digest, found = source_digest(delivery), Scan()
+        with open_source(delivery, settings.max_file_size) as stream:
+            write_to_file(
+                scan_csv(stream, found, contract.known_names), found, folder / "whole.csv"
+            )
+        look = look_at(delivery, digest, found, contract, settings) if found.is_strict_csv else None
         if look is None:  # the two parsers disagree: take it apart record by record, as step 02
             for part in found.parts:
                 part.unlink()
-            with opened(delivery, settings.max_file_size) as stream:
-                found = scan_carefully(stream, folder, contract.known_names)
+            with open_source(delivery, settings.max_file_size) as stream:
+                found = repair_csv(stream, folder, contract.known_names)
             look = look_at(delivery, digest, found, contract, settings)
         if look is None:
             raise Refused(f"{delivery.name}: its {found.records:,} records cannot all be read")
@@ -90,9 +96,9 @@ def run(settings: Settings) -> Look:
 
 
 def look_at(
-    delivery: Delivery, digest: str, found: Scan, contract: Contract, settings: Settings
+    delivery: SourceFile, digest: str, found: Scan, contract: Contract, settings: Settings
 ) -> Look | None:
-    """The parts, profiled by sql/inspect.sql; None where DuckDB's parser does not agree."""
+    """The parts, profiled by sql/reports/inspect.sql; None where DuckDB's parser does not agree."""
     columns = [name or f"unnamed_{at}" for at, name in enumerate(found.header, 1)]
     bound = bind(contract, columns)
     keys = [f"c{columns.index(bound[name])}" for name in contract.key if bound[name]]
@@ -101,13 +107,13 @@ def look_at(
     con = connect(":memory:", settings, [found.parts[0].parent])
     try:
         con.execute("SET preserve_insertion_order = false")  # source_line carries the order
-        con.execute(f"CREATE TEMP VIEW records AS {records(found, len(columns))}")
+        con.execute(f"CREATE TEMP VIEW records AS {read_csv_query(found, len(columns))}")
         con.execute(
             f"CREATE TEMP VIEW record_keys AS SELECT CASE WHEN {complete} THEN {key} END AS key, "
             f"source_line FROM records WHERE {bool(keys)}"
         )
         variables = {"record_count": found.records, "repaired_lines": found.repaired_lines}
-        run_sql(con, "inspect.sql", variables | {"exact_rows": EXACT_ROWS})
+        run_file(con, "reports/inspect.sql", variables | {"exact_rows": EXACT_ROWS})
         parsed, *profiles = con.execute("FROM inspect_columns").fetchone()
         if parsed + found.rejected != found.records:
             return None
@@ -227,14 +233,14 @@ def file_warnings(look: Look) -> Iterator[str]:
 
 def header_warnings(look: Look) -> Iterator[str]:
     try:
-        raw_columns(look.found.header)
+        name_raw_columns(look.found.header)
     except Refused as error:
         yield f"step 02 would refuse it: {error}"
     for column in look.contract.columns:
         name = look.bound[column.name]
         if not name:
             yield f"{'required' if column.required else 'optional'} column {column.name} not found"
-        elif normalised(name) != normalised(column.name):
+        elif normalise(name) != normalise(column.name):
             yield f"{column.name} comes under the name {name}"
     pairs = zip(look.columns, look.found.header, strict=True)
     unknown = [name for name, given in pairs if given and name not in look.bound.values()]
@@ -243,7 +249,7 @@ def header_warnings(look: Look) -> Iterator[str]:
     if look.unnamed_empty:
         yield f"{many(len(look.unnamed_empty), 'unnamed column')} without any value"
     for at, name in enumerate(look.found.header):
-        if not normalised(name) and at not in look.unnamed_empty:
+        if not normalise(name) and at not in look.unnamed_empty:
             yield f"column {at + 1} has {many(look.profiles[at]['filled'], 'value')} but no name"
 
 

@@ -6,73 +6,59 @@ Fails when: a required column is missing, or a change has the policy "stop" (exi
 """
 
 import sys
-from dataclasses import dataclass
 
-from contract import Contract, bind, load_contract, normalised
-from engine import DuckDBPyConnection
+from contract import bind, load_contract
 from errors import Refused
-from layers import (
-    accepts,
-    bind_columns,
-    columns_checked,
-    newest_batch,
-    staged_already,
-    use_macros,
+from ingest.decisions import accepts
+from ingest.manifest import newest_batch, read_batches, verify_snapshot
+from runner.console import printable
+from runner.step import Step, run_step
+from staging.build import find_staged
+from staging.raw_view import bind_columns, is_schema_checked
+from staging.schema_drift import (
+    columns_with_values,
+    find_header_changes,
+    find_unparsable_columns,
+    set_summary,
+    suggest_rename,
 )
-from manifest import Batch, read, verified
-from steps import Step, printable, run_step
-from warehouse import column_names, identifier, show_parquet
-
-LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
-SAMPLE_ROWS = 10_000  # enough to see that most values no longer parse
-PARSERS = {
-    "date": "parse_date({0})",
-    "year": "parse_year({0})",
-    "duration": "coalesce(parse_minutes({0}), parse_seasons({0}))",
-}
-
-
-@dataclass(frozen=True)
-class Change:
-    """One difference from the previous snapshot; the kinds are those of [policy]."""
-
-    kind: str
-    column: str
-    detail: str
+from warehouse.sql import show_parquet
 
 
 def run(step: Step) -> None:
     settings, con = step.settings, step.con
-    batches = read(settings.manifest)
+    batches = read_batches(settings.manifest)
     batch = newest_batch(settings)
     previous = next((b for b in reversed(batches) if b.snapshot_at < batch.snapshot_at), None)
     contract = load_contract(settings.contract_path)
     step.batch_id, step.rows_in = batch.batch_id, len(batch.columns)
 
     bound = bind(contract, batch.columns)
-    if columns_checked(con, batch) and staged_already(con, batch, contract):
-        tell(step, batch, bound, "as before")
-        step.found_done = True
+    if is_schema_checked(con, batch) and find_staged(con, batch, contract):
+        set_summary(step, batch, bound, "as before")
+        step.unchanged = True
         return
-    unknown = non_empty(con, [name for name in batch.columns if name not in bound.values()])
+    unknown = columns_with_values(
+        con, [name for name in batch.columns if name not in bound.values()]
+    )
     if previous and unknown:
-        path = verified(settings.snapshots, previous)
+        path = verify_snapshot(settings.snapshots, previous)
         show_parquet(con, "previous_snapshot", path, temporary=True)
-    changes = header_changes(con, contract, batch, previous, unknown)
+    changes = find_header_changes(con, contract, batch, previous, unknown)
     required = [column.name for column in contract.columns if column.required]
     missing = [name for name in required if not bound[name]]
     if previous and unknown:
-        changes = [with_likeness(con, change, contract, bound, unknown) for change in changes]
+        changes = [suggest_rename(con, change, contract, bound, unknown) for change in changes]
     if not missing:
         bind_columns(con, batch, contract)
-        changes += retyped(con, contract)
+        changes += find_unparsable_columns(con, contract)
     known = step.con.execute(
         "SELECT kind, column_name FROM ops_schema_changes WHERE batch_id = ?", [batch.batch_id]
     ).fetchall()
     for change in changes:
         if (change.kind, change.column) in known:
             continue  # this very file was reported before
-        step.keep(
+        step.add_ops_row(
             "INSERT INTO ops_schema_changes VALUES (?, ?, ?, ?, ?)",
             [batch.batch_id, change.kind, change.column, change.detail, step.started_at],
         )
@@ -91,129 +77,7 @@ def run(step: Step) -> None:
             f"{settings.contract_path.name} or the file, or let this file pass: "
             f"make run-all ACCEPT={batch.source_sha256[:12]}"
         )
-    tell(step, batch, bound, f"{len(changes)} change(s)" if changes else "as before")
-
-
-def tell(step: Step, batch: Batch, bound: dict[str, str | None], drift: str) -> None:
-    step.rows_out = len(bound)
-    bound_now = sum(map(bool, bound.values()))
-    step.message = f"{len(batch.columns)} columns, {bound_now} bound, {drift}"
-
-
-def header_changes(
-    con: DuckDBPyConnection,
-    contract: Contract,
-    batch: Batch,
-    previous: Batch | None,
-    unknown: list[str],
-) -> list[Change]:
-    """What the header says; on a first load what deviates from the contract."""
-    now = bind(contract, batch.columns)
-    then = (
-        bind(contract, previous.columns) if previous else {c.name: c.name for c in contract.columns}
-    )
-    changes = []
-    for name in now:
-        if then[name] and not now[name]:
-            changes.append(Change("removed", name, "not in the file, so NULL."))
-        elif now[name] and not then[name]:
-            changes.append(Change("added", name, "in the file again."))
-        elif now[name] and normalised(now[name]) != normalised(then[name]):
-            changes.append(Change("renamed", name, f"comes as {now[name]!r}."))
-    there, names = previous.columns if previous else [], {normalised(name) for name in unknown}
-    there = [name for name in there if normalised(name) in names]
-    known = {normalised(name) for name in non_empty(con, there, "previous_snapshot")}
-    changes += [
-        Change("added", name, "unknown to the contract; kept in raw, not used.")
-        for name in unknown
-        if normalised(name) not in known
-    ]
-    if previous:
-        order = [normalised(name) for name in previous.header if name]
-        order_now = [name for name in map(normalised, batch.header) if name in order]
-        if order_now != [name for name in order if name in order_now]:
-            changes.append(Change("reordered", "(header)", "the columns stand in another order."))
-    return changes
-
-
-def non_empty(
-    con: DuckDBPyConnection, columns: list[str], table: str = "raw_netflix_titles"
-) -> list[str]:
-    """Those of the columns that hold any value."""
-    if not columns:
-        return []
-    counts = ", ".join(f"count({identifier(name)})" for name in columns)
-    found = con.execute(f"SELECT {counts} FROM {table}").fetchone()
-    return [name for name, count in zip(columns, found, strict=True) if count]
-
-
-def with_likeness(
-    con: DuckDBPyConnection,
-    change: Change,
-    contract: Contract,
-    bound: dict[str, str | None],
-    unknown: list[str],
-) -> Change:
-    """For a removed column: which unknown one looks like it, by its values in both snapshots."""
-    if change.kind != "removed":
-        return change
-    then = bind(contract, column_names(con, "previous_snapshot"))
-    source = identifier(then[change.column])
-    by_key = bound[contract.key[0]] and then[contract.key[0]] and change.column not in contract.key
-    best_share, best_name = 0.0, ""
-    for name in unknown:
-        if by_key:
-            query = (
-                f"SELECT avg(CAST(new.{identifier(name)} IS NOT DISTINCT FROM old.{source} "
-                "AS INT)) "
-                f"FROM raw_netflix_titles AS new INNER JOIN previous_snapshot AS old "
-                f"ON new.{identifier(bound[contract.key[0]])} = "
-                f"old.{identifier(then[contract.key[0]])} WHERE old.{source} IS NOT NULL"
-            )
-        else:
-            query = (
-                "SELECT avg(CAST(new.value IS NOT NULL AS INT)) FROM previous_snapshot AS old "
-                f"LEFT JOIN (SELECT DISTINCT {identifier(name)} AS value FROM raw_netflix_titles) "
-                f"AS new ON old.{source} = new.value WHERE old.{source} IS NOT NULL"
-            )
-        share = 100 * (con.execute(query).fetchone()[0] or 0)
-        if share > best_share:
-            best_share, best_name = share, name
-    if best_share < LOOKS_RENAMED_PCT:
-        return change
-    how = "equal by key" if by_key else "of its values found"
-    return Change(
-        change.kind,
-        change.column,
-        f"{change.detail} {best_name!r} looks like it, renamed ({best_share:.1f} % {how}); if so, "
-        f"write into [columns.{change.column}] of the contract: aliases = [{best_name!r}]",
-    )
-
-
-def retyped(con: DuckDBPyConnection, contract: Contract) -> list[Change]:
-    """Typed columns of which most values do not parse."""
-    use_macros(con, contract)
-    typed = [column for column in contract.columns if column.type in PARSERS]
-    shares = ", ".join(
-        f"count({PARSERS[column.type].format(identifier(column.name))}), "
-        f"count({identifier(column.name)})"
-        for column in typed
-    )
-    cleaned = ", ".join(
-        f"clean_text({identifier(column.name)}) AS {identifier(column.name)}" for column in typed
-    )
-    found = con.execute(
-        f"SELECT {shares} FROM (SELECT {cleaned} FROM contract_netflix_titles LIMIT {SAMPLE_ROWS})"
-    ).fetchone()
-    return [
-        Change(
-            "retyped",
-            column.name,
-            f"only {found[2 * at]:,} of {found[2 * at + 1]:,} values seen are a {column.type}.",
-        )
-        for at, column in enumerate(typed)
-        if found[2 * at] * 2 < found[2 * at + 1]
-    ]
+    set_summary(step, batch, bound, f"{len(changes)} change(s)" if changes else "as before")
 
 
 if __name__ == "__main__":

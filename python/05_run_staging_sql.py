@@ -2,7 +2,7 @@
 
 Reads:   contract_netflix_titles (the raw snapshot under canonical names), sql/contract.toml
 Writes:  staging_records (and over it staging_netflix_titles), staging_netflix_quarantine,
-         staging_repairs, staging_lost_in_cast, staging_batch, staging_books
+         staging_repairs, staging_lost_in_cast, staging_batch, staging_counts
 Fails when: more records or values than allowed are set aside or lost, or the books do not balance
          (exit 20; MAX_QUARANTINED_*, MAX_LOST_IN_CAST_*).
 
@@ -13,8 +13,10 @@ import sys
 
 from contract import load_contract
 from errors import Refused
-from layers import check_books, columns_checked, newest_batch, stage, staged_already
-from steps import Step, run_step
+from ingest.manifest import newest_batch
+from runner.step import Step, run_step
+from staging.build import build_staging, check_staging_limits, find_staged
+from staging.raw_view import is_schema_checked
 
 
 def run(step: Step) -> None:
@@ -22,16 +24,16 @@ def run(step: Step) -> None:
     batch = newest_batch(settings)
     contract = load_contract(settings.contract_path)
     full = "--full" in sys.argv[1:]
-    known = None if full else staged_already(step.con, batch, contract)
-    if not known and not columns_checked(step.con, batch):
+    known = None if full else find_staged(step.con, batch, contract)
+    if not known and not is_schema_checked(step.con, batch):
         raise Refused(
             f"the columns of snapshot {batch.batch_id} did not pass the contract yet; nothing was "
             "changed. Run `make schema` (or `make run-all`) first."
         )
-    books = known or stage(step.con, batch, contract, anew=full)
+    books = known or build_staging(step.con, batch, contract, full=full)
     step.batch_id, step.rows_in, step.rows_out = batch.batch_id, books.raw, books.staged
-    check_books(step.con, batch, books, settings)
-    step.found_done = bool(known)
+    check_staging_limits(step.con, batch, books, settings)
+    step.unchanged = bool(known)
     step.message = (
         f"{books.raw:,} raw = {books.staged:,} staged + {books.quarantined:,} quarantined "
         f"+ {books.duplicates:,} exact duplicates" + (", as before" if known else "")

@@ -15,29 +15,28 @@ import argparse
 import sys
 
 from contract import load_contract
-from history import catch_up, forget, merged, pending, prepare
-from layers import newest_batch
-from manifest import read
-from steps import Step, run_step
+from history.merge import clear_history, create_tables, find_pending, merge_pending, merged_batches
+from ingest.manifest import newest_batch, read_batches
+from runner.step import Step, run_step
 
 
 def run(step: Step) -> None:
     settings, con = step.settings, step.con
     batch = newest_batch(settings)
-    batches = read(settings.manifest)
+    batches = read_batches(settings.manifest)
     contract = load_contract(settings.contract_path)
     step.batch_id = batch.batch_id
-    prepare(con)
-    todo, anew = pending(con, batches, settings)
-    known = {name for name, key in merged(con) if key == settings.cdc_key}
+    create_tables(con)
+    todo, anew = find_pending(con, batches, settings)
+    known = {name for name, key in merged_batches(con) if key == settings.cdc_key}
     if anew:
-        forget(con)
-    results = catch_up(step, con, batches, contract, todo, known)
+        clear_history(con)
+    results = merge_pending(step, con, batches, contract, todo, known)
     step.rows_in = sum(found.staged for _, found in results)
     step.rows_out = con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()[0]
     if not results:
         step.message = f"{batch.batch_id} is merged already"
-        step.found_done = not anew
+        step.unchanged = not anew
     elif anew:
         step.message = f"history built anew from {len(results)} snapshots"
         step.note(step.message)
@@ -59,9 +58,9 @@ def main() -> int:
     parser.add_argument("--plan", action="store_true", help="show the changes, write nothing")
     if not parser.parse_args().plan:
         return run_step("merge", run)
-    from plan import main as plan
+    from history.plan import show_plan
 
-    return plan()
+    return show_plan()
 
 
 if __name__ == "__main__":

@@ -10,53 +10,31 @@ A check is a file. Its first line is the description; `-- severity: error|warn` 
 offending row means, `-- warn_if: > N` and `-- error_if: > N` set other limits.
 """
 
-import logging
-import re
 import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import alerts
-import steps
+from audit.checks import COLOURS, compute_metrics, record_results, report_results, run_check
 from config import SQL, load_settings
-from engine import duckdb
 from errors import DONE, LOCKED, QUALITY, QualityError, SettingsError, exit_code
-from steps import Step, open_log, run_step, say, utc_now, written
-from warehouse import fetch_sql, has_tables, run_sql, set_variables
+from operations import alerts
+from runner import lock
+from runner.console import say
+from runner.log import redirect_to_cron_log, utc_now
+from runner.step import Step, run_step
+from warehouse.sql import fetch_file, set_variables
 
-SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check: on the terminal, in the warehouse
-LEVELS = {"pass": logging.INFO, "warn": logging.WARNING, "fail": logging.ERROR}
-COLOURS = {"pass": "32", "warn": "33", "fail": "31"}
 VARIABLES = ("freshness_days", "max_run_age_hours", "same_bytes_days", "newest_title_days")
-
-
-@dataclass(frozen=True)
-class Result:
-    """The outcome of one check: how many rows offend, and the first few of them."""
-
-    name: str
-    description: str
-    severity: str
-    verdict: str  # pass, warn or fail
-    count: int
-    rows: list[str]
-
-    def __str__(self) -> str:
-        rows = "".join(f"\n            {row}" for row in self.rows[:SHOWN_ROWS])
-        return f"{self.verdict}: {self.name}, {self.count:,} row(s): {self.description}{rows}"
 
 
 def run(step: Step) -> None:
     con, checked_at = step.con, utc_now()
     limits = {name: getattr(step.settings, name) for name in VARIABLES}
-    set_variables(con, limits | fetch_sql(con, "last_run.sql")[0] | {"checked_at": checked_at})
-    measure(step)
-    results = [check(con, path) for path in sorted((SQL / "checks").glob("*.sql"))]
+    set_variables(con, limits | fetch_file(con, "last_run.sql")[0] | {"checked_at": checked_at})
+    compute_metrics(step)
+    results = [run_check(con, path) for path in sorted((SQL / "checks").glob("*.sql"))]
     failed = [result.name for result in results if result.verdict == "fail"]
-    keep(step, results, checked_at, is_good=not failed)
-    report(step, results)
-    alerts.set_audit(
+    record_results(step, results, checked_at, is_good=not failed)
+    report_results(step, results)
+    alerts.save_audit_state(
         step.settings,
         problems={r.name: str(r) for r in results if r.verdict == "fail"},
         warnings={r.name: str(r) for r in results if r.verdict == "warn"},
@@ -72,103 +50,15 @@ def run(step: Step) -> None:
         )
 
 
-def measure(step: Step) -> None:
-    """metrics_now, and the batch it is of; empty where nothing was merged yet."""
-    if has_tables(step.con, "ops_merges", "analytics_netflix_history"):
-        run_sql(step.con, "metrics.sql")
-        batch = step.con.execute("SELECT max(batch_id) FROM metrics_now").fetchone()
-        step.batch_id = batch[0]
-
-
-def check(con: duckdb.DuckDBPyConnection, path: Path) -> Result:
-    """Run one check. A check that cannot be run has failed: what it guards is not known."""
-    text = path.read_text(encoding="utf-8")
-    description = text.splitlines()[0].removeprefix("-- ")
-    found = re.search(r"^-- severity: (error|warn)$", text, re.MULTILINE)
-    if not found:
-        raise QualityError(f"{path} says no `-- severity: error` or `-- severity: warn`")
-    severity = found[1]
-    limits = {"error_if": 0 if severity == "error" else None, "warn_if": 0}
-    for name, number in re.findall(r"^-- (warn_if|error_if): > (\d+)$", text, re.MULTILINE):
-        limits[name] = int(number)
-    try:
-        cursor = con.execute(text)
-        names = [column[0] for column in cursor.description]
-        rows = cursor.fetchmany(KEPT_ROWS)
-        count = len(rows)
-        while more := len(cursor.fetchmany(10_000)):
-            count += more
-    except duckdb.IOException:  # the warehouse itself is damaged
-        raise
-    except duckdb.Error as error:
-        return Result(path.stem, description, severity, "fail", 0, [str(error).splitlines()[0]])
-    shown = [", ".join(map("{}={}".format, names, row)) for row in rows]
-    verdict = "pass"
-    if limits["error_if"] is not None and count > limits["error_if"]:
-        verdict = "fail"
-    elif count > limits["warn_if"]:
-        verdict = "warn"
-    return Result(path.stem, description, severity, verdict, count, shown)
-
-
-def keep(step: Step, results: list[Result], checked_at: Any, is_good: bool) -> None:
-    """The outcome as rows of the ops tables, whether the audit passes or not."""
-    start = (step.run_id, step.batch_id, checked_at)
-    insert(
-        step,
-        "ops_checks",
-        [(*start, r.name, r.severity, r.verdict, r.count, r.description) for r in results],
-    )
-    offending = [
-        (step.run_id, result.name, at, row)
-        for result in results
-        if result.verdict != "pass"
-        for at, row in enumerate(result.rows, 1)
-    ]
-    insert(step, "ops_check_failures", offending)
-    if step.batch_id:
-        measured = step.con.execute(
-            "SELECT batch_id, snapshot_at, metric, value FROM metrics_now"
-        ).fetchall()
-        step.keep("DELETE FROM ops_metrics WHERE batch_id = ?", [step.batch_id])
-        insert(step, "ops_metrics", [(*row, is_good) for row in measured])
-
-
-def insert(step: Step, table: str, rows: list[tuple]) -> None:
-    if rows:
-        marks = ", ".join(f"({', '.join('?' * len(rows[0]))})" for _ in rows)
-        step.keep(f"INSERT INTO {table} VALUES {marks}", [value for row in rows for value in row])
-
-
-def report(step: Step, results: list[Result]) -> None:
-    """A line per check in monitor.log; on the terminal what is not well, alone also the table."""
-    with open_log(step.settings, "monitor", step.run_id, "monitor.log") as log:
-        for result in results:
-            fields = {"rows": result.count}
-            if result.verdict != "pass":
-                fields["examples"] = "; ".join(result.rows[:SHOWN_ROWS])
-            log.log(
-                LEVELS[result.verdict], f"{result.verdict} {result.name}", extra={"fields": fields}
-            )
-    if not steps.in_chain:
-        width = max(len(result.name) for result in results)
-        for result in results:
-            line = f"{result.verdict:<5} {result.name:<{width}} {result.count:>9,}"
-            say(f"monitor   {line}  {result.description}", COLOURS[result.verdict])
-    for result in results:
-        if result.verdict != "pass":
-            say(f"monitor   {result}", COLOURS[result.verdict], sys.stderr)
-
-
 def main() -> int:
     """Alone: with the alerts, and (--quiet, for cron) mail only where something is wrong."""
-    if steps.in_chain:
-        return run_step("monitor", run, must_exist=True)
+    if lock.inherited:
+        return run_step("monitor", run, requires_warehouse=True)
     quiet = "--quiet" in sys.argv[1:]
     try:
         settings = load_settings()
-        with written(settings, quiet) as ended:
-            code = run_step("monitor", run, must_exist=True)
+        with redirect_to_cron_log(settings, quiet) as ended:
+            code = run_step("monitor", run, requires_warehouse=True)
             if code == LOCKED:  # a run is at it, which tells by itself
                 ended.append(DONE if quiet else LOCKED)
             else:

@@ -13,14 +13,19 @@ import argparse
 import sys
 from pathlib import Path
 
+import duckdb
+
 from contract import load_contract
-from engine import duckdb
 from errors import QualityError, Refused
-from files import sync
-from history import catch_up, pending, prepare
-from manifest import read
-from steps import Step, run_step, say
-from warehouse import connect, held_elsewhere, literal, on_duckdb_only, run_sql, transaction
+from history.merge import create_tables, find_pending, merge_pending
+from ingest.manifest import read_batches
+from runner.console import say
+from runner.files import sync
+from runner.step import Step, run_step
+from warehouse.duckdb_file import connect, describe_lock, transaction
+from warehouse.engine import require_duckdb
+from warehouse.quoting import literal
+from warehouse.sql import run_file
 
 OPS_TABLES = ("ops_runs", "ops_schema_changes")
 COMPARED = (
@@ -33,7 +38,7 @@ COMPARED = (
 
 
 def rebuild(step: Step) -> None:
-    on_duckdb_only(
+    require_duckdb(
         step.settings,
         "make rebuild",
         "Rebuild with WAREHOUSE=duckdb, then move that: make migrate TO=...",
@@ -54,7 +59,7 @@ def rebuild(step: Step) -> None:
 
 
 def verify(step: Step) -> None:
-    on_duckdb_only(step.settings, "make verify", "make migrate compares the two when it moves one.")
+    require_duckdb(step.settings, "make verify", "make migrate compares the two when it moves one.")
     live = step.settings.warehouse_path
     if not live.exists():
         raise Refused(
@@ -78,22 +83,22 @@ def verify(step: Step) -> None:
 def replay_into(step: Step, target: Path, keep_records: bool) -> int:
     """Build a warehouse in a new file from the raw snapshots; how many there were."""
     settings = step.settings
-    batches = read(settings.manifest)
+    batches = read_batches(settings.manifest)
     if not batches:
         raise Refused("nothing was landed yet; run `make run-all` first")
     target.unlink(missing_ok=True)
     con = connect(target, settings, [settings.snapshots, settings.warehouse_path.parent])
     try:
         with transaction(con):
-            run_sql(con, "ops.sql")
-            prepare(con)
+            run_file(con, "ops.sql")
+            create_tables(con)
         known = take_over(step, con, keep_records)
         with transaction(con):
-            todo, _ = pending(con, batches, settings)
+            todo, _ = find_pending(con, batches, settings)
             if known:  # what waits, or was refused, is the business of the next run
                 todo = [batch for batch in batches if batch.batch_id in known]
             contract = load_contract(settings.contract_path)
-            results = catch_up(step, con, batches, contract, todo, known)
+            results = merge_pending(step, con, batches, contract, todo, known)
         con.execute("CHECKPOINT")
     finally:
         con.close()
@@ -116,7 +121,7 @@ def take_over(step: Step, con: duckdb.DuckDBPyConnection, keep_records: bool) ->
             for table in OPS_TABLES if keep_records else ():
                 con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM live.{table}")
     except duckdb.Error as error:
-        if held := held_elsewhere(live, error):
+        if held := describe_lock(live, error):
             raise held from None
         step.warn(
             f"the live warehouse cannot be read ({str(error).splitlines()[0]}); its run records "
@@ -134,7 +139,7 @@ def compare(step: Step, live: Path, scratch: Path) -> list[str]:
     con.execute(f"ATTACH {literal(live)} AS live (READ_ONLY)")
     con.execute(f"ATTACH {literal(scratch)} AS replayed (READ_ONLY)")
     staged = [
-        con.execute(f"SELECT batch_id FROM {side}.staging_books").fetchall()
+        con.execute(f"SELECT batch_id FROM {side}.staging_counts").fetchall()
         for side in ("live", "replayed")
     ]
     same_batch = staged[0] == staged[1]  # else a newer snapshot waits in the live one

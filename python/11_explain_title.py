@@ -9,22 +9,24 @@ KEY is a show_id, a title_id or a title.
 
 import sys
 
+from duckdb import DuckDBPyConnection
+
 from config import load_settings
-from engine import DuckDBPyConnection
 from errors import CRASH, DONE, SettingsError, StepError
-from manifest import Batch, read
-from steps import say
-from warehouse import exists, fetch_sql, has_tables, open_warehouse, set_variables
+from ingest.manifest import Batch, read_batches
+from runner.console import say
+from warehouse.engine import has_warehouse, open_warehouse
+from warehouse.sql import fetch_file, has_tables, set_variables
 
 
 def explain(con: DuckDBPyConnection, key: str, batches: dict[str, Batch]) -> bool:
     """Print all that is known of the titles that `key` names; whether there was any."""
     set_variables(con, {"wanted": key})
     changes: dict[tuple, list[dict]] = {}
-    for row in fetch_sql(con, "why_changes.sql"):
+    for row in fetch_file(con, "reports/why_changes.sql"):
         changes.setdefault((row["title_id"], row["changed_at"]), []).append(row)
     title_id = None
-    versions = fetch_sql(con, "why_versions.sql")
+    versions = fetch_file(con, "reports/why_versions.sql")
     for row in versions:
         if row["title_id"] != title_id:
             title_id = row["title_id"]
@@ -49,7 +51,7 @@ def explain(con: DuckDBPyConnection, key: str, batches: dict[str, Batch]) -> boo
             say(f"      repaired on the way in: {row['repairs']}", "33")
         if row["end_operation"] == "delete":
             say(f"      gone from the catalogue with batch {row['end_batch_id']}", "31")
-    held = fetch_sql(con, "why_quarantine.sql")
+    held = fetch_file(con, "reports/why_quarantine.sql")
     for row in held:
         say(
             f"  in quarantine: {row['rule']} ({row['column_name']} = {row['raw_value']!r}, line "
@@ -65,9 +67,9 @@ def main(arguments: list[str]) -> int:
         if len(arguments) != 1 or not arguments[0]:
             raise SettingsError("name one title: make why KEY=s123 (a show_id, title_id or title)")
         settings = load_settings()
-        if not exists(settings):
+        if not has_warehouse(settings):
             raise StepError(f"there is no warehouse {settings.warehouse_path}; run `make run-all`")
-        batches = {batch.batch_id: batch for batch in read(settings.manifest)}
+        batches = {batch.batch_id: batch for batch in read_batches(settings.manifest)}
         con = open_warehouse(settings, read_only=True)
         try:
             if not has_tables(con, "ops_merges", "staging_netflix_quarantine"):

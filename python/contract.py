@@ -10,14 +10,14 @@ from pathlib import Path
 from errors import SettingsError
 
 TYPES = ("text", "list", "date", "year", "duration")
-CANONICAL = (  # what sql/staging_records.sql makes
+CANONICAL = (  # what sql/staging.sql makes
     "show_id", "type", "title", "director", "cast", "country", "date_added", "release_year",
     "rating", "duration", "listed_in", "description",
 )  # fmt: skip
 KINDS = ("added", "removed", "renamed", "reordered", "retyped")
 
 
-def normalised(name: str) -> str:
+def normalise(name: str) -> str:
     """A column name as names are compared: case, blanks and underscores make no difference."""
     return re.sub(r"[\s_]+", "_", name.strip().casefold())
 
@@ -38,7 +38,7 @@ class Column:
     @property
     def names(self) -> list[str]:
         """All names it may come under, its own first, as `normalised` gives them."""
-        return [normalised(name) for name in (self.name, *self.aliases)]
+        return [normalise(name) for name in (self.name, *self.aliases)]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def load_contract(path: Path) -> Contract:
         )
     if foreign := sorted(given - set(CANONICAL)):
         raise SettingsError(
-            f"the contract {path} has a column {foreign[0]} that sql/staging_records.sql does "
+            f"the contract {path} has a column {foreign[0]} that sql/staging.sql does "
             "not make; another name for a column goes into its aliases"
         )
     wrong = [kind for kind, value in policy.items() if value not in ("warn", "stop")]
@@ -128,7 +128,7 @@ def bind(contract: Contract, columns: Sequence[str]) -> dict[str, str | None]:
 
     A column's own name goes before its aliases, and those in the order of the contract.
     """
-    found = {normalised(column): column for column in reversed(columns)}
+    found = {normalise(column): column for column in reversed(columns)}
     return {
         column.name: next((found[name] for name in column.names if name in found), None)
         for column in contract.columns

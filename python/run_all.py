@@ -8,22 +8,24 @@ work done say so, so a run that was stopped is simply run again.
 --quiet, for cron: all output goes to logs/cron.log, and only that of a failed run to stderr.
 """
 
+import multiprocessing
 import os
+import runpy
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cache
+from importlib import import_module
+from multiprocessing.connection import Connection
+from opcode import opmap
 from pathlib import Path
-from types import CodeType, ModuleType
 
-import alerts
-import engine  # noqa: F401  (loaded once, for all steps)
-import layers  # noqa: F401
-import steps
 from config import Settings, load_settings
 from errors import CRASH, DONE, QUALITY, StepError, exit_code
-from steps import lock, new_run_id, say, written
+from operations import alerts
+from runner import lock, step
+from runner.console import say
+from runner.lock import hold_lock
+from runner.log import new_run_id, redirect_to_cron_log
 
 PYTHON = Path(__file__).resolve().parent
 CHAIN = (
@@ -37,21 +39,25 @@ CHAIN = (
     "09_publish.py",
 )
 AUDIT = "07_monitor_pipeline.py"
+LOADED_ONCE = ("argparse", "decimal", "uuid", "history.merge", "audit.checks", "publish.exports")
+FORK = multiprocessing.get_context("fork")
+ERROR_LENGTH = 4_000  # characters that a child hands over; a pipe takes 64 kB unread
 
 
 def main() -> int:
-    run_id = os.environ.setdefault("RUN_ID", new_run_id())
+    os.environ.setdefault("RUN_ID", new_run_id())
+    sys.meta_path.insert(0, PandasForImportsOnly)
     try:
         settings = load_settings()
-        with lock(settings):
-            with written(settings, "--quiet" in sys.argv[1:]) as code:
-                steps.warn_of_env_file()
-                steps.in_chain = True
-                alerts.ping(settings, "/start")
-                code.append(chain(settings, run_id))
-                if not kept(alerts.tell, settings, code[-1]):
+        with hold_lock(settings):
+            with redirect_to_cron_log(settings, "--quiet" in sys.argv[1:]) as code:
+                step.warn_of_env_file()
+                lock.inherited = True
+                alerts.ping_heartbeat(settings, "/start")
+                code.append(chain(settings))
+                if not is_saved(alerts.notify_on_change, settings, code[-1]):
                     code[-1] = code[-1] or CRASH
-                alerts.ping(settings, "/fail" if code[-1] else "")
+                alerts.ping_heartbeat(settings, "/fail" if code[-1] else "")
             return code[-1]
     except (StepError, OSError) as error:
         say(f"run-all   stopped: {error}", "31", sys.stderr)
@@ -61,29 +67,29 @@ def main() -> int:
         return CRASH
 
 
-def chain(settings: Settings, run_id: str) -> int:
+def chain(settings: Settings) -> int:
     """Run the steps up to the first that fails; keep for the alerts what that was."""
     scripts = CHAIN
     if settings.netflix_csv is None and not settings.default_csv.exists():
         scripts = ("00_make_sample_data.py", *CHAIN)
     for script in scripts:
         arguments = ["--if-missing"] if script.startswith("00") else []
-        code = forked(PYTHON / script, arguments)
+        code, error = run_forked(PYTHON / script, arguments)
         if code == DONE:
             continue
         name = script.split("_")[0]
         killed = f"step {name} was killed by signal {-code}" if code < 0 else ""
         if killed:
             say(f"run-all   {killed}. Nothing half-done was kept: make run-all", "31", sys.stderr)
-        text = killed or alerts.last_error(settings, "", run_id) or f"step {name}: exit code {code}"
+        text = killed or error or f"step {name}: exit code {code}"
         # What the audit found is kept as such; it is over when the next audit passes.
         audited = script == AUDIT and code == QUALITY
-        kept(alerts.set_run, settings, None if audited else f"{script}: {text}")
+        is_saved(alerts.save_run_state, settings, None if audited else f"{script}: {text}")
         return CRASH if code < 0 else code
-    return DONE if kept(alerts.set_run, settings, None) else CRASH
+    return DONE if is_saved(alerts.save_run_state, settings, None) else CRASH
 
 
-def kept(work: Callable[..., None], settings: Settings, what: object) -> bool:
+def is_saved(work: Callable[..., None], settings: Settings, what: object) -> bool:
     """Whether the alerts could be written down; a full disk must not silence the heartbeat, too."""
     try:
         work(settings, what)
@@ -93,56 +99,54 @@ def kept(work: Callable[..., None], settings: Settings, what: object) -> bool:
         return False
 
 
-def forked(script: Path, arguments: list[str]) -> int:
-    """Run a script in a child of this process: its exit code, or minus the signal that ended it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid:
-        try:
-            load_ahead()
-            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        except KeyboardInterrupt:  # the terminal sent it to the step, too, which cleans up
-            os.waitpid(pid, 0)
-            raise
-        except SystemExit:  # a SIGTERM is for this process alone
-            os.kill(pid, signal.SIGTERM)
-            os.waitpid(pid, 0)
-            raise
-    code = CRASH
+def run_forked(script: Path, arguments: list[str]) -> tuple[int, str]:
+    """Run a script in a child: (its exit code or minus the signal that ended it, its error)."""
+    receiver, sender = FORK.Pipe(duplex=False)
+    child = FORK.Process(target=run_script, args=(script, arguments, sender))
+    child.start()
+    sender.close()
     try:
-        sys.argv = [str(script), *arguments]
-        module = sys.modules["__main__"] = ModuleType("__main__")
-        module.__file__ = str(script)
-        exec(compiled(script), module.__dict__)
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else CRASH if end.code else DONE
-    except BaseException:
-        import traceback
+        for name in LOADED_ONCE:  # by the first step's time: there is a second core for it
+            import_module(name)
+        child.join()
+    except KeyboardInterrupt:  # the terminal sent it to the step, too, which cleans up
+        child.join()
+        raise
+    except SystemExit:  # a SIGTERM is for this process alone
+        child.terminate()
+        child.join()
+        raise
+    try:
+        return child.exitcode, receiver.recv()
+    except EOFError:  # a killed child sends nothing
+        return child.exitcode, ""
 
-        traceback.print_exc()
+
+def run_script(script: Path, arguments: list[str], sender: Connection) -> None:
+    """In the child: run the script as `python <script>` does, then send why it failed."""
+    sys.argv = [str(script), *arguments]
+    try:
+        runpy.run_path(str(script), run_name="__main__")
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        sender.send(step.last_error[:ERROR_LENGTH])
 
 
-@cache
-def compiled(script: Path) -> CodeType:
-    return compile(script.read_bytes(), str(script), "exec")
+class PandasForImportsOnly:
+    """Lets `import pandas` find it, and DuckDB not: a night would pay 0.4 s for nothing.
 
+    DuckDB imports pandas, where it is installed, at the first value that is bound, to know its NaT.
+    Then the code that asks is at a call, not at an import statement.
+    """
 
-def load_ahead() -> None:
-    """Load what the next steps use, while this one works: there is a second core for it."""
-    with suppress(Exception):  # what is wrong here stops the step that uses it, and that one tells
-        import argparse
-
-        import history  # noqa: F401
-        import page  # noqa: F401
-
-        argparse.ArgumentParser()  # imports the rest of what it uses
-        for script in CHAIN:
-            compiled(PYTHON / script)
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        if name != "pandas":
+            return
+        frame = sys._getframe(1)
+        while frame.f_code.co_filename.startswith("<frozen importlib"):
+            frame = frame.f_back
+        if frame.f_code.co_code[frame.f_lasti] != opmap["IMPORT_NAME"]:
+            raise ModuleNotFoundError("not imported for DuckDB", name=name)
 
 
 if __name__ == "__main__":

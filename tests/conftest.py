@@ -16,7 +16,6 @@ from types import CodeType
 from unittest import mock
 
 import duckdb
-import pandas  # noqa: F401 - before python/engine.py bars it
 import pytest
 from titles import COLUMNS, catalogue, title  # noqa: F401 - most tests take them from here
 
@@ -66,6 +65,7 @@ class Pipeline:
     def environment(self) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(PROJECT / "python"),  # for what is in a room, as make sets it
             "DATA_DIR": str(self.root / "data"),
             "WAREHOUSE_PATH": str(self.root / "dw.db"),
             "LOG_DIR": str(self.root / "logs"),
@@ -198,6 +198,15 @@ class Pipeline:
                 for (name,) in names
                 if name not in leave_out.split()
             }
+
+
+def replace_everywhere(patch: pytest.MonkeyPatch, real: object, new: object) -> None:
+    """Replace a function in each loaded module that has it under any name."""
+    for module in [
+        m for m in sys.modules.values() if str(PROJECT) in (getattr(m, "__file__", 0) or "")
+    ]:
+        for name in [name for name, value in vars(module).items() if value is real]:
+            patch.setattr(module, name, new)
 
 
 @pytest.fixture

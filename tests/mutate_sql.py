@@ -28,15 +28,20 @@ TESTS = (
     "test_history_cases.py",
     "test_guard.py",
 )
-NOT_BY_PROPERTIES = ("sql/cdc_key_title.sql", "sql/guard_rekeyed.sql", "python/history.py")
+NOT_BY_PROPERTIES = (
+    "sql/history/match_by_title.sql",
+    "sql/history/renumbered_ids.sql",
+    "python/history.py",
+)
 AT_ONCE, LIMIT_S = 2, 240
 
-DIFF, MERGE, BOOKS = "sql/cdc_diff.sql", "sql/cdc_merge.sql", "sql/cdc_books.sql"
-BY_ID, BY_TITLE = "sql/cdc_key_show_id.sql", "sql/cdc_key_title.sql"
-TABLES, STAGING, MACROS = "sql/cdc_tables.sql", "sql/staging.sql", "sql/macros.sql"
-RECORDS, KEPT = "sql/staging_records.sql", "sql/staging_kept.sql"
-CHANGED = "sql/staging_changed.sql"
-REKEYED, GUARD = "sql/guard_rekeyed.sql", "python/history.py"
+DIFF, MERGE, BOOKS = "sql/history/diff.sql", "sql/history/merge.sql", "sql/history/verify.sql"
+BY_ID, BY_TITLE = "sql/history/match_by_show_id.sql", "sql/history/match_by_title.sql"
+TABLES, STAGING, MACROS = "sql/history/tables.sql", "sql/staging/quarantine.sql", "sql/macros.sql"
+RECORDS, KEPT = "sql/staging.sql", "sql/staging/match_unchanged.sql"
+CHANGED = "sql/staging/load_changed.sql"
+REKEYED, PENDING = "sql/history/renumbered_ids.sql", "python/history/merge.py"
+FOUND, GUARD = "python/history/diff.py", "python/history/guard.py"
 
 
 @dataclass(frozen=True)
@@ -191,16 +196,16 @@ MUTANTS = [
             "WHERE changes.operation IN ('delete')",
         ),
         (REKEYED, "LEFT JOIN merge_input AS new", "INNER JOIN merge_input AS new"),
-        (GUARD, "            if not judge:\n                raise\n", ""),
-        (GUARD, "decisions.read(settings.decisions, settings.cdc_key)", "{}"),
-        (GUARD, "        or accepts(settings, batch)\n    ]", "    ]"),
+        (PENDING, "            if not judge:\n                raise\n", ""),
+        (PENDING, "decisions.latest_decisions(settings.decisions, settings.cdc_key)", "{}"),
+        (PENDING, "        or accepts(settings, batch)\n    ]", "    ]"),
         (
-            GUARD,
+            PENDING,
             "        if not as_staged:\n            load_raw",
             "        if newest:\n            load_raw",
         ),
-        (GUARD, "set(then) != set(tracked)", "False"),
-        (GUARD, "if broken or carried", "if carried"),
+        (FOUND, "set(then) != set(tracked)", "False"),
+        (PENDING, "if broken or carried", "if carried"),
         (GUARD, "if count > rows and share > pct", "if count > rows or share > pct"),
         (GUARD, "if count > rows and share > pct", "if count >= rows and share >= pct"),
         (GUARD, "if not found.previous:", "if found.previous:"),
@@ -218,10 +223,10 @@ MUTANTS = [
         ),
     )
 ]
-# Left out, since nothing can tell them from the original: cdc_diff.sql without `rehash` (where the
-# tracked columns stayed, a changed hash means a changed column) and without LIKE 'missing_%' (the
-# key of the contract breaks no other rule), and cdc_merge.sql without operation = 'fill' (the open
-# versions of the other changed titles hold the new values already).
+# Left out, since nothing can tell them from the original: history/diff.sql without `rehash` (where
+# the tracked columns stayed, a changed hash means a changed column) and without LIKE 'missing_%'
+# (the key of the contract breaks no other rule), and history/merge.sql without operation = 'fill'
+# (the open versions of the other changed titles hold the new values already).
 
 
 def copy_of_project(source: Path, folder: Path) -> None:

@@ -11,12 +11,13 @@ import pytest
 from conftest import CHAIN, COLUMNS, PROJECT, Pipeline, catalogue, title
 
 import config
-import warehouse
+from analytics import star_schema
+from warehouse import sql
 
 STEP = "08_build_analytics"
 TO_HISTORY = CHAIN[:-1]
 TABLES = (
-    "analytics_books", "bridge_title_cast", "bridge_title_country", "bridge_title_director",
+    "analytics_build", "bridge_title_cast", "bridge_title_country", "bridge_title_director",
     "bridge_title_genre", "dim_country", "dim_date", "dim_genre", "dim_person", "dim_rating",
     "dim_title", "fact_title_catalog",
 )  # fmt: skip
@@ -505,7 +506,7 @@ def test_built_again_from_scratch_it_is_the_same(pipeline, built_once):
     pipeline.copy_of(built_once)
     before = pipeline.tables()
     with duckdb.connect(str(pipeline.root / "dw.db")) as con:
-        con.execute("DROP TABLE analytics_books")
+        con.execute("DROP TABLE analytics_build")
     result = pipeline.step(STEP)
     assert (result.returncode, "as before" in result.stdout) == (0, False)
     assert pipeline.tables() == before
@@ -519,8 +520,8 @@ def test_built_again_from_scratch_it_is_the_same(pipeline, built_once):
         "'late' AS batch_id, snapshot_at - INTERVAL 1 DAY AS snapshot_at) FROM ops_merges",
         "DROP VIEW kpi_top_people",
         "DELETE FROM analytics_netflix_history WHERE show_id = 's1'",
-        "UPDATE analytics_books SET rules = 'older'",
-        "UPDATE analytics_books SET rules = 'older'; DROP VIEW dim_title; "
+        "UPDATE analytics_build SET rules = 'older'",
+        "UPDATE analytics_build SET rules = 'older'; DROP VIEW dim_title; "
         "CREATE TABLE dim_title AS SELECT 'v' AS title_key",  # as it was before it was a view
     ],
 )
@@ -612,7 +613,8 @@ def test_a_broken_star_schema_is_not_kept(
     assert old in text
     (folder / "analytics" / file).write_text(text.replace(old, new))
     monkeypatch.setattr(config, "SQL", folder)
-    monkeypatch.setattr(warehouse, "SQL", folder)
+    monkeypatch.setattr(sql, "SQL", folder)
+    monkeypatch.setattr(star_schema, "SQL", folder)
     result = pipeline.step(STEP)
     assert (result.returncode, "Traceback" in result.stderr) == (1, False), result.stdout
     assert result.stderr.startswith("analytics stopped: the star schema breaks an invariant")

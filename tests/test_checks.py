@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 import duckdb
 import pytest
-from conftest import PROJECT, Pipeline, catalogue, title
+from conftest import PROJECT, Pipeline, catalogue, replace_everywhere, title
+
+from runner import log
 
 MONITOR = "07_monitor_pipeline"
 CHECKS = {path.stem for path in (PROJECT / "sql/checks").glob("*.sql")}
@@ -22,7 +24,7 @@ FAULTS = {
     ),
     "staging is of another batch": (
         "raw_equals_staging",
-        "UPDATE staging_books SET batch_id = '20200101T000000Z-0'",
+        "UPDATE staging_counts SET batch_id = '20200101T000000Z-0'",
     ),
     "the merge did not come": (
         "current_is_merged",
@@ -141,7 +143,7 @@ FAULTS = {
     "a column that came": (
         "schema_as_before",
         "INSERT INTO ops_schema_changes SELECT batch_id, 'added', 'x', 'new', now() "
-        "FROM staging_books",
+        "FROM staging_counts",
     ),
     "a title that is kept though unreadable": (
         "nothing_carried",
@@ -262,10 +264,10 @@ def test_a_planted_fault_is_named_by_its_check(faulty, fault):
 
 def test_a_check_that_cannot_run_has_failed(faulty):
     with duckdb.connect(str(faulty.root / "dw.db")) as con:
-        con.execute("DROP TABLE staging_books")
+        con.execute("DROP TABLE staging_counts")
     done = faulty.step(MONITOR)
     assert (done.returncode, verdicts(faulty)["raw_equals_staging"]) == (30, "fail")
-    assert "staging_books does not exist" in done.stderr
+    assert "staging_counts does not exist" in done.stderr
 
 
 def test_limits_of_a_check_make_it_warn_and_then_fail(faulty):
@@ -284,16 +286,12 @@ def clean_days(pipeline: Pipeline, days: int, monkeypatch) -> None:
     """A catalogue that grows and changes a little each day; the clock goes with it."""
     import random
 
-    import alerts
-    import steps
-
     draw = random.Random(7)
     titles, number = [title(n) for n in range(1, 301)], 300
     first = datetime(2024, 1, 1, 3)
     for day in range(days):
         now = first + timedelta(days=day)
-        for module in (steps, alerts):
-            monkeypatch.setattr(module, "utc_now", lambda now=now: now)
+        replace_everywhere(monkeypatch, log.utc_now, lambda now=now: now)
         for _ in range(draw.randint(0, 4)):
             number += 1
             titles.append(title(number, rating=draw.choice(["PG", "R", ""])))

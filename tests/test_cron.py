@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, catalogue, title
 
-import cron
-import status
+from operations import cron, status
 
 OTHERS = "# mine\nMAILTO=me@example.org\n5 4 * * sun  echo 'a%b'\n"
 
@@ -38,7 +37,8 @@ def crontab(tmp_path: Path, monkeypatch) -> Path:
 
 def run(script: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, str(PROJECT / "python" / script), *arguments],
+        [sys.executable, "-m", f"operations.{script}", *arguments],
+        cwd=PROJECT / "python",
         env={"PATH": os.environ["PATH"], **settings},
         capture_output=True,
         text=True,
@@ -47,7 +47,7 @@ def run(script: str, *arguments: str, **settings: str) -> subprocess.CompletedPr
 
 def test_install_and_remove_touch_one_block_only(crontab):
     crontab.write_text(OTHERS)
-    done = run("cron.py", "install", SCHEDULE="10 2 * * 1-5")
+    done = run("cron", "install", SCHEDULE="10 2 * * 1-5")
     assert (done.returncode, done.stderr) == (0, "")
     text = crontab.read_text()
     assert text.startswith(OTHERS + cron.BEGIN)
@@ -55,38 +55,40 @@ def test_install_and_remove_touch_one_block_only(crontab):
     assert f"--directory='{PROJECT}' run-all QUIET=1" in lines[-3]
     assert lines[-3].startswith("10 2 * * 1-5 ") and lines[-2].startswith("0 9 * * * ")
     assert "before:" in done.stdout and "10 2 * * 1-5" in done.stdout
-    assert run("cron.py", "install", SCHEDULE="10 2 * * 1-5").stdout.endswith("as before\n")
+    assert run("cron", "install", SCHEDULE="10 2 * * 1-5").stdout.endswith("as before\n")
     assert crontab.read_text() == text
-    run("cron.py", "install")
+    run("cron", "install")
     assert crontab.read_text() == text.replace("10 2 * * 1-5", "0 3 * * *")
-    assert run("cron.py", "remove").returncode == 0
+    assert run("cron", "remove").returncode == 0
     assert crontab.read_text() == OTHERS
 
 
 def test_an_empty_crontab_comes_and_goes(crontab):
-    assert run("cron.py", "remove").returncode == 0
-    assert run("cron.py", "install").returncode == 0
+    assert run("cron", "remove").returncode == 0
+    assert run("cron", "install").returncode == 0
     assert crontab.read_text().count("\n") == 5
-    assert run("cron.py", "remove").returncode == 0
+    assert run("cron", "remove").returncode == 0
     assert not crontab.exists()
 
 
 def test_a_block_without_its_end_is_left_alone(crontab):
     crontab.write_text(f"{cron.BEGIN}\n{OTHERS}")
-    done = run("cron.py", "remove")
+    done = run("cron", "remove")
     assert (done.returncode, "crontab -e" in done.stderr) == (2, True)
     assert crontab.read_text() == f"{cron.BEGIN}\n{OTHERS}"
 
 
 def test_without_cron_the_message_says_so(tmp_path):
-    done = run("cron.py", "install", PATH=str(tmp_path))
+    done = run("cron", "install", PATH=str(tmp_path))
     assert (done.returncode, "there is no crontab on this machine" in done.stderr) == (2, True)
 
 
 def test_a_path_is_quoted_for_the_shell_and_for_cron():
     path = "/srv/it's 100% mine"
-    assert cron.quoted(path) == "'/srv/it'\\''s 100\\% mine'"
-    line = f"printf %s {cron.quoted(path)}".replace("\\%", "%")  # as cron hands it to the shell
+    assert cron.quote_for_cron(path) == "'/srv/it'\\''s 100\\% mine'"
+    line = f"printf %s {cron.quote_for_cron(path)}".replace(
+        "\\%", "%"
+    )  # as cron hands it to the shell
     assert subprocess.run(["sh", "-c", line], capture_output=True, text=True).stdout == path
 
 
@@ -107,20 +109,20 @@ def test_a_path_is_quoted_for_the_shell_and_for_cron():
     ],
 )
 def test_next_time_is_what_cron_does(fields, expected):
-    found = status.next_time(fields, datetime(2024, 2, 28, 12, 30, 30))  # a Wednesday
+    found = status.find_next_time(fields, datetime(2024, 2, 28, 12, 30, 30))  # a Wednesday
     assert (f"{found:%Y-%m-%d %H:%M}" if found else None) == expected
 
 
 def test_status_is_one_screen_and_writes_nothing(pipeline, crontab):
     environment = {**pipeline.environment, "PATH": os.environ["PATH"]}
-    empty = run("status.py", **environment)
+    empty = run("status", **environment)
     assert (empty.returncode, "no warehouse" in empty.stdout) == (0, True)
     titles = [title(1), title(2, type="TV Show", duration="1 Season", rating="XYZ")]
     assert pipeline.all_steps(NETFLIX_CSV=pipeline.put(catalogue(*titles))).returncode == 0
     pipeline.step("02_create_raw_layer", NETFLIX_CSV="none.csv")
-    run("cron.py", "install", **environment)
+    run("cron", "install", **environment)
     before = pipeline.digests(".")
-    shown = run("status.py", **environment)
+    shown = run("status", **environment)
     assert (shown.returncode, shown.stderr) == (0, "")
     for part in (
         "merge      done ",

@@ -15,15 +15,14 @@ from contract import load_contract
 
 sqlglot = pytest.importorskip("sqlglot", reason="no sqlglot: make test-engines installs it")
 exp = sqlglot.exp
-dialects = import_module("dialects")
+dialects = import_module("engines.translator")
 
 ENGINES = ("spark", "snowflake", "bigquery")
 STAY_LOCAL = ("inspect", "sample", "portable")
 FILES = sorted(
     path
-    for folder in (SQL, SQL / "checks", SQL / "analytics")
-    for path in folder.glob("*.sql")
-    if path.stem not in STAY_LOCAL
+    for path in SQL.rglob("*.sql")
+    if path.stem not in STAY_LOCAL and path.parent.name != "publish"
 )
 VARIABLES = {
     "batch_id": "20200118T000000Z-0123456789ab",
@@ -49,7 +48,7 @@ VARIABLES = {
 
 
 def translator(engine: str):
-    adapter = import_module(f"adapter_{engine}")
+    adapter = import_module(f"engines.{engine}")
     return dialects.Translator(adapter.DIALECT, adapter.rewrite)
 
 
@@ -177,7 +176,7 @@ Jun 1, 2021|Jul 1, 2021|Aug 1, 2021|Oct 1, 2021|Nov 1, 2021|Dec 1, 2021|1-Jan-21
 def test_the_portable_dates_are_those_of_duckdb():
     with duckdb.connect() as con:
         found = []
-        for name in ("macros.sql", "portable.sql"):
+        for name in ("macros.sql", "engines/portable.sql"):
             con.execute((SQL / name).read_text(encoding="utf-8"))
             found.append(
                 con.execute(
@@ -193,7 +192,7 @@ def test_the_portable_list_members_are_those_of_duckdb():
     """But for their order, which DuckDB's list_distinct does not keep."""
     with duckdb.connect() as con:
         found = []
-        for name in ("analytics/prepare.sql", "portable.sql"):
+        for name in ("analytics/prepare.sql", "engines/portable.sql"):
             con.execute(
                 "CREATE OR REPLACE TABLE analytics_netflix_history AS "
                 "SELECT '' AS country, NULL AS valid_from"

@@ -23,9 +23,10 @@ import duckdb
 import pytest
 from conftest import COLUMNS, PROJECT, Pipeline, catalogue, title
 
-import scan
-from delivery import Limited
+import contract
 from errors import Refused
+from ingest import csv_repair, csv_scan
+from ingest.source_file import SizeLimitedReader
 
 ROWS = [
     title(1),
@@ -361,9 +362,10 @@ def test_it_is_accepted_and_every_value_and_line_is_right(pipeline, loaded_once,
     columns = ", ".join('"' + name.replace('"', '""') + '"' for name in batch["columns"])
     found = pipeline.snapshot(batch, f"source_line, {columns}")
     assert tuple(row[0] for row in found) == file.lines
-    names = [scan.normalised(name) for name in batch["header"]]
+    names = [contract.normalise(name) for name in batch["header"]]
     expected = [
-        {scan.normalised(name): value or None for name, value in row.items()} for row in file.rows
+        {contract.normalise(name): value or None for name, value in row.items()}
+        for row in file.rows
     ]
     for (_, *values), row in zip(found, expected, strict=True):
         by_name = dict(zip(names, values, strict=True))
@@ -402,14 +404,14 @@ def test_an_unreadable_file_is_refused(pipeline, loaded_once):
 
 
 def test_a_line_longer_than_any_catalogue_has_is_refused(pipeline, loaded_once, monkeypatch):
-    monkeypatch.setattr(scan, "MAX_LINE_BYTES", 3 << 20)
+    monkeypatch.setattr(csv_scan, "MAX_LINE_BYTES", 3 << 20)
     pipeline.copy_of(loaded_once)
     path = pipeline.put(catalogue(title(1, description="x" * (5 << 20))))
     assert "has a line of over 3 MiB: it is no CSV" in pipeline.refused(path).stderr
 
 
 def test_a_header_longer_than_one_block_is_read_whole(pipeline, monkeypatch):
-    monkeypatch.setattr(scan, "BLOCK_BYTES", 16)
+    monkeypatch.setattr(csv_scan, "BLOCK_BYTES", 16)
     assert pipeline.raw(GOOD).returncode == 0
     assert pipeline.batches()[-1]["raw_rows"] == 5
 
@@ -481,7 +483,7 @@ def test_a_file_still_being_written_is_refused(pipeline, loaded_once):
 
 def test_a_file_that_grows_while_it_is_read_is_refused(pipeline, loaded_once, monkeypatch):
     path = pipeline.copy_of(loaded_once).put(GOOD)
-    read = Limited.read
+    read = SizeLimitedReader.read
 
     def grow(self, count):
         block = read(self, count)
@@ -490,7 +492,7 @@ def test_a_file_that_grows_while_it_is_read_is_refused(pipeline, loaded_once, mo
                 file.write(LINE)
         return block
 
-    monkeypatch.setattr(Limited, "read", grow)
+    monkeypatch.setattr(SizeLimitedReader, "read", grow)
     assert "is still being written" in pipeline.refused(path).stderr
 
 
@@ -549,7 +551,7 @@ def test_source_line_is_right_over_many_blocks_and_lines(pipeline, monkeypatch, 
     ]
     text = catalogue(*records, line_end=line_end)
     expected = record_lines(text)
-    monkeypatch.setattr(scan, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(csv_scan, "BLOCK_BYTES", 1000)
     if careful:
         text += (MISFIT + LINE).replace("\r\n", line_end)
     assert pipeline.raw(text).returncode == 0
@@ -627,7 +629,7 @@ def test_the_rejects_hold_line_reason_and_text_of_each_misfit(pipeline, loaded_o
     misfits = [
         ("s90,Movie,Short", "3 fields, the header has 12"),
         ("s91" + "," * 12 + "x", "13 fields, the header has 12"),
-        ('s92,Movie,"Open,,,,,2020,,,,', scan.OPEN_QUOTE),
+        ('s92,Movie,"Open,,,,,2020,,,,', csv_repair.OPEN_QUOTE),
         ('s93,Movie,"Open"ed,,,,,2020,,,,', "broken quotes: ',' expected after '\"'"),
         ("s94,Movie,Nu\0l,,,,,2020,,,,", "a NUL byte"),
         ("\x1b[31m=cmd|' /C calc'!A0", "1 fields, the header has 12"),
@@ -657,7 +659,7 @@ def test_small_blocks_give_the_very_snapshot_of_large_ones(tmp_path, monkeypatch
     ends = [reader.line_num for _ in reader]
     snapshots = []
     for block in (1 << 20, 700, 64):
-        monkeypatch.setattr(scan, "BLOCK_BYTES", block)
+        monkeypatch.setattr(csv_scan, "BLOCK_BYTES", block)
         landing = Pipeline(tmp_path / str(block))
         landing.root.mkdir()
         assert landing.raw(text).returncode == 0
@@ -725,12 +727,12 @@ def test_the_guard_of_clean_text_changes_no_result():
 
 def scanned(content: bytes) -> tuple:
     """All that a scan found, and the text for the parser, if any; or what it refused."""
-    found = scan.Scan()
+    found = csv_scan.Scan()
     try:
-        text = b"".join(scan.scan(io.BytesIO(content), found, set(COLUMNS)))
+        text = b"".join(csv_scan.scan_csv(io.BytesIO(content), found, set(COLUMNS)))
     except Refused as error:
         return str(error), b""
-    return vars(found), text if found.plain else b""
+    return vars(found), text if found.is_strict_csv else b""
 
 
 def test_small_blocks_find_what_one_large_block_finds(monkeypatch):
@@ -750,9 +752,9 @@ def test_small_blocks_find_what_one_large_block_finds(monkeypatch):
     contents += [content.replace("ü".encode(), b"\xfc\x81") for content in contents[-30:]]
     texts_found = 0
     for content in contents:
-        monkeypatch.setattr(scan, "BLOCK_BYTES", 1 << 20)
+        monkeypatch.setattr(csv_scan, "BLOCK_BYTES", 1 << 20)
         whole = scanned(content)
-        monkeypatch.setattr(scan, "BLOCK_BYTES", 300)  # the longest header fits
+        monkeypatch.setattr(csv_scan, "BLOCK_BYTES", 300)  # the longest header fits
         found = scanned(content)
         if isinstance(whole[0], str):  # of several reasons another may come first
             assert isinstance(found[0], str), content

@@ -12,8 +12,8 @@ import pytest
 from conftest import Pipeline, catalogue, title
 from histories import History
 
-import manifest
 from errors import Refused
+from ingest import manifest
 
 
 def titles(count: int, first: int = 1) -> list[dict[str, str]]:
@@ -306,7 +306,11 @@ def test_a_snapshot_that_cannot_be_read_stops_the_replay_and_is_no_verdict(
     history = History(tmp_path)
     for day in (1, 2, 5):
         history.take(titles(10 + day), day)
-    lost = history.land(titles(13), 3) if at == 3 else manifest.read(history.settings.manifest)[0]
+    lost = (
+        history.land(titles(13), 3)
+        if at == 3
+        else manifest.read_batches(history.settings.manifest)[0]
+    )
     history.land(titles(14), 4)  # comes late, so all is replayed
     before = history.content()
     path = history.settings.snapshots / lost.parquet

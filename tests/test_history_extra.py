@@ -7,7 +7,8 @@ from test_history_properties import OPTIONAL, POOLS, Day, check_history, place
 
 from config import load_settings
 from errors import StepError
-from warehouse import connect, run_sql
+from warehouse.duckdb_file import connect
+from warehouse.sql import run_file
 
 __all__ = ["place"]
 
@@ -94,11 +95,11 @@ def test_a_merge_that_breaks_an_invariant_is_undone(tmp_path, monkeypatch, invar
     before = history.content()
 
     def run_and_break(con, name: str, *variables) -> None:
-        run_sql(con, name, *variables)
-        if name == "cdc_merge.sql":
+        run_file(con, name, *variables)
+        if name == "history/merge.sql":
             con.execute(damage.format("analytics_netflix_history"))
 
-    monkeypatch.setattr("history.run_sql", run_and_break)
+    monkeypatch.setattr("history.merge.run_file", run_and_break)
     with pytest.raises(StepError, match=f"breaks an invariant .*{invariant}.*nothing was changed"):
         history.take([title(1), title(2, rating="R"), title(3)], 2)
     assert history.content() == before

@@ -19,13 +19,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-import history
-import layers
-import warehouse
 from config import PROJECT, load_settings
 from contract import load_contract
-from manifest import Batch
-from steps import Step
+from history import merge
+from ingest.manifest import Batch
+from runner.step import Step
+from staging import build
+from warehouse import duckdb_file, quoting
 
 CONTRACT = load_contract(PROJECT / "sql" / "contract.toml")
 FIRST_DAY = dt.datetime(2020, 1, 1)
@@ -344,7 +344,7 @@ def with_rejects(con: duckdb.DuckDBPyConnection, folder: Path, number: int, day:
         return {}
     path = folder / f"b{number:02}.rejects.parquet"
     con.execute(
-        f"COPY (SELECT unnest(?) AS raw_text) TO {warehouse.literal(path)} (FORMAT parquet)",
+        f"COPY (SELECT unnest(?) AS raw_text) TO {quoting.literal(path)} (FORMAT parquet)",
         [day.rejected],
     )
     return {"rejects": path.name, "rejects_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
@@ -361,7 +361,7 @@ def sandbox(folder: Path):
         }
     )
     ours.snapshots.mkdir(parents=True, exist_ok=True)
-    return ours, warehouse.connect(":memory:", ours, [folder])
+    return ours, duckdb_file.connect(":memory:", ours, [folder])
 
 
 def compare(con: duckdb.DuckDBPyConnection, model: Model) -> None:
@@ -376,8 +376,8 @@ def check_history(con: duckdb.DuckDBPyConnection, ours, days: list[Day], every: 
 
     It keeps all that ever was: with `every`, it is looked at after so many days and at the end.
     """
-    history.prepare(con)
-    history.forget(con)
+    merge.create_tables(con)
+    merge.clear_history(con)
     con.execute("DROP TABLE IF EXISTS staging_netflix_quarantine")
     load_days(con, days)
     model = Model()
@@ -385,8 +385,8 @@ def check_history(con: duckdb.DuckDBPyConnection, ours, days: list[Day], every: 
     for number, day in enumerate(days):
         batch = batch_of(number, day, **with_rejects(con, ours.snapshots, number, day))
         con.execute("SET VARIABLE day = ?", [number])
-        layers.stage(con, batch, CONTRACT)
-        history.merge(con, batch, ours, CONTRACT, judge=False)
+        build.build_staging(con, batch, CONTRACT)
+        merge.merge_batch(con, batch, ours, CONTRACT, judge=False)
         model.merge(batch.batch_id, batch.snapshot_at, day)
         if number % every == 0 or number == len(days) - 1:
             compare(con, model)
@@ -461,8 +461,8 @@ def landed(con: duckdb.DuckDBPyConnection, ours, days: list[Day]) -> list[Batch]
         con.execute(
             f"COPY (SELECT {columns}, TIMESTAMP '2020-01-01' AS ingestion_ts, "
             "'made-up.csv' AS source_file, source_line, "
-            f"{warehouse.literal(batch.batch_id)} AS batch_id FROM all_days WHERE day = {number}) "
-            f"TO {warehouse.literal(path)} (FORMAT parquet)"
+            f"{quoting.literal(batch.batch_id)} AS batch_id FROM all_days WHERE day = {number}) "
+            f"TO {quoting.literal(path)} (FORMAT parquet)"
         )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         batches.append(batch_of(number, day, **fields, parquet_sha256=digest))
@@ -476,20 +476,20 @@ def content(con: duckdb.DuckDBPyConnection) -> dict[str, list[tuple]]:
 
 def arrive(con: duckdb.DuckDBPyConnection, ours, batches: list[Batch]) -> dict:
     """Step 06 after each arrival; returns the history's content at the end."""
-    history.prepare(con)
-    history.forget(con)
-    for table in ("staging_netflix_quarantine", "staging_books"):
+    merge.create_tables(con)
+    merge.clear_history(con)
+    for table in ("staging_netflix_quarantine", "staging_counts"):
         con.execute(f"DROP TABLE IF EXISTS {table}")
     step = Step("merge", ours, "test", logging.Logger("test"), con)
     known: list[Batch] = []
     for batch in batches:
         known = sorted([*known, batch], key=lambda one: one.snapshot_at)
-        todo, anew = history.pending(con, known, ours)
-        merged = {name for name, _ in history.merged(con)}
+        todo, anew = merge.find_pending(con, known, ours)
+        merged = {name for name, _ in merge.merged_batches(con)}
         assert anew == any(one.snapshot_at > batch.snapshot_at for one in known)
         if anew:
-            history.forget(con)
-        history.catch_up(step, con, known, CONTRACT, todo, merged)
+            merge.clear_history(con)
+        merge.merge_pending(step, con, known, CONTRACT, todo, merged)
     return content(con)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import Pipeline
 
-from files import sha256
+from runner.files import sha256
 
 STEP = "01_inspect_data"
 inspect_data = importlib.import_module(STEP)

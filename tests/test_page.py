@@ -8,7 +8,7 @@ import pytest
 from conftest import Pipeline, title
 from test_publish import HOSTILE, published, run, titles
 
-import page
+from publish import dashboard
 
 
 def card(tab, name: str) -> int:
@@ -173,22 +173,22 @@ def test_many_titles_make_a_coarser_page(pipeline, monkeypatch):
     with duckdb.connect(str(pipeline.root / "dw.db")) as con:
         seen = []
         for most in (100, 4, 2, 1):
-            monkeypatch.setattr(page, "MAX_CELLS", most)
-            found = page.content(con)
+            monkeypatch.setattr(dashboard, "MAX_CELLS", most)
+            found = dashboard.collect_content(con)
             cube = found["cube"]
             assert sum(cube["titles"]) == sum(cube["new_titles"]) == 13
             seen.append((found["remark"], len(cube["titles"])))
-    assert seen[0] == (page.REMARK, 3)
-    assert seen[-1] == (page.COARSER[-1][1], 3)
+    assert seen[0] == (dashboard.REMARK, 3)
+    assert seen[-1] == (dashboard.COARSER_LEVELS[-1][1], 3)
     assert cube["names"]["country"] == ["Norway", "India"]  # the first one named
     assert (sorted(set(cube["year"])), set(cube["added"])) == ([2010, 2020], {None})
 
 
 def test_the_last_of_the_coarser_cubes_has_a_bound():
     """2 types, 12 decades, and of three lists the most frequent names and Other."""
-    settings = page.COARSER[-1][0]
+    settings = dashboard.COARSER_LEVELS[-1][0]
     names = settings["cube_names"] + 1
-    assert settings["cube_decades"] and 2 * 12 * names**3 < page.MAX_CELLS
+    assert settings["cube_decades"] and 2 * 12 * names**3 < dashboard.MAX_CELLS
 
 
 @pytest.mark.slow

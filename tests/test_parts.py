@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import catalogue, title
 
-import parts
-import scan
+from ingest import csv_feed, csv_scan, snapshot
 
 RAW = "02_create_raw_layer"
 NAMES = {"show_id", "type", "title"}
@@ -24,8 +23,10 @@ def records_of(text: str) -> int:
 
 def piped(tmp_path: Path, text: str = LONG):
     """(what is found, the context of its pipes) for a text of many blocks."""
-    found = scan.Scan()
-    return found, parts.piped(scan.scan(io.BytesIO(text.encode()), found, NAMES), found, tmp_path)
+    found = csv_scan.Scan()
+    return found, csv_feed.stream_through_pipes(
+        csv_scan.scan_csv(io.BytesIO(text.encode()), found, NAMES), found, tmp_path
+    )
 
 
 def test_a_parser_that_reads_nothing_does_not_keep_the_scan_from_its_end(tmp_path):
@@ -58,10 +59,10 @@ def test_an_error_of_the_scan_is_raised_and_not_what_follows_from_it(tmp_path):
         yield from (b"1,a\n", b"2,b\n")
         raise OSError(errno.EIO, "the disk went away")
 
-    found = scan.Scan(header=["a"])
+    found = csv_scan.Scan(header=["a"])
     with (
         pytest.raises(OSError, match="the disk went away"),
-        parts.piped(stream(), found, tmp_path),
+        csv_feed.stream_through_pipes(stream(), found, tmp_path),
         open(found.parts[0], "rb") as read,
     ):
         read.read()
@@ -118,13 +119,13 @@ def test_a_pipe_that_cannot_be_written_to_is_an_error_and_nobody_waits(
         def write(self, text):
             raise OSError(errno.EIO, "injected")
 
-    real = parts.pipe
+    real = csv_feed.open_pipe
 
     def pipe(path):
         return Fails(real(path)) if int(path.stem[-1]) in broken else real(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(parts, "pipe", pipe)
+        patch.setattr(csv_feed, "open_pipe", pipe)
         done = pipeline.raw(LONG, DUCKDB_THREADS="2")
     assert (done.returncode, "injected" in done.stderr) == (1, True), done
     assert pipeline.batches() == []
@@ -156,13 +157,13 @@ def test_a_record_that_does_not_fit_is_found_behind_many_that_do(pipeline):
 
 
 def test_a_quote_that_stays_open_does_not_gather_the_whole_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(scan, "BLOCK_BYTES", 1000)
-    monkeypatch.setattr(scan, "MAX_LINE_BYTES", 10_000)
-    found, text = scan.Scan(), catalogue(*(title(number) for number in range(2_000)))
+    monkeypatch.setattr(csv_scan, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(csv_scan, "MAX_LINE_BYTES", 10_000)
+    found, text = csv_scan.Scan(), catalogue(*(title(number) for number in range(2_000)))
     open_quote = text.replace("s1,", 's1,"', 1) + 's9,"\r\n'
-    pieces = list(scan.scan(io.BytesIO(open_quote.encode()), found, NAMES))
+    pieces = list(csv_scan.scan_csv(io.BytesIO(open_quote.encode()), found, NAMES))
     assert len(open_quote) > 100_000 > 5 * max(map(len, pieces))
-    assert not found.plain
+    assert not found.is_strict_csv
 
 
 @pytest.mark.parametrize("dated", ["now", "as before"])
@@ -173,7 +174,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(pipeline, monkeypatch, 
     times = path.stat()
     changed = catalogue(title(1), title(3)).encode()
     assert len(changed) == times.st_size
-    real = scan.scan
+    real = csv_scan.scan_csv
 
     def late(*arguments):
         path.write_bytes(changed)  # after its digest was taken
@@ -181,7 +182,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(pipeline, monkeypatch, 
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
         return real(*arguments)
 
-    monkeypatch.setattr(scan, "scan", late)
+    monkeypatch.setattr(snapshot, "scan_csv", late)
     done = pipeline.step(RAW, NETFLIX_CSV=str(path))
     assert (done.returncode, "is still being written" in done.stderr) == (20, True), done
     assert pipeline.digests() == before

@@ -13,7 +13,7 @@ QUARANTINE = (
 LOST = "SELECT business_key, column_name, raw_value, source_line FROM staging_lost_in_cast"
 BOOKS = (
     "SELECT raw_rows, staged_rows, quarantined_records, exact_duplicates, lost_in_cast "
-    "FROM staging_books"
+    "FROM staging_counts"
 )
 STAGED = "SELECT show_id FROM staging_netflix_titles ORDER BY source_line"
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-import delivery
-import remote
+from ingest import remote, source_file
 
 ROWS = b"show_id,type,title,release_year\n" + b"".join(
     b"s%d,Movie,Title %d,2020\n" % (n, n) for n in range(200)
@@ -352,14 +351,14 @@ def test_kaggles_zip_with_the_noise_of_a_mac_lands(pipeline):
 def test_a_bomb_stops_at_the_limit_before_it_fills_the_disk(pipeline, name, content, monkeypatch):
     assert local(pipeline, "a.csv", ROWS).returncode == 0
     taken = []
-    read = delivery.Limited.read
+    read = source_file.SizeLimitedReader.read
 
     def counted(self, *count):
         block = read(self, *count)
         taken.append(len(block))
         return block
 
-    monkeypatch.setattr(delivery.Limited, "read", counted)
+    monkeypatch.setattr(source_file.SizeLimitedReader, "read", counted)
     said = refusal(pipeline, lambda: local(pipeline, name, content, MAX_FILE_SIZE="2MB"))
     assert "the file is larger than MAX_FILE_SIZE (2,000,000 bytes)" in said
     assert sum(taken) <= 2_000_000

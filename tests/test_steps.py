@@ -6,9 +6,10 @@ import json
 import pytest
 from conftest import RECORDS
 
-import steps
 from errors import QualityError, Refused, StepError
-from steps import printable, run_step
+from runner import console
+from runner.console import printable
+from runner.step import run_step
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_text_from_files_cannot_drive_the_terminal():
 
 
 def test_ansi_colours_only_on_a_terminal_and_not_under_no_color(capsys, monkeypatch):
-    steps.say("plain", "31")
+    console.say("plain", "31")
     assert capsys.readouterr().out == "plain\n"
 
 

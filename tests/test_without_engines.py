@@ -6,7 +6,7 @@ from conftest import PROJECT, catalogue, title
 
 # Of requirements-<engine>.txt, and what leads to them.
 OF_ENGINES = (
-    "sqlglot", "pyspark", "pysail", "grpc", "snowflake", "google", "pandas", "adapter", "dialects",
+    "sqlglot", "pyspark", "pysail", "grpc", "snowflake", "google", "pandas", "engines",
 )  # fmt: skip
 # Whoever imports one of them, in the chain or in a step that it forks, fails and is written down.
 BARRED = """

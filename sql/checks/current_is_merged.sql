@@ -1,7 +1,7 @@
 -- What is current comes from the snapshot that is staged, but for titles carried over it.
 -- severity: error
 -- Grain: one row where the last merge is of another batch, or left other titles than it says.
--- Inputs -> outputs: staging_books, ops_merges, analytics_netflix_current; session variable
+-- Inputs -> outputs: staging_counts, ops_merges, analytics_netflix_current; session variable
 --   last_run_status -> offending rows.
 -- Running it twice is safe: it only reads.
 SELECT
@@ -9,7 +9,7 @@ SELECT
     merges.batch_id AS merged_batch,
     merges.current_rows AS merged_rows,
     (SELECT count(*) FROM analytics_netflix_current) AS current_rows
-FROM staging_books AS books
+FROM staging_counts AS books
 LEFT JOIN (
     SELECT
         batch_id,

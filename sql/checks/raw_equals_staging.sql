@@ -20,7 +20,7 @@ SELECT
     counted.quarantined_records,
     books.exact_duplicates
 FROM counted
-CROSS JOIN staging_books AS books
+CROSS JOIN staging_counts AS books
 WHERE getvariable('last_run_status') = 'done'
     AND (
         counted.raw_batch <> books.batch_id

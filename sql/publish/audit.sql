@@ -1,6 +1,6 @@
 -- Whether the newest merge was audited and built upon, and what decides on the published content.
 -- Grain: one row; none where nothing was merged or audited.
--- Inputs -> outputs: ops_merges, ops_runs, ops_checks, analytics_books -> the result set.
+-- Inputs -> outputs: ops_merges, ops_runs, ops_checks, analytics_build -> the result set.
 -- Running it twice is safe: it only reads. By rowid, not by time: a clock may be set back.
 WITH newest AS (
     SELECT arg_max(batch_id, snapshot_at) AS batch_id
@@ -45,5 +45,5 @@ FROM newest
 CROSS JOIN audit
 CROSS JOIN merge_run
 CROSS JOIN verdicts
-CROSS JOIN analytics_books AS books
+CROSS JOIN analytics_build AS books
 WHERE newest.batch_id IS NOT NULL AND audit.run_id IS NOT NULL;

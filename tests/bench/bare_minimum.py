@@ -3,7 +3,7 @@
     python tests/bench/bare_minimum.py <clean UTF-8 csv> <folder> [history]
 
 import duckdb, read_csv, write Parquet, load it into a table, run the staging select of
-sql/staging_records.sql; with `history`, also put it into the history that stands in
+sql/staging.sql; with `history`, also put it into the history that stands in
 <folder>/bare.db, as step 06 does. It refuses nothing, repairs no encoding (give it a file that
 needs none), counts nothing, records nothing and survives no crash.
 """
@@ -21,7 +21,7 @@ sys.path[:0] = [str(PROJECT / "python"), str(BENCH)]
 import bare_merge  # noqa: E402
 
 from contract import load_contract  # noqa: E402
-from layers import use_macros  # noqa: E402
+from staging.build import create_cleaning_macros  # noqa: E402
 
 
 def main(csv: str, folder: str, history: str = "") -> None:
@@ -45,14 +45,14 @@ def main(csv: str, folder: str, history: str = "") -> None:
     )
     con.execute("SET VARIABLE batch_id = 'bare'")
     con.execute("SET VARIABLE snapshot_at = ?", [datetime(2020, 1, 1)])
-    use_macros(con, load_contract(PROJECT / "sql" / "contract.toml"))
-    con.execute((PROJECT / "sql" / "staging_records.sql").read_text())
+    create_cleaning_macros(con, load_contract(PROJECT / "sql" / "contract.toml"))
+    con.execute((PROJECT / "sql" / "staging.sql").read_text())
     con.execute(
         "CREATE OR REPLACE TABLE staging_netflix_titles AS "
         "SELECT * EXCLUDE (record_hash, is_staged) FROM staged_records"
     )
     if history:
-        con.execute((PROJECT / "sql" / "cdc_tables.sql").read_text())
+        con.execute((PROJECT / "sql" / "history/tables.sql").read_text())
         bare_merge.merge(con)
     con.close()
 

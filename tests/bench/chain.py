@@ -13,8 +13,8 @@ PYTHON = Path(__file__).resolve().parent.parent.parent / "python"
 sys.path.insert(0, str(PYTHON))
 
 import run_all  # noqa: E402
-import steps  # noqa: E402
 from config import load_settings  # noqa: E402
+from runner import lock  # noqa: E402
 
 
 def main(scripts: list[str]) -> int:
@@ -26,11 +26,11 @@ def main(scripts: list[str]) -> int:
         return found, status
 
     os.waitpid = wait  # importing unittest.mock would be 50 ms of what is measured
-    with steps.lock(load_settings()):
-        steps.in_chain = True
+    with lock.hold_lock(load_settings()):
+        lock.inherited = True
         for script in scripts:
             started = time.monotonic()
-            if code := run_all.forked(PYTHON / f"{script}.py", []):
+            if code := run_all.run_forked(PYTHON / f"{script}.py", [])[0]:
                 return code
             ended = time.monotonic()
             spent[script] = [ended, ended - started, *spent[script]]

@@ -9,7 +9,7 @@ from pathlib import Path
 from conftest import LANDING, PROJECT, Pipeline
 
 from config import load_settings
-from digest import plain
+from engines.table_digest import normalise_number
 
 LAUNCHER = Path(__file__).with_name("killed.py")
 LIMITS = {"FRESHNESS_DAYS": "36500", "NEWEST_TITLE_DAYS": "36500"}  # the tests' files are old
@@ -34,9 +34,9 @@ class Elsewhere(Pipeline):
 
     @contextmanager
     def warehouse(self) -> Iterator:
-        import warehouse
+        from warehouse import engine
 
-        con = warehouse.open_warehouse(load_settings(self.environment))
+        con = engine.open_warehouse(load_settings(self.environment))
         try:
             yield con
         finally:
@@ -65,7 +65,7 @@ def normalised(con, name: str) -> list[tuple]:
     rows = con.execute(f"SELECT * FROM {name}").fetchall()
     names = [column[0].lower() for column in con.description]
     order = sorted(range(len(names)), key=names.__getitem__)
-    return sorted((tuple(plain(row[at]) for at in order) for row in rows), key=repr)
+    return sorted((tuple(normalise_number(row[at]) for at in order) for row in rows), key=repr)
 
 
 @dataclass

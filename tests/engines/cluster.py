@@ -102,13 +102,15 @@ def peak_mb(pid: int) -> float:
 
 def same(duck: Elsewhere, spark: Elsewhere, name: str) -> bool:
     """By digest: the rows of a big table are too many to be compared as they are."""
-    from digest import digest
+    from engines.table_digest import table_digest
 
     found = []
     for pipeline in (duck, spark):
         with pipeline.warehouse() as con:
             cursor = con.execute(f"SELECT * FROM {name} LIMIT 0")
-            found.append(digest(con, name, sorted(column[0] for column in cursor.description)))
+            found.append(
+                table_digest(con, name, sorted(column[0] for column in cursor.description))
+            )
     return found[0] == found[1]
 
 

@@ -11,10 +11,10 @@ import duckdb
 import pytest
 
 pytest.importorskip("sqlglot", reason="no sqlglot: make test-engines installs it")
-dialects = import_module("dialects")
+dialects = import_module("engines.translator")
 errors = import_module("errors")
-snowflake = import_module("adapter_snowflake")
-bigquery = import_module("adapter_bigquery")
+snowflake = import_module("engines.snowflake")
+bigquery = import_module("engines.bigquery")
 
 pytestmark = pytest.mark.engines
 

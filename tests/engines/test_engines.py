@@ -20,7 +20,7 @@ ENGINES = sorted(path.stem.removeprefix("on_") for path in Path(__file__).parent
 HISTORY = ("analytics_netflix_history", "ops_merges", "ops_ambiguous_matches")
 # A kill before each write takes too long where a statement takes half a second, as in the emulator.
 KILLED_EVERY = {"bigquery": 5}
-# The writes of step 06 that are the second and the third statement of cdc_undo.sql.
+# The writes of step 06 that are the second and the third statement of history/undo_partial.sql.
 TAKING_BACK = (12, 13)
 MANY = [title(number) for number in range(1, 61)]
 
@@ -205,7 +205,7 @@ def killed_runs(pipeline: Elsewhere, step: str) -> Iterator[int]:
 def after_recovery(pipeline: Elsewhere) -> dict[str, list[tuple]]:
     """The history, once step 06 took back what a merge had left: what it begins with."""
     with pipeline.warehouse() as con:
-        import_module("history").prepare(con)
+        import_module("history.merge").create_tables(con)
         return {name: normalised(con, name) for name in HISTORY}
 
 
@@ -243,13 +243,13 @@ def test_a_warehouse_is_moved_with_its_history(both):
         assert duckdb.steps(*STEPS, NETFLIX_CSV=source, SNAPSHOT_AT=at).returncode == 0
     engine = {name: text for name, text in other.settings.items() if name not in duckdb.settings}
     to = engine.pop("WAREHOUSE")
-    moved = duckdb.step("12_migrate_warehouse", "--to", to, **engine)
+    moved = duckdb.step("engines/migrate", "--to", to, **engine)
     assert (moved.returncode, moved.stderr) == (0, "")
     assert moved.stdout.count(" equal\n") == 11
     shutil.copytree(duckdb.root / "data", other.root / "data")
     both.assert_equal("staging_netflix_quarantine", *HISTORY, "cdc_netflix_changes")
     # what is there already is not written over
-    again = duckdb.step("12_migrate_warehouse", "--to", to, **engine)
+    again = duckdb.step("engines/migrate", "--to", to, **engine)
     assert (again.returncode, "holds a history of 2 merges" in again.stderr) == (20, True)
     both.run(catalogue(*MANY[2:], title(1)), "2021-01-03")
     both.assert_equal()
@@ -268,5 +268,5 @@ def test_why_and_status_read_from_the_engine(both):
     both.run(catalogue(*MANY), "2021-01-01")
     why = both.other.step("11_explain_title", "s7")
     assert (why.returncode, "Title 7 (Movie, 2020)" in why.stdout) == (0, True)
-    status = both.other.step("status")
+    status = both.other.step("operations/status")
     assert (status.returncode, "60 titles (60 movies" in status.stdout) == (0, True)

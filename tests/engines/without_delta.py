@@ -11,7 +11,7 @@ from unittest import mock
 
 from sqlglot import exp
 
-from adapter_spark import Spark
+from engines.spark import Spark
 
 MATCHED = "is_matched"
 PARQUET = exp.Properties(expressions=[exp.FileFormatProperty(this=exp.var("parquet"))])

@@ -103,10 +103,12 @@ def main() -> None:
     sys.path.insert(0, str(PYTHON))
     import pycountry
 
-    import alerts  # noqa: F401  (loaded once, for all trials)
-    import engine  # noqa: F401
-    import layers  # noqa: F401
-    import page  # noqa: F401
+    import history.merge  # noqa: F401  (loaded once, for all trials)
+    import operations.alerts  # noqa: F401
+    import publish.dashboard  # noqa: F401
+    import run_all
+
+    sys.meta_path.insert(0, run_all.PandasForImportsOnly)
 
     assert len(pycountry.countries) and len(pycountry.historic_countries)  # reads them
     shim = ctypes.CDLL(sys.argv[1]) if sys.argv[1] else None
@@ -192,14 +194,15 @@ class Hook:
         if self.how == DEFECT:
             raise RuntimeError("injected by a test")
         if self.how == ENGINE:
-            from engine import duckdb
+            import duckdb
 
             raise duckdb.IOException("IO Error: injected by a test")
         number = errno.ENOSPC if self.how == FULL else errno.EIO
         raise OSError(number, os.strerror(number))
 
     def statements(self) -> None:
-        from engine import DuckDBPyConnection, duckdb
+        import duckdb
+        from duckdb import DuckDBPyConnection
 
         execute, connect = DuckDBPyConnection.execute, duckdb.connect
 

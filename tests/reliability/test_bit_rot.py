@@ -235,7 +235,7 @@ def test_a_flipped_bit_in_the_published_copy_is_noticed_and_mended(pipeline, rep
     found = random.Random(4).choices(
         files, weights=[path.stat().st_size + 1000 for path in files], k=200
     )
-    is_whole = import_module("09_publish").is_whole
+    is_whole = import_module("publish.versions").is_whole
     for number, chosen in enumerate(found):
         path = place / "current" / chosen.relative_to(place / "current")
         bit = random.Random(number).randrange(8 * path.stat().st_size)

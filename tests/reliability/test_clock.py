@@ -6,17 +6,15 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import count, pairwise
 from pathlib import Path
 from unittest import mock
 
 import pytest
-from conftest import CHAIN, Pipeline, catalogue, title
+from conftest import CHAIN, Pipeline, catalogue, replace_everywhere, title
 
-import alerts
-import decisions
-import steps
+from runner import log
 
 ALL = (*CHAIN, "08_build_analytics", "09_publish")
 DAY = dt.datetime(2026, 6, 1, 3)
@@ -47,11 +45,10 @@ SLOW = [pytest.param(name, 9, marks=pytest.mark.slow) for name in CLOCKS]
 def clock(now: dt.datetime):
     """All of the pipeline's own ways to ask for the time give this one, a microsecond on each."""
     ticks = (now + dt.timedelta(microseconds=number) for number in count())
-    with ExitStack() as stack:
-        for module in (steps, alerts, decisions):
-            stack.enter_context(mock.patch.object(module, "utc_now", lambda: next(ticks)))
+    with pytest.MonkeyPatch.context() as patch:
+        replace_everywhere(patch, log.utc_now, lambda: next(ticks))
         stamp = now.replace(tzinfo=dt.UTC).timestamp()
-        stack.enter_context(mock.patch.object(time, "time", lambda: stamp))
+        patch.setattr(time, "time", lambda: stamp)
         yield
 
 
@@ -196,7 +193,7 @@ def test_no_time_zone_is_in_the_history(pipeline, report, name):
     assert abs(now - landed) < dt.timedelta(minutes=10)
     lines = (pipeline.root / "logs/pipeline.log").read_text().splitlines()
     assert abs(dt.datetime.fromisoformat(lines[-1][:19]) - now) < dt.timedelta(minutes=10)
-    status = pipeline.process("status")
+    status = pipeline.process("operations/status")
     assert status.returncode == 0, status.stderr
     assert f"{(now.date() - dt.date(2026, 10, 25)).days} day(s) old" in status.stdout
     apart = pipeline.process("10_rebuild_warehouse", "--verify")

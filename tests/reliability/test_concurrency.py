@@ -127,7 +127,7 @@ def others_are_turned_away(pipeline: Pipeline, holder: int) -> Counter:
         found[sees(done.stderr).partition(" ")[2]] += 1
     quiet = pipeline.process("07_monitor_pipeline", "--quiet")
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
-    for name, *arguments in (("status",), ("11_explain_title", "s2")):
+    for name, *arguments in (("operations/status",), ("11_explain_title", "s2")):
         done = pipeline.step(name, *arguments)
         assert done.returncode in (0, 75) and "Traceback" not in done.stderr, done
     return found

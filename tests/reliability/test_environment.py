@@ -151,7 +151,7 @@ def test_a_locale_without_utf8_changes_what_is_shown_and_nothing_else(
     place.root, source = plain, place.settings["NETFLIX_CSV"]
     done = place.runs(**settings)
     came_out_well(done, place, undisturbed)
-    for name in ("status", "10_rebuild_warehouse", "01_inspect_data"):
+    for name in ("operations/status", "10_rebuild_warehouse", "01_inspect_data"):
         other = place.runs(name=name, **settings)
         assert other.returncode == 0, (name, other.stderr)
     again = place.runs()
@@ -193,7 +193,7 @@ def test_code_that_cannot_be_written_to_runs(place, undisturbed, report, readonl
 def test_no_warning_of_python_is_left(place, undisturbed, report):
     done = place.runs(python=("-W", "error", "-X", "dev"))
     came_out_well(done, place, undisturbed)
-    for name in ("status", "10_rebuild_warehouse", "01_inspect_data"):
+    for name in ("operations/status", "10_rebuild_warehouse", "01_inspect_data"):
         other = place.runs(python=("-W", "error", "-X", "dev"), name=name)
         assert (other.returncode, other.stderr) == (0, ""), (name, other.stderr)
     report(AREA, "python -W error -X dev", "run_all, status, rebuild, inspect", sees(done), 0,

@@ -16,7 +16,7 @@ import pytest
 from conftest import CHAIN, Pipeline, catalogue
 from test_history_properties import CHANGES, HISTORY, MERGES, POOLS, Day, Model
 
-import steps
+from runner import log
 
 BUILD = ("08_build_analytics", "09_publish")
 FIRST = dt.datetime(2025, 1, 1, 3)
@@ -83,7 +83,7 @@ def test_so_many_nights_give_the_models_history_and_stay_small(pipeline, report,
     pipeline.settings |= SETTINGS
     made_up, model, seconds = Catalogue(Random(nights), TITLES), Model(), defaultdict(list)
     published, sizes = pipeline.root / "data/published", {}
-    with mock.patch.object(steps, "LOG_BYTES", LOG_BYTES):
+    with mock.patch.object(log, "LOG_BYTES", LOG_BYTES):
         for number in range(nights):
             day = made_up.night()
             builds = number == 9 or number % 30 == 29 or number == nights - 1
@@ -110,8 +110,8 @@ def test_so_many_nights_give_the_models_history_and_stay_small(pipeline, report,
     assert last["copy"] < 1.5 * first["copy"] + 10e6 * year, sizes
     assert last["page"] < 1.5 * first["page"], sizes
     # Two logs, each with those put aside, each longer by at most what one step writes.
-    assert last["logs"] < 2 * (steps.LOG_FILES + 1) * 1.5 * LOG_BYTES, sizes
-    status = pipeline.step("status")
+    assert last["logs"] < 2 * (log.LOG_FILES + 1) * 1.5 * LOG_BYTES, sizes
+    status = pipeline.step("operations/status")
     assert (status.returncode, f"{nights} snapshot(s)" in status.stdout) == (0, True)
     if nights == 10:
         return  # the numbers of so few say nothing

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import PROJECT, Pipeline, catalogue, title
+from conftest import PROJECT, Pipeline, catalogue, replace_everywhere, title
 
-import plan
-import remote
-import warehouse
+from runner import redact
+from warehouse import duckdb_file
 
 AREA = "Secrets and rights"
 TITLES = [title(number) for number in range(1, 13)]
@@ -118,9 +117,10 @@ def test_the_search_finds_a_secret_in_each_kind_of_place(pipeline):
 
 
 CRASH = (
-    "import sys; sys.path.insert(0, sys.argv[1] + '/python'); import remote, runpy\n"
+    "import sys; sys.path.insert(0, sys.argv[1] + '/python')\n"
+    "import runpy; from ingest import remote\n"
     "def save(response, path, settings): raise KeyError(f'no way with {settings.source}')\n"
-    "remote.save = save\n"
+    "remote.save_body = save\n"
     "sys.argv = [sys.argv[1] + '/python/run_all.py']\n"
     "runpy.run_path(sys.argv[0], run_name='__main__')"
 )
@@ -190,7 +190,7 @@ def test_a_failed_run_tells_no_secret(pipeline, loaded_once, report, server, fau
     assert tell_tales(pipeline, failed) == []
     assert all(c.isprintable() or c == "\n" for c in failed.stdout + failed.stderr)
     assert (pipeline.tables(), pipeline.digests("data/raw")) == before
-    seen = [pipeline.process(name, **HIDDEN) for name in ("status", "09_publish")]
+    seen = [pipeline.process(name, **HIDDEN) for name in ("operations/status", "09_publish")]
     assert tell_tales(pipeline, *seen) == []
     report(
         AREA, f"{fault}, keys in the source's URL", "02", sees(failed), code, "old state; no key"
@@ -208,7 +208,7 @@ def test_a_whole_run_tells_no_secret_nor_do_plan_and_inspect(pipeline, report, s
         ("01_inspect_data",),
         ("10_rebuild_warehouse",),
         ("11_explain_title", "s1"),
-        ("status",),
+        ("operations/status",),
     ):
         done.append(pipeline.process(name, *arguments, **settings))
         assert done[-1].returncode == 0, (name, done[-1].stderr)
@@ -246,13 +246,13 @@ def test_a_wrong_secret_setting_is_not_quoted(pipeline, report, name):
     ],
 )
 def test_what_is_shown_of_a_url(url, shown):
-    assert remote.without_secrets(url) == shown
+    assert redact.strip_credentials(url) == shown
 
 
 def test_a_key_is_hidden_however_it_is_quoted():
     url = "http://u%73er:p%40ss@host/a.csv?sig=x\ty"
     for text in (url, "user:p@ss", "p%40ss", "p@ss", repr("sig=x\ty"), "/a.csv?sig=x"):
-        assert not re.search(r"u%73er|user|p%40|p@ss|sig=|x.*y", remote.hidden(text, url)), text
+        assert not re.search(r"u%73er|user|p%40|p@ss|sig=|x.*y", redact.redact(text, url)), text
 
 
 # --------------------------------------------------------------------------------------- rights
@@ -386,7 +386,7 @@ WIDER = {
 SCRIPTS = (
     "01_inspect_data", "02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema",
     "05_run_staging_sql", "06_merge_cdc", "07_monitor_pipeline", "08_build_analytics", "09_publish",
-    "10_rebuild_warehouse", "11_explain_title", "status",
+    "10_rebuild_warehouse", "11_explain_title", "operations/status",
 )  # fmt: skip
 
 
@@ -400,7 +400,7 @@ def test_no_connection_of_any_step_reaches_beyond_its_folders(
         "NEWEST_TITLE_DAYS": "36500",
     }
     pipeline.put("outside", "outside.txt")
-    connect, tried, let, refusals = warehouse.connect, [], [], set()
+    connect, tried, let, refusals = duckdb_file.connect, [], [], set()
     at = ""
 
     def hardened(path, *arguments, **options):
@@ -420,8 +420,7 @@ def test_no_connection_of_any_step_reaches_beyond_its_folders(
         con.execute("DETACH DATABASE IF EXISTS other") if at == "10_rebuild_warehouse" else None
         return con
 
-    for module in (warehouse, plan):
-        monkeypatch.setattr(module, "connect", hardened)
+    replace_everywhere(monkeypatch, connect, hardened)
     for at in scripts:
         done = pipeline.step(at, *(["s1"] if at.startswith("11") else []))
         assert done.returncode == 0, (at, done.stderr)

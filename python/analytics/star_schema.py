@@ -1,0 +1,95 @@
+"""The star schema over the history, and the KPI views over it."""
+
+from pathlib import Path
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from analytics.countries import find_country_codes
+from config import PROJECT, SQL
+from errors import Refused, StepError
+from runner.files import fingerprint
+from runner.step import Step
+from warehouse.sql import fetch_file, has_tables, run_file, table_names
+
+SHOWN_NAMES = 5
+SHOWN_LETTERS = 40
+STAR = ("dim_", "fact_", "bridge_", "kpi_")
+
+
+def read_history_state(con: DuckDBPyConnection) -> dict[str, Any]:
+    """What the star schema is to be built from: columns of state.sql, and the version of the rules.
+
+    Raises Refused where there is no history.
+    """
+    merged = has_tables(con, "ops_merges")
+    state = fetch_file(con, "analytics/state.sql")[0] if merged else {"batch_id": None}
+    if not state["batch_id"]:
+        raise Refused(
+            "there is no history yet to build the star schema from; nothing was changed. "
+            "Run `make merge` (or `make run-all`) first."
+        )
+    return state | {"rules": analytics_fingerprint()}
+
+
+def analytics_fingerprint() -> str:
+    """A digest of all that decides what becomes of a history, the packages' versions among it."""
+    files = sorted((SQL / "analytics").glob("*.sql"))
+    return fingerprint(
+        [*files, *sorted(Path(__file__).parent.glob("*.py")), PROJECT / "requirements.txt"]
+    )
+
+
+def find_built(con: DuckDBPyConnection, state: dict[str, Any]) -> int:
+    """The facts there are, if all was built from this very history by these very rules; else 0."""
+    if not has_tables(con, "analytics_build"):
+        return 0
+    now = state | count_star_objects(con)
+    books = con.execute(f"SELECT {', '.join(now)} FROM analytics_build").fetchone()
+    return count_facts(con) if books == tuple(now.values()) else 0
+
+
+def count_star_objects(con: DuckDBPyConnection) -> dict[str, int]:
+    """How many tables and views of the star schema there are: one that is missing is made again."""
+    return {"objects": sum(name.startswith(STAR) for name in table_names(con))}
+
+
+def count_facts(con: DuckDBPyConnection) -> int:
+    return con.execute("SELECT count(*) FROM fact_title_catalog").fetchone()[0]
+
+
+def build_star_schema(con: DuckDBPyConnection) -> None:
+    """The dimensions, facts, bridges and views, from the history."""
+    con.execute("SET preserve_insertion_order = false")  # costs time, and nothing needs it
+    if has_tables(con, "dim_title"):  # of a version before; it is a view since
+        con.execute("DROP TABLE dim_title")
+    run_file(con, "analytics/prepare.sql")
+    names = con.execute("SELECT country FROM catalog_countries ORDER BY country").fetchall()
+    codes = find_country_codes([name for (name,) in names])
+    run_file(con, "analytics/country_codes.sql", {"country_codes": codes})
+    for name in ("dimensions", "facts", "kpis"):
+        run_file(con, f"analytics/{name}.sql")
+
+
+def check_invariants(con: DuckDBPyConnection) -> None:
+    """Raises StepError where the star schema breaks an invariant."""
+    invariants = fetch_file(con, "analytics/invariants.sql")[0]
+    broken = [f"{name}: {value:,}" for name, value in invariants.items() if value]
+    if broken:
+        raise StepError(
+            f"the star schema breaks an invariant ({', '.join(broken)}); nothing was changed. "
+            "This is a defect: please report it with this line."
+        )
+
+
+def report_unknown_countries(step: Step) -> None:
+    rows = step.con.execute(
+        "SELECT country FROM dim_country WHERE status = 'unknown' ORDER BY country_key"
+    ).fetchall()
+    if rows:
+        names = ", ".join(repr(name[:SHOWN_LETTERS]) for (name,) in rows[:SHOWN_NAMES])
+        step.note(
+            f"{len(rows):,} country name(s) are not in ISO 3166: {names}"
+            + (", ..." if len(rows) > SHOWN_NAMES else "")
+            + "; see dim_country, status unknown"
+        )

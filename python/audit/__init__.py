@@ -1,0 +1,1 @@
+"""The history is checked (step 07). Imports runner, warehouse and below."""

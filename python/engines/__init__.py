@@ -1,0 +1,1 @@
+"""The warehouse on Spark, Snowflake or BigQuery, and the move there. Imports runner and below."""

@@ -1,0 +1,129 @@
+"""Move the warehouse from DuckDB to another engine, history included, and prove it is the same.
+
+Reads:   the warehouse; data/ must be where the other engine can read files from (see the README)
+Writes:  on the engine that --to names: the history, its records and the quarantine; what follows
+         from them is built there by the next run
+Fails when: the other engine holds a history already (exit 20), or something else afterwards than
+         DuckDB (exit 30). DuckDB's file stays as it is.
+
+The records of the merges are copied last: a migration that died is simply run again.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from duckdb import DuckDBPyConnection
+
+from config import WAREHOUSES, Settings
+from engines.base import Adapter
+from engines.table_digest import table_digest
+from errors import QualityError, Refused
+from history.merge import create_tables
+from runner.console import say
+from runner.step import Step, run_step
+from warehouse.duckdb_file import connect
+from warehouse.engine import open_warehouse, require_duckdb
+from warehouse.quoting import identifier, literal
+from warehouse.sql import column_names, has_tables, show_parquet
+
+MOVED = (
+    "ops_runs",
+    "ops_schema_changes",
+    "ops_checks",
+    "ops_check_failures",
+    "ops_metrics",
+    "ops_ambiguous_matches",
+    "staging_netflix_quarantine",
+    "analytics_netflix_history",
+    "ops_merges",  # last: it says that the history is whole
+)
+COMPARED = (*MOVED, "analytics_netflix_current", "cdc_netflix_changes")
+
+
+def run(step: Step, to: str) -> None:
+    settings = step.settings
+    require_duckdb(settings, "make migrate", "Set WAREHOUSE=duckdb: that is what is moved.")
+    if not settings.warehouse_path.exists():
+        raise Refused(f"there is no {settings.warehouse_path} to move; run `make run-all`")
+    with TemporaryDirectory(prefix="migrate-", dir=settings.data_dir) as folder:
+        Path(folder).chmod(0o755)  # the other engine may be another user
+        with both(settings, to, Path(folder)) as (here, there):
+            if not has_tables(here, *MOVED):
+                raise Refused("nothing was merged yet that could be moved; run `make run-all`")
+            refuse_history(there)
+            for table in MOVED:
+                move(here, there, table, Path(folder))
+            create_tables(there)
+            different = compare(here, there)
+    if different:
+        raise QualityError(
+            f"{', '.join(different)} differ(s) on {to} from what DuckDB holds; go on with DuckDB. "
+            "Empty the tables there and run `make migrate` again."
+        )
+    step.message = f"on {to} now, and equal; go on there with WAREHOUSE={to}"
+
+
+@contextmanager
+def both(settings: Settings, to: str, folder: Path) -> Iterator[tuple[DuckDBPyConnection, Adapter]]:
+    """The DuckDB file, read-only but for `folder`, and the warehouse on the other engine."""
+    there = open_warehouse(Settings({**settings.values, "WAREHOUSE": to}))
+    try:
+        here = connect(settings.warehouse_path, settings, [folder], read_only=True)
+        try:
+            yield here, there
+        finally:
+            here.close()
+    finally:
+        there.close()
+
+
+def refuse_history(there: Adapter) -> None:
+    """Raises Refused where the other engine holds a history already."""
+    if not has_tables(there, "ops_merges"):
+        return
+    merges = there.execute("SELECT count(*) FROM ops_merges").fetchone()[0]
+    if merges:
+        raise Refused(
+            f"the warehouse there holds a history of {merges:,} merges already; nothing was "
+            "changed. Move into an empty one, or go on with the one that is there."
+        )
+
+
+def move(here: DuckDBPyConnection, there: Adapter, table: str, folder: Path) -> None:
+    """Copy the rows of a table, as a Parquet file."""
+    path = folder / f"{table}.parquet"
+    here.execute(f"COPY (SELECT * FROM {table}) TO {literal(path)} (FORMAT parquet)")
+    path.chmod(0o644)
+    show_parquet(there, "migrated_rows", path)
+    names = ", ".join(map(identifier, column_names(here, table)))
+    there.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT {names} FROM migrated_rows")
+    there.execute("DROP TABLE migrated_rows")
+
+
+def compare(here: DuckDBPyConnection, there: Adapter) -> list[str]:
+    """The tables whose rows differ in number or content; one line per table for the person."""
+    different = []
+    for table in COMPARED:
+        names = column_names(here, table)
+        expected, found = table_digest(here, table, names), table_digest(there, table, names)
+        equal = expected == found
+        counts = f"{expected[0]:>11,} here {found[0]:>11,} there"
+        say(f"  {table:<28}{counts}  {'equal' if equal else 'DIFFERENT'}", "0" if equal else "31")
+        if not equal:
+            different.append(table)
+    return different
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--to", required=True, choices=WAREHOUSES[1:])
+    to = parser.parse_args().to
+    return run_step("migrate", lambda step: run(step, to), warehouse=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

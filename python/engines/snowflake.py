@@ -1,0 +1,265 @@
+"""Snowflake, through its own client.
+
+Names: all are written in capitals and quoted, which is how Snowflake keeps those that nobody
+quotes. So "cast" is no keyword here, and a query by hand needs no quotes.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import sqlglot
+from sqlglot import exp
+
+from config import Settings
+from engines.base import Adapter, Rows, parquet_columns
+from engines.translator import Translator, generators, transform
+from errors import SettingsError, StepError
+from warehouse.quoting import identifier
+
+if TYPE_CHECKING:
+    import pyarrow
+
+DIALECT = "snowflake"
+HASH_TYPE = "NUMBER(38, 1)"  # a sum of 64-bit hashes fits; for fakesnow, (38, 0) is 64 bits wide
+# An account may have other forms as its default, and casts between texts and dates follow them.
+FORMATS = {
+    "DATE_INPUT_FORMAT": "YYYY-MM-DD",
+    "DATE_OUTPUT_FORMAT": "YYYY-MM-DD",
+    "TIMESTAMP_INPUT_FORMAT": "AUTO",
+    "TIMESTAMP_NTZ_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI:SS.FF6",
+}
+# What Snowflake has no function for, or none that keeps the order: JavaScript on its side, for as
+# long as the session lasts.
+FUNCTIONS = {
+    "NFC_NORMALIZE (VALUE VARCHAR) RETURNS VARCHAR": 'return VALUE.normalize("NFC");',
+    "STRIP_ACCENTS (VALUE VARCHAR) RETURNS VARCHAR": (
+        'return VALUE.normalize("NFD").replace(/\\p{M}/gu, "").normalize("NFC");'
+    ),
+    "LIST_DISTINCT (ENTRIES ARRAY) RETURNS ARRAY": "return [...new Set(ENTRIES)];",
+    "LIST_HAS_ALL (WORDS ARRAY, WANTED ARRAY) RETURNS BOOLEAN": (
+        "return WANTED.every(word => WORDS.includes(word));"
+    ),
+}
+# What the patterns in sql/ have and Snowflake does not document: those characters themselves.
+CLASSES = {
+    r"\t": "\t",
+    r"\r": "\r",
+    r"\n": "\n",
+    r"\s": " \t\n\r\f\v",
+    r"\p{Z}": " \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
+    r"\p{Cc}": "\x01-\x1f\x7f-\x9f",
+}
+
+
+def connect(settings: Settings) -> "Snowflake":
+    """A session on SNOWFLAKE_URL. Raises SettingsError where that, or the client, is missing."""
+    if not settings.snowflake_url:
+        raise SettingsError(
+            "SNOWFLAKE_URL is not set: WAREHOUSE=snowflake needs it, like "
+            "snowflake://user@account/database/schema?warehouse=name&private_key_file=key.p8"
+        )
+    try:
+        import snowflake.connector
+    except ImportError as error:
+        raise SettingsError(
+            f"{error}: WAREHOUSE=snowflake needs requirements-snowflake.txt installed, too"
+        ) from None
+    try:
+        session = snowflake.connector.connect(**options(settings.snowflake_url))
+    except snowflake.connector.Error as error:
+        raise StepError(f"Snowflake cannot be reached: {error}") from None
+    return Snowflake(session)
+
+
+def options(url: str) -> dict[str, Any]:
+    """The client's own options of a URL; what stands behind its ? is passed on as it is."""
+    parts = urlsplit(url)
+    database, schema = (unquote(name) for name in parts.path.strip("/").split("/"))
+    found = {"database": database, "schema": schema, **dict(parse_qsl(parts.query))}
+    account = parts.netloc.rpartition("@")[2]
+    named = {"user": parts.username, "password": parts.password, "account": account}
+    found |= {name: unquote(value) for name, value in named.items() if value}
+    return {"autocommit": True, "session_parameters": FORMATS, **found}
+
+
+class Snowflake(Adapter):
+    """A Snowflake session; it has the temporary tables and views, too."""
+
+    def __init__(self, session: Any):
+        from snowflake.connector import Error
+
+        super().__init__(Translator(DIALECT, rewrite))
+        self.session, self.errors = session, (Error,)
+        for signature, code in FUNCTIONS.items():
+            self.result(
+                f"CREATE OR REPLACE TEMPORARY FUNCTION {signature} "
+                f"LANGUAGE JAVASCRIPT STRICT IMMUTABLE AS $${code}$$"
+            )
+
+    def result(self, sql: str) -> tuple[list[str], Rows]:
+        cursor = self.session.cursor().execute(sql)
+        return [column.name.lower() for column in cursor.description], cursor
+
+    def arrow(self, sql: str) -> "pyarrow.Table":
+        table = self.session.cursor().execute(sql).fetch_arrow_all(force_return_table=True)
+        return table.rename_columns([name.lower() for name in table.column_names])
+
+    def objects(self) -> Iterator[tuple[str, bool]]:
+        for kind in ("TABLES", "VIEWS"):
+            names, rows = self.result(f"SHOW {kind}")
+            for row in rows:
+                yield row[names.index("name")].lower(), kind == "VIEWS"
+
+    def show_parquet(self, view: str, path: Path) -> None:
+        """No view: the file is copied into a table, through the stage that each table has."""
+        columns = ", ".join(
+            f"{identifier(name.upper())} {kind}" for name, kind in parquet_columns(path, DIALECT)
+        )
+        place = exp.Literal.string(f"file://{path}").sql(dialect=DIALECT)
+        self.result(f"CREATE OR REPLACE TABLE {view} ({columns})")
+        self.result(f"PUT {place} @%{view} AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
+        self.result(
+            f"COPY INTO {view} FROM @%{view} FILE_FORMAT = (TYPE = PARQUET) "
+            "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE PURGE = TRUE"
+        )
+
+    def close(self) -> None:
+        self.session.close()
+
+
+def rewrite(tree: exp.Expression) -> exp.Expression:
+    """A statement's tree with what Snowflake has under another name, or in another form."""
+    for select in list(tree.find_all(exp.Select)):
+        exploded(select)
+    tree = transform(tree, rewritten)
+    for name in tree.find_all(exp.Identifier):
+        name.set("this", name.this.upper())
+        name.set("quoted", True)
+    return tree
+
+
+def rewritten(node: exp.Expression) -> exp.Expression:
+    if isinstance(node, exp.RegexpLike):  # Snowflake's own must match the whole text
+        return exp.GT(
+            this=called("REGEXP_INSTR", node.this, pattern(node.expression)),
+            expression=exp.Literal.number(0),
+        )
+    if isinstance(node, exp.RegexpReplace):  # all matches are replaced; there is no flag for it
+        return called(
+            "REGEXP_REPLACE", node.this, pattern(node.expression), node.args["replacement"]
+        )
+    if isinstance(node, exp.TryCast):
+        node.set("requires_string", True)
+    elif isinstance(node, exp.Trim):  # fakesnow forgets the characters where nothing is cast
+        node.set("this", exp.cast(node.this, "VARCHAR"))
+    elif isinstance(node, exp.ConcatWs):
+        return joined(node.expressions[0], node.expressions[1:])
+    elif isinstance(node, exp.ArrayDistinct):  # Snowflake's own does not keep the order
+        return called("LIST_DISTINCT", node.this)
+    elif isinstance(node, exp.Div):  # of whole numbers it rounds to six digits
+        node.set("this", exp.cast(node.this, "DOUBLE"))
+    elif isinstance(node, exp.DataType) and node.this == exp.DataType.Type.INT128:
+        return exp.DataType.build(HASH_TYPE, dialect=DIALECT)
+    elif isinstance(node, exp.Filter) and isinstance(node.this, exp.Sum):
+        return summed(node)
+    return node
+
+
+def summed(node: exp.Filter) -> exp.Sum:
+    """sum(CAST(x AS type)) FILTER (WHERE y), the cast outermost: fakesnow sums others as DOUBLE."""
+    cast = node.this.this
+    branch = exp.If(this=node.expression.this, true=cast.this)
+    return exp.Sum(this=exp.Cast(this=exp.Case(ifs=[branch]), to=cast.to))
+
+
+def called(name: str, *arguments: exp.Expression) -> exp.Anonymous:
+    return exp.Anonymous(this=name, expressions=list(arguments))
+
+
+def pattern(node: exp.Expression) -> exp.Expression:
+    """A regular expression with its Unicode classes as the characters that they stand for."""
+    if not node.is_string:
+        return node
+    text = re.sub(r"\\x([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), node.this)
+    for name, characters in CLASSES.items():
+        text = text.replace(name, characters)
+    return exp.Literal.string(text)
+
+
+def joined(separator: exp.Expression, parts: list[exp.Expression]) -> exp.Expression:
+    """concat_ws without its NULLs; Snowflake's own is NULL where one part is."""
+    texts = []
+    for part in parts:
+        if separator.name:
+            part = exp.DPipe(this=separator.copy(), expression=exp.paren(part))
+        texts.append(exp.func("COALESCE", part, exp.Literal.string("")))
+    text = texts[0]
+    for other in texts[1:]:
+        text = exp.DPipe(this=text, expression=other)
+    if not separator.name:
+        return exp.paren(text)
+    return exp.func("SUBSTR", text, exp.Literal.number(len(separator.name) + 1))
+
+
+def exploded(select: exp.Select) -> None:
+    """unnest() among the columns, as a FLATTEN beside the tables.
+
+    Of lists that are written out, each entry is a column of its own type: those are numbered by
+    VALUES and chosen by CASE. generate_subscripts(list, 1) is the position from 1.
+    """
+    found = generators(select)
+    if not found:
+        return
+    lists = [node.this for node in found]
+    entry, place = exp.column("value", "exploded"), exp.column("index", "exploded")
+    if isinstance(lists[0], exp.Array):
+        numbers = ", ".join(f"({number})" for number in range(len(lists[0].expressions)))
+        rows = source(f"(VALUES {numbers}) AS exploded (index)")
+        for node, entries in zip(found, lists, strict=True):
+            node.replace(chosen(place, entries.expressions))
+    elif isinstance(lists[0], exp.GenerateSeries):
+        first, last = text(lists[0].args["start"]), text(lists[0].args["end"])
+        rows = flattened(select, f"ARRAY_GENERATE_RANGE(0, DATEDIFF(DAY, {first}, {last}) + 1)")
+        day = f"DATEADD(DAY, exploded.value::INT, {first})"
+        found[0].replace(sqlglot.parse_one(day, read=DIALECT))
+    else:
+        rows = flattened(select, text(lists[0]))
+        found[0].replace(exp.cast(entry, "VARCHAR"))
+        for node in list(select.find_all(exp.Length)):
+            if node.this == lists[0]:
+                node.replace(called("ARRAY_SIZE", node.this))
+    for call in list(select.find_all(exp.Anonymous)):
+        if call.name.lower() == "generate_subscripts":
+            call.replace(exp.Add(this=place.copy(), expression=exp.Literal.number(1)))
+    if select.args.get("from_"):
+        select.append("joins", exp.Join(this=rows, kind="CROSS"))
+    else:
+        select.set("from_", exp.From(this=rows))
+
+
+def flattened(select: exp.Select, entries: str) -> exp.Expression:
+    """A list's entries as rows, beside the tables of a select or alone."""
+    if select.args.get("from_"):
+        return source(f"LATERAL FLATTEN(INPUT => {entries}) AS exploded")
+    columns = "seq, key, path, index, value, this"
+    return source(f"TABLE(FLATTEN(INPUT => {entries})) AS exploded ({columns})")
+
+
+def chosen(place: exp.Expression, entries: list[exp.Expression]) -> exp.Case:
+    branches = [
+        exp.If(this=exp.Literal.number(number), true=entry.copy())
+        for number, entry in enumerate(entries)
+    ]
+    return exp.Case(this=place.copy(), ifs=branches)
+
+
+def source(sql: str) -> exp.Expression:
+    """What stands behind FROM, parsed."""
+    return sqlglot.parse_one(f"SELECT 1 FROM {sql}", read=DIALECT).args["from_"].this
+
+
+def text(tree: exp.Expression) -> str:
+    return tree.sql(dialect=DIALECT)

@@ -1,0 +1,330 @@
+"""Spark through Spark Connect, with Delta tables: Databricks, EMR, open-source Spark, Sail."""
+
+import socket
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from sqlglot import exp
+
+from config import Settings
+from engines.base import Adapter
+from engines.translator import Translator, from_one_source, generators, transform
+from errors import SettingsError, StepError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+DIALECT = "spark"
+HASH_TYPE = "DECIMAL(38, 0)"  # a sum of 64-bit hashes fits
+MAX_CHR = 127  # Spark's chr() counts modulo 256
+OBJECTS = "warehouse_objects"
+PORT, ANSWER_S = 15002, 10  # Spark Connect's own port; how long the server may take to answer
+RETRIES = 6  # of a request, over a minute in all
+PARTS = 4  # files that a table is written in where it is made by a query
+BATCH_ROWS = 10_000  # that become values of Python at a time
+
+
+def connect(settings: Settings) -> "Spark":
+    """A session on SPARK_REMOTE.
+
+    Raises SettingsError where that, or the client, is missing, and StepError where nobody answers.
+    """
+    if not settings.spark_remote:
+        raise SettingsError(
+            "SPARK_REMOTE is not set: WAREHOUSE=spark needs the Spark Connect server, like "
+            "SPARK_REMOTE=sc://host:15002"
+        )
+    if sys.modules.get("pandas", True) is None:
+        del sys.modules["pandas"]  # engine.py bars it for DuckDB's sake; Spark's client needs it
+    answers(settings.spark_remote)
+    try:
+        from pyspark.sql import SparkSession
+        from pyspark.sql.connect.client.retries import DefaultPolicy
+
+        session = SparkSession.builder.remote(settings.spark_remote).create()
+    except ImportError as error:
+        raise SettingsError(
+            f"{error}: WAREHOUSE=spark needs requirements-spark.txt installed, too"
+        ) from None
+    session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES)])
+    return Spark(session, settings.spark_location)
+
+
+def answers(remote: str) -> None:
+    """Raises StepError where nobody listens at a Spark Connect URL; its client asks for minutes."""
+    url = urlsplit(remote)
+    try:
+        socket.create_connection((url.hostname, url.port or PORT), ANSWER_S).close()
+    except OSError as error:
+        raise StepError(
+            f"the Spark Connect server at {url.hostname}:{url.port or PORT} does not answer "
+            f"({error}); nothing was changed there. Start it, or set SPARK_REMOTE, and run again."
+        ) from None
+
+
+class Spark(Adapter):
+    """A Spark session. With `location`, the tables that are there are made known to it first.
+
+    What no function of Spark does is done in Python, on the server: see server_functions.
+    """
+
+    def __init__(self, session: Any, location: str | None):
+        from pyspark.errors import PySparkException
+        from pyspark.sql.types import StringType
+
+        super().__init__(Translator(DIALECT, rewrite))
+        self.session, self.location = session, location
+        self.errors = (PySparkException,)
+        session.conf.set("spark.sql.session.timeZone", "UTC")
+        for function in server_functions():
+            session.udf.register(function.__name__, function, StringType())
+        self.known: dict[str, tuple[int, str | None]] = {}
+        self.temporary: dict[str, tuple[set[str], str]] = {}
+        if location:
+            self.register()
+
+    def register(self) -> None:
+        """Make known to the session which tables and views there are, in the order of their making.
+
+        A catalogue that lasts does that by itself; that of Sail ends with the session.
+        """
+        self.result(
+            f"CREATE TABLE IF NOT EXISTS {OBJECTS} (place INT, name STRING, definition STRING) "
+            f"USING delta LOCATION {text(f'{self.location}/{OBJECTS}')}"
+        )
+        rows = self.result(f"SELECT name, place, definition FROM {OBJECTS} ORDER BY place")[1]
+        for name, place, definition in rows:
+            self.known[name] = place, definition
+            is_view = definition.startswith("CREATE OR REPLACE VIEW")
+            with suppress(*(self.errors if is_view else ())):  # its columns may be gone by now
+                self.result(definition)
+
+    def run(self, tree: exp.Expression) -> None:
+        is_table = isinstance(tree, exp.Create) and tree.kind == "TABLE"
+        if is_table or isinstance(tree, exp.Insert):
+            self.spread(tree)
+        if isinstance(tree, exp.Drop):
+            self.remember(tree.find(exp.Table).name, None)
+        elif is_table:
+            self.make_table(tree)
+            return
+        super().run(tree)
+        if isinstance(tree, exp.Create):
+            self.made_view(tree)
+        elif isinstance(tree, (exp.Insert, exp.Update, exp.Delete, exp.Merge)):
+            self.refresh(tree.find(exp.Table).name)
+
+    def make_table(self, tree: exp.Create) -> None:
+        name = tree.find(exp.Table).name
+        if self.location:
+            place = exp.LocationProperty(this=exp.Literal.string(f"{self.location}/{name}"))
+            tree.args["properties"].append("expressions", place)
+        super().run(tree)
+        self.refresh(name)
+        place = text(f"{self.location}/{name}")
+        self.remember(name, f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {place}")
+
+    def spread(self, tree: exp.Create | exp.Insert) -> None:
+        """Let a query be done before its rows are written, in PARTS parts.
+
+        A cluster of Sail 0.7 cannot do both at once ("no UDF found for min", for nullif in a view
+        that is read); a shuffle parts them.
+        """
+        query = tree.expression
+        if self.location and isinstance(query, exp.Query):
+            rows = self.session.sql(self.translator.text(query)).repartition(PARTS)
+            rows.createOrReplaceTempView("rows_to_write")
+            tree.set("expression", exp.select("*").from_("rows_to_write"))
+
+    def made_view(self, tree: exp.Create) -> None:
+        name, definition = tree.this.name, self.translator.text(tree)
+        if tree.find(exp.TemporaryProperty):
+            sources = {table.name for table in tree.expression.find_all(exp.Table)}
+            self.temporary[name] = sources, definition
+        else:
+            self.remember(name, definition)
+
+    def refresh(self, changed: str) -> None:
+        """Make anew the session's views over a table: in Sail they show it as it was before."""
+        stale = {changed}
+        for name, (sources, definition) in self.temporary.items():
+            if sources & stale:
+                self.result(definition)
+                stale.add(name)
+
+    def remember(self, name: str, definition: str | None) -> None:
+        """Keep how a later session makes a table or view known to itself; nothing where it is.
+
+        The list is written anew as a whole: a file for each entry would have to be read by each
+        session, and an UPDATE on a cluster of Sail 0.7 wants a task slot for each of them.
+        """
+        if not self.location:
+            return
+        last = max((place for place, _ in self.known.values()), default=0)
+        place, before = self.known.get(name, (last + 1, None))  # what it is made of was there
+        if before == definition:
+            return
+        self.known[name] = place, definition
+        rows = ", ".join(
+            f"({place}, {text(name)}, {text(definition)})"
+            for name, (place, definition) in self.known.items()
+            if definition is not None
+        )
+        self.result(f"INSERT OVERWRITE {OBJECTS} VALUES {rows}")
+
+    def arrow(self, sql: str) -> "pyarrow.Table":
+        return self.session.sql(sql).toArrow()
+
+    def result(self, sql: str) -> tuple[list[str], Iterator[tuple]]:
+        found = self.arrow(sql)
+        batches = found.to_batches(BATCH_ROWS)
+        return found.column_names, chain.from_iterable(map(tuples, batches))
+
+    def objects(self) -> Iterator[tuple[str, bool]]:
+        names, rows = self.result("SHOW VIEWS")
+        at = names.index("viewName" if "viewName" in names else "tableName")  # the latter in Sail
+        views = {row[at] for row in rows}
+        for _, name, is_temporary in self.result("SHOW TABLES")[1]:
+            if not is_temporary:
+                yield name, name in views
+
+    def show_parquet(self, view: str, path: Path) -> None:
+        """The cluster reads the file itself: it has to see it under the same path."""
+        made = f"CREATE TABLE IF NOT EXISTS {view} USING parquet LOCATION {text(str(path))}"
+        self.result(f"DROP TABLE IF EXISTS {view}")
+        self.result(made)
+        self.remember(view, made)
+        self.refresh(view)
+
+    def close(self) -> None:
+        self.session.stop()
+
+
+def tuples(batch: "pyarrow.RecordBatch") -> Iterator[tuple]:
+    return zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def text(value: str) -> str:
+    return exp.Literal.string(value).sql(dialect=DIALECT)
+
+
+def server_functions() -> list[Callable[[str | None], str | None]]:
+    """DuckDB's functions that Spark has none for; inside this one they are sent with their code."""
+
+    def nfc_normalize(value: str | None) -> str | None:
+        return value if value is None else unicodedata.normalize("NFC", value)
+
+    def strip_accents(value: str | None) -> str | None:
+        if value is None:
+            return None
+        letters = unicodedata.normalize("NFD", value)
+        bare = "".join(c for c in letters if not unicodedata.category(c).startswith("M"))
+        return unicodedata.normalize("NFC", bare)
+
+    return [nfc_normalize, strip_accents]
+
+
+def rewrite(tree: exp.Expression) -> exp.Expression:
+    """A statement's tree with what Spark has under another name, or in another form."""
+    for select in list(tree.find_all(exp.Select)):
+        exploded(select)
+    tree = transform(tree, rewritten)
+    if isinstance(tree, exp.Update) and tree.args.get("from_"):
+        return from_one_source(tree)
+    if isinstance(tree, exp.Create) and tree.kind == "TABLE":
+        return delta_table(tree)
+    return tree
+
+
+def rewritten(node: exp.Expression) -> exp.Expression:
+    if isinstance(node, exp.Anonymous):
+        return function(node)
+    if isinstance(node, exp.RegexpExtract):  # the group is the first by default, and in sqlglot 0
+        parts = [node.this, node.expression, node.args["group"]]
+        return exp.Anonymous(this="regexp_extract", expressions=parts)
+    if isinstance(node, exp.Chr) and int(node.expressions[0].name) > MAX_CHR:
+        return exp.Literal.string(chr(int(node.expressions[0].name)))
+    if isinstance(node, exp.Split):  # sqlglot quotes the separator by \Q and \E, Java's own
+        return exp.Anonymous(this="split", expressions=[node.this, node.expression])
+    if isinstance(node, exp.DayOfWeekIso):  # sqlglot's is off by two days, Sail's weekday() by one
+        day = exp.Anonymous(this="dayofweek", expressions=[node.this])
+        return exp.paren((exp.paren(day + 5) % 7) + 1)
+    if isinstance(node, exp.GroupConcat):
+        return listed(node)
+    if isinstance(node, exp.DateDiff):
+        return boundaries(node)
+    if isinstance(node, exp.DataType) and node.this == exp.DataType.Type.INT128:
+        return exp.DataType.build(HASH_TYPE, dialect="spark")
+    return node
+
+
+def function(call: exp.Anonymous) -> exp.Expression:
+    name, arguments = call.name.lower(), call.expressions
+    if name == "hash":
+        return exp.Anonymous(this="xxhash64", expressions=arguments)
+    if name == "list_has_all":
+        missing = exp.func("array_except", arguments[1], arguments[0], dialect="spark")
+        return exp.EQ(this=exp.func("size", missing), expression=exp.Literal.number(0))
+    return call
+
+
+def listed(node: exp.GroupConcat) -> exp.Expression:
+    """string_agg(x, ', ' ORDER BY x): Spark had no LISTAGG before 4.0."""
+    ordered = node.this
+    array = exp.func("sort_array", exp.func("collect_list", ordered.this))
+    return exp.func("array_join", array, node.args["separator"])
+
+
+def boundaries(node: exp.DateDiff) -> exp.Expression:
+    """date_diff counts how often the unit began; Spark's counts whole units between times."""
+    unit = node.unit.name.lower()
+    ends = [
+        exp.Anonymous(this="date_trunc", expressions=[exp.Literal.string(unit), end])
+        for end in (node.expression, node.this)
+    ]
+    return exp.Anonymous(this="timestampdiff", expressions=[exp.var(unit), *ends])
+
+
+def exploded(select: exp.Select) -> None:
+    """unnest() among the columns, as a LATERAL VIEW: the first list, and others by its positions.
+
+    generate_subscripts(list, 1) is the position from 1.
+    """
+    found = generators(select)
+    if not found:
+        return
+    first, *others = found
+    entry = exp.column("entry", "exploded")
+    number = exp.Add(this=exp.column("place", "exploded"), expression=exp.Literal.number(1))
+    view = exp.Lateral(
+        this=exp.Posexplode(this=first.this.copy()),
+        view=True,
+        alias=exp.TableAlias(
+            this=exp.to_identifier("exploded"),
+            columns=[exp.to_identifier("place"), exp.to_identifier("entry")],
+        ),
+    )
+    select.append("laterals", view)
+    first.replace(entry)
+    for other in others:
+        parts = [other.this.copy(), number.copy()]
+        other.replace(exp.Anonymous(this="element_at", expressions=parts))
+    for call in list(select.find_all(exp.Anonymous)):
+        if call.name.lower() == "generate_subscripts":
+            call.replace(exp.paren(number.copy()))
+
+
+def delta_table(tree: exp.Create) -> exp.Create:
+    """A table in the Delta format; a temporary one is a real one, replaced by the next run."""
+    replaces = exp.Property(
+        this=exp.Literal.string("overwriteSchema"), value=exp.Literal.string("true")
+    )
+    file_format = exp.FileFormatProperty(this=exp.var("delta"))
+    tree.set("properties", exp.Properties(expressions=[file_format, replaces]))
+    return tree

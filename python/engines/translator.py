@@ -1,0 +1,249 @@
+"""The SQL of this project, as another engine speaks it: parsed as DuckDB's, written as the other's.
+
+The dialect that sql/ is written in is DuckDB's. What sqlglot carries to other engines by itself is
+left to it; what no engine but DuckDB has is taken out here, for all of them:
+
+- macros: expanded where they are called. Those of sql/engines/portable.sql stand for the macros of
+  the same name that only DuckDB can run; a macro that is a table (catalog_as_of) has none.
+- getvariable('x') and `?`: become literals; what they decide (list_contains, CASE) is decided.
+- SET, CHECKPOINT, BEGIN, COMMIT: DuckDB's own settings and transactions; COMMENT: the published
+  copy has the comments. All are left out.
+- rowid: the time that the row tells of. DuckDB's is safe against clocks that are set back.
+
+What one engine needs beyond that is the function `rewrite` of its module, engines/<engine>.py.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+
+from config import SQL
+
+Rewrite = Callable[[exp.Expression], exp.Expression]
+LEFT_OUT = (exp.Set, exp.Transaction, exp.Commit, exp.Rollback, exp.Comment)
+ROWID = {"ops_runs": "finished_at", "ops_checks": "checked_at"}
+
+
+class Translator:
+    """Translates statements one after the other; remembers the macros and variables of a session.
+
+    `dialect` is sqlglot's name of the engine, `rewrite` changes a statement's tree to what sqlglot
+    then writes in that dialect.
+    """
+
+    def __init__(self, dialect: str, rewrite: Rewrite):
+        self.dialect, self.rewrite = dialect, rewrite
+        self.variables: dict[str, Any] = {}
+        self.macros: dict[str, tuple[list[str], exp.Expression]] = {}
+        self.portable: frozenset[str] = frozenset()  # set when they are all known
+        for tree in parse_statements((SQL / "engines/portable.sql").read_text(encoding="utf-8")):
+            self.remember(tree)
+        self.portable = frozenset(self.macros)
+
+    def statements(self, sql: str, values: Sequence[Any] = ()) -> Iterator[exp.Expression]:
+        """The trees to run instead of `sql`, in their order; write each with `text`."""
+        for tree in parse_statements(sql):
+            if is_macro(tree):
+                self.remember(tree)
+            elif is_variable(tree):
+                self.set_variable(tree, values)
+            elif not isinstance(tree, LEFT_OUT) and tree.name.upper() != "CHECKPOINT":
+                yield self.rewrite(self.bound(tree, values))
+
+    def text(self, tree: exp.Expression) -> str:
+        """The statement in the engine's own words. Raises where sqlglot knows none."""
+        return tree.sql(dialect=self.dialect, comments=False)
+
+    def remember(self, tree: exp.Create) -> None:
+        name = tree.this.this.name.lower()
+        is_table = tree.find(exp.ReturnsProperty)
+        if not is_table and name not in self.portable:
+            parameters = [parameter.name for parameter in tree.this.expressions]
+            self.macros[name] = parameters, self.expanded(tree.expression)
+
+    def set_variable(self, tree: exp.Set, values: Sequence[Any]) -> None:
+        setting = tree.expressions[0].this
+        self.variables[setting.this.name] = values[0]
+
+    def bound(self, tree: exp.Expression, values: Sequence[Any]) -> exp.Expression:
+        """The statement with its macros expanded, its values filled in and its constants folded."""
+        tree = self.expanded(tree)
+        marks = list(tree.find_all(exp.Placeholder, bfs=False))
+        for mark, value in zip(marks, values, strict=True):
+            mark.replace(constant(value))
+        for call in calls(tree, "getvariable"):
+            call.replace(constant(self.variables[call.expressions[0].name]))
+        for column in list(tree.find_all(exp.Column)):
+            if column.name == "rowid":
+                column.set("this", exp.to_identifier(ROWID[source_of(column)]))
+        return fold_constants(tree)
+
+    def expanded(self, tree: exp.Expression) -> exp.Expression:
+        """With each call of a macro replaced by what it stands for, the innermost first."""
+        root = exp.Paren(this=tree)  # so that the tree itself can be replaced
+        for call in reversed(list(root.find_all(exp.Anonymous))):
+            name = call.name.lower()
+            if name in self.macros:
+                parameters, body = self.macros[name]
+                given = dict(zip(parameters, call.expressions, strict=True))
+                call.replace(fill_in(body, given))
+        return root.this
+
+
+def parse_statements(sql: str) -> list[exp.Expression]:
+    return [tree for tree in sqlglot.parse(sql, read="duckdb") if tree]
+
+
+def is_macro(tree: exp.Expression) -> bool:
+    return isinstance(tree, exp.Create) and tree.args.get("kind") == "MACRO"
+
+
+def is_variable(tree: exp.Expression) -> bool:
+    return isinstance(tree, exp.Set) and tree.expressions[0].args.get("kind") == "VARIABLE"
+
+
+def calls(tree: exp.Expression, *names: str) -> list[exp.Anonymous]:
+    """The calls of functions that sqlglot does not know, the innermost first."""
+    return [c for c in reversed(list(tree.find_all(exp.Anonymous))) if c.name.lower() in names]
+
+
+def fill_in(body: exp.Expression, given: dict[str, exp.Expression]) -> exp.Expression:
+    """A macro's body with its parameters replaced, in brackets where an operator could tear it."""
+    root = exp.Paren(this=body.copy())
+    for column in list(root.find_all(exp.Column)):
+        if not column.table and column.name in given:
+            column.replace(bracket(given[column.name].copy()))
+    return bracket(root.this)
+
+
+def bracket(tree: exp.Expression) -> exp.Expression:
+    return exp.Paren(this=tree) if isinstance(tree, (exp.Binary, exp.Unary)) else tree
+
+
+def constant(value: Any) -> exp.Expression:
+    """A Python value as a literal: text, number, bool, date, time, None, or a list of texts."""
+    if isinstance(value, list):
+        return exp.Array(expressions=[constant(entry) for entry in value])
+    if isinstance(value, datetime):
+        return exp.cast(exp.Literal.string(timestamp_text(value)), "TIMESTAMP", dialect="duckdb")
+    if isinstance(value, date):
+        return exp.cast(exp.Literal.string(value.isoformat()), "DATE")
+    return exp.convert(value)
+
+
+def timestamp_text(value: datetime) -> str:
+    """As DuckDB casts it to text."""
+    text = value.isoformat(" ", "microseconds")
+    return text.rstrip("0").removesuffix(".") if value.microsecond else text[:19]
+
+
+def source_of(column: exp.Column) -> str:
+    """The table that a column of a statement over one table is of."""
+    return column.find_ancestor(exp.Select).find(exp.Table).name
+
+
+def fold_constants(tree: exp.Expression) -> exp.Expression:
+    """With what constants decide decided, from the inside out."""
+    return transform(tree, fold_node)
+
+
+def transform(tree: exp.Expression, change: Rewrite) -> exp.Expression:
+    """The tree with each of its expressions replaced by what `change` gives for it, inside out."""
+    root = exp.Paren(this=tree)  # so that the tree itself can be replaced
+    for node in reversed(list(root.walk())):
+        result = change(node)
+        if result is not node:
+            node.replace(result)
+    return root.this
+
+
+def generators(select: exp.Select) -> list[exp.Explode]:
+    """Each unnest() among the columns of a select, and of no query in them."""
+    return [
+        node
+        for column in select.expressions
+        for node in column.find_all(exp.Explode)
+        if node.find_ancestor(exp.Select) is select
+    ]
+
+
+def fold_node(node: exp.Expression) -> exp.Expression:
+    """What is known of one expression whose parts are folded already; itself where nothing is."""
+    if isinstance(node, exp.Literal) and node.is_string:
+        return exp.Literal.string(re.sub(r"\\x\{([0-9A-F]+)\}", from_code_point, node.this))
+    if isinstance(node, exp.Paren) and isinstance(node.this, (exp.Boolean, exp.Null, exp.Literal)):
+        return node.this
+    if isinstance(node, exp.Cast) and node.is_type(*exp.DataType.TEXT_TYPES) and is_time(node.this):
+        return node.this.this
+    if isinstance(node, exp.DPipe) and node.left.is_string and node.right.is_string:
+        return exp.Literal.string(node.left.name + node.right.name)
+    if isinstance(node, exp.ConcatWs):
+        node.set("expressions", [e for e in node.expressions if not isinstance(e, exp.Null)])
+    if isinstance(node, exp.ArrayContains) and isinstance(node.this, exp.Array):
+        return fold_contains(node.expression, node.this.expressions)
+    if isinstance(node, exp.Not) and isinstance(node.this, exp.Boolean):
+        return exp.Boolean(this=not node.this.this)
+    if isinstance(node, (exp.And, exp.Or)):
+        return fold_logic(node)
+    if isinstance(node, exp.Case) and not node.this:
+        return fold_case(node)
+    return node
+
+
+def from_code_point(found: re.Match) -> str:
+    r"""RE2 writes a character as \x{A1}; as itself every engine reads it."""
+    return chr(int(found[1], 16))
+
+
+def is_time(node: exp.Expression) -> bool:
+    is_cast = isinstance(node, exp.Cast) and node.is_type(*exp.DataType.TEMPORAL_TYPES)
+    return is_cast and node.this.is_string
+
+
+def fold_contains(value: exp.Expression, entries: list[exp.Expression]) -> exp.Expression:
+    if value.is_string or not entries:
+        return exp.Boolean(this=value.name in [entry.name for entry in entries])
+    return exp.In(this=value.copy(), expressions=[entry.copy() for entry in entries])
+
+
+def fold_logic(node: exp.And | exp.Or) -> exp.Expression:
+    """TRUE OR x, FALSE AND x are decided; FALSE OR x, TRUE AND x are x."""
+    decides = isinstance(node, exp.Or)
+    for one, other in ((node.left, node.right), (node.right, node.left)):
+        if isinstance(one, exp.Boolean):
+            return one if one.this == decides else other
+    return node
+
+
+def fold_case(node: exp.Case) -> exp.Expression:
+    """A CASE without the branches that are never taken, and without itself where one always is."""
+    branches, default = [], node.args.get("default") or exp.Null()
+    for branch in node.args["ifs"]:
+        if not isinstance(branch.this, exp.Boolean):
+            branches.append(branch)
+        elif branch.this.this:
+            default = branch.args["true"]
+            break
+    if not branches:
+        return default
+    return exp.Case(ifs=branches, default=None if isinstance(default, exp.Null) else default)
+
+
+def from_one_source(tree: exp.Update) -> exp.Merge:
+    """UPDATE t SET ... FROM one source WHERE ..., as the MERGE that does the same."""
+    source = tree.args["from_"].this
+    sets = [
+        exp.EQ(this=exp.column(item.this.this), expression=item.expression)
+        for item in tree.expressions
+    ]
+    matched = exp.When(matched=True, then=exp.Update(expressions=sets))
+    return exp.Merge(
+        this=tree.this,
+        using=source,
+        on=tree.args["where"].this,
+        whens=exp.Whens(expressions=[matched]),
+    )

@@ -1,0 +1,1 @@
+"""Staged rows become history (step 06). Imports staging, ingest and below."""

@@ -1,0 +1,126 @@
+"""Take a damaged file apart record by record: keep what fits the header, set the rest aside.
+
+For files where `scan_csv` and DuckDB's parser disagree. Slower by far.
+"""
+
+import csv
+import io
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from errors import Refused
+from ingest.csv_scan import MAX_LINE_BYTES, Scan, read_header, read_text_blocks
+
+
+def repair_csv(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
+    """Like `scan`, but record by record: misfits go to a rejects file, the rest into the parts.
+
+    The rejects file is a CSV with source_line, reason, raw_text. Slower by far; for damaged files.
+    """
+    found = Scan(is_repaired=True)
+    csv.field_size_limit(2 * MAX_LINE_BYTES)
+    rejects = folder / "rejects.csv"
+    part = folder / "careful.csv"
+    lines = read_lines(read_text_blocks(stream, found), found, names)
+    with (
+        open(part, "w", encoding="utf-8", newline="") as kept_file,
+        open(rejects, "w", encoding="utf-8", newline="") as rejects_file,
+    ):
+        kept, aside = csv.writer(kept_file), csv.writer(rejects_file)
+        kept_file.write("head\r\n")
+        aside.writerow(["source_line", "reason", "raw_text"])
+        for number, fields, reason, raw in split_records(lines, found):
+            found.records += 1
+            found.lines_crlf += raw.endswith("\r\n")
+            found.lines_lf += raw.endswith("\n") and not raw.endswith("\r\n")
+            found.lines_cr += raw.endswith("\r")
+            found.longest_record = max(found.longest_record, len(raw.encode()))
+            found.last_misfit = reason
+            if reason:
+                found.rejected += 1
+                aside.writerow([number, reason, raw.rstrip("\r\n")])
+            else:
+                kept.writerow([number, *fields])
+    if not found.header:
+        raise Refused("the file is empty")
+    found.parts, found.rejects = [part], rejects if found.rejected else None
+    return found
+
+
+def read_lines(blocks: Iterable[bytes], found: Scan, names: set[str]) -> Iterator[tuple[int, str]]:
+    """(line number, line with its end) behind the header."""
+    for block in blocks:
+        if not found.header:
+            block = block[read_header(block, found, names) :]
+        for line in io.StringIO(block.decode(), newline=""):
+            found.ends_with_newline = line[-1] in "\r\n"
+            yield found.lines + 1, line
+            found.lines += 1
+
+
+def split_records(
+    lines: Iterator[tuple[int, str]], found: Scan
+) -> Iterator[tuple[int, list[str] | None, str, str]]:
+    """Yield (line, fields, "", raw) for a good record and (line, None, reason, raw) for a misfit.
+
+    A record over several lines must be perfectly quoted; where it is not, only its first line is
+    a misfit and reading goes on at the next line, so that one open quote costs one line.
+    """
+    ahead: deque[tuple[int, str]] = deque()
+    while True:
+        item = ahead.popleft() if ahead else next(lines, None)
+        if item is None:
+            return
+        number, line = item
+        if not line.strip():
+            found.blank_lines += 1
+            continue
+        fields, reason = parse_record([line], found)
+        taken, size, quotes = [item], len(line), line.count('"')
+        while reason is OPEN_QUOTE and quotes % 2 and size < MAX_LINE_BYTES:
+            more = ahead.popleft() if ahead else next(lines, None)
+            if more is None:
+                break
+            taken.append(more)
+            size += len(more[1])
+            quotes += more[1].count('"')
+        raw = line
+        if len(taken) > 1:
+            raw = "".join(text for _, text in taken)
+            fields, reason = parse_record([text for _, text in taken], found)
+            if reason or not is_strictly_quoted(raw, found.delimiter):
+                ahead.extendleft(reversed(taken[1:]))
+                fields, reason, raw = None, OPEN_QUOTE, line
+        yield number, fields, reason, raw
+
+
+OPEN_QUOTE = "a quote is opened and never properly closed"
+
+
+def parse_record(lines: list[str], found: Scan) -> tuple[list[str] | None, str]:
+    """The fields of one record, or the reason why it is a misfit."""
+    if any("\0" in line for line in lines):
+        return None, "a NUL byte"
+    try:
+        records = list(csv.reader(lines, delimiter=found.delimiter, strict=True))
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            return None, OPEN_QUOTE
+        return None, f"broken quotes: {error}"
+    if len(records) != 1:
+        return None, OPEN_QUOTE
+    fields, width = records[0], len(found.header)
+    if len(fields) == width + 1 and not fields[-1]:  # as DuckDB reads a delimiter at the line's end
+        fields.pop()
+    if len(fields) != width:
+        return None, f"{len(fields)} fields, the header has {width}"
+    return fields, ""
+
+
+def is_strictly_quoted(raw: str, delimiter: str) -> bool:
+    """Whether quotes stand only around whole fields (RFC 4180)."""
+    one = rf'(?:"(?:[^"]++|"")*+"|[^"{re.escape(delimiter)}\r\n]*+)'
+    return bool(re.fullmatch(rf"{one}(?:{re.escape(delimiter)}{one})*+(?:\r\n|\n|\r)?", raw))

@@ -1,0 +1,266 @@
+"""One pass over the delivered bytes: encoding repair, line ends, and an own record count.
+
+The pass gives the text as clean UTF-8, for a CSV parser to read meanwhile; each record has its line
+number before its first field. `scan_csv` trusts the file's structure and counts its records by the
+parity of quote characters, at memory speed: a second opinion that a parser's own count must equal.
+"""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from contract import normalise
+from errors import Refused
+from runner.files import BLOCK_BYTES
+
+PIECE_BYTES = 1 << 20  # of text, for a pipe; the blocks are smaller, as a core's cache is
+MAX_LINE_BYTES = 64 << 20  # no catalogue has such a line; a file that has is not text
+MAX_REPORTED_LINES = 100
+MAX_COLUMNS = 1_000  # DuckDB takes 1 MB a column to write Parquet; no catalogue has so many
+DELIMITERS = ",;\t|"
+NOT_STRUCTURE = bytes(set(range(256)) - set(b'"\r\n'))
+UTF8_BOM, UTF16_BOMS = codecs.BOM_UTF8, (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass
+class Scan:
+    """What one pass found. Lines count from 1 and end in LF, CRLF or, in odd files, CR."""
+
+    header: list[str] = field(default_factory=list)
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    size: int = 0  # bytes of text, as they were delivered
+    lines: int = 0  # line feeds read so far
+    records: int = 0
+    rejected: int = 0
+    blank_lines: int = 0
+    repaired_lines: int = 0
+    repaired_line_numbers: list[int] = field(default_factory=list)  # the first 100
+    lines_crlf: int = 0
+    lines_lf: int = 0
+    lines_cr: int = 0
+    nul_bytes: int = 0
+    quote_left_open: bool = False  # at the end, or for longer than any record is
+    ends_with_newline: bool = True
+    longest_record: int = 0
+    last_misfit: str = ""  # why the last record does not fit, where it does not
+    parts: list[Path] = field(default_factory=list)  # where the parser finds the records
+    rejects: Path | None = None
+    is_repaired: bool = False  # read record by record; its parts have commas whatever the file has
+
+    @property
+    def is_strict_csv(self) -> bool:
+        """Whether a strict CSV parser should read the parts as they are."""
+        return not (self.lines_cr or self.nul_bytes or self.quote_left_open)
+
+
+def scan_csv(stream: BinaryIO, found: Scan, names: set[str]) -> Iterator[bytes]:
+    """Repair and number a stream; the text behind its header, in pieces of whole records.
+
+    `names` are the column names (as `normalised` gives them) by which a header is recognised.
+    `found` has the header with the first piece, and the counts, by quote parity, behind the last.
+    Raises Refused where the bytes are not a delimited text with such a header.
+    """
+    pieces, waiting, odd, last, any_lf = [], 0, False, b"\n", False
+    for block in read_text_blocks(stream, found):
+        last, any_lf = block[-1:], any_lf or b"\n" in block
+        if not found.header:
+            block = block[read_header(block, found, names) :]
+        # What is left of the block without its text is quotes and line ends; without whole
+        # quoted fields, too, it is the records' ends.
+        marks = block.translate(None, NOT_STRUCTURE)
+        line_feeds = marks.count(b"\n")
+        found.lines_cr += marks.count(b"\r") - marks.count(b"\r\n")
+        found.nul_bytes += block.count(b"\0") if b"\0" in block else 0
+        marks = (b'"' + marks if odd else marks).replace(b'""', b"")
+        pieces.append(add_line_numbers(block, find_lines_inside_quotes(marks, odd), found))
+        waiting += len(block)
+        odd = marks.count(b'"') % 2 == 1
+        marks = re.sub(rb'"[^"]*("|$)', b"", marks)
+        ended = marks.count(b"\n")
+        found.lines_crlf += marks.count(b"\r\n")
+        found.lines_lf += ended - marks.count(b"\r\n")
+        found.records += ended
+        found.lines += line_feeds
+        if odd and waiting > MAX_LINE_BYTES:
+            found.quote_left_open = True
+        if (waiting >= PIECE_BYTES and not odd) or found.quote_left_open:
+            yield b"".join(pieces)
+            pieces, waiting = [], 0
+    if not found.header:
+        raise Refused("the file is empty")
+    found.quote_left_open |= odd
+    found.ends_with_newline = last == b"\n" or (last == b"\r" and not any_lf)  # not half a CRLF
+    found.records += bool(block) and not found.ends_with_newline
+    yield b"".join(pieces)
+
+
+def add_line_numbers(block: bytes, inside: list[int], found: Scan) -> bytes:
+    """The block with its line number as first field of each record.
+
+    `inside` are the lines of the block (from 0) that begin within quotes: they start no record.
+    """
+    lines = block.split(b"\n")
+    prefix = b"\n%d" + found.delimiter.encode()
+    first = found.lines + 1
+    pieces = [b""] * (2 * len(lines))
+    pieces[0::2] = [prefix % number for number in range(first, first + len(lines))]
+    pieces[1::2] = lines
+    for line in inside:
+        pieces[2 * line] = b"\n"
+    if not lines[-1]:
+        pieces[-2] = b"\n"  # the end of the last line: no record begins behind it
+    return b"".join(pieces).removeprefix(b"\n")
+
+
+def find_lines_inside_quotes(marks: bytes, odd: bool) -> list[int]:
+    """Which lines (from 0) begin within quotes, from a block's quotes and line ends alone."""
+    inside = [0] if odd else []
+    for quoted in re.finditer(rb'"[^"]*("|$)', marks):
+        before = marks.count(b"\n", 0, quoted.start())
+        inside += range(before + 1, before + 1 + quoted[0].count(b"\n"))
+    return inside
+
+
+def skip_line(found: Scan, text: bytes) -> bytes:
+    """A first line, to be skipped: the parser learns from it how the lines of this text end."""
+    line_end = b"\r\n" if b"\r\n" in text[: text.find(b"\n") + 1] else b"\n"
+    return found.delimiter.join(["head"] * (1 + len(found.header))).encode() + line_end
+
+
+def read_header(block: bytes, found: Scan, names: set[str]) -> int:
+    """Set found.header, .delimiter and .lines from the first block; return the header's length.
+
+    The delimiter is the one under which most columns have a known name.
+    """
+    lines = list(io.StringIO(block.decode(), newline=""))
+    blank = 0
+    while blank < len(lines) and not lines[blank].strip():
+        blank += 1
+    if blank == len(lines):
+        raise Refused("the file is empty: it has only blank lines")
+    best = (0, [], ",", 0)
+    for delimiter in DELIMITERS:
+        reader = csv.reader(lines[blank:], delimiter=delimiter, strict=True)
+        try:
+            header = next(reader)
+        except csv.Error:
+            continue
+        known = sum(normalise(name) in names for name in header)
+        if known > best[0]:
+            best = (known, header, delimiter, blank + reader.line_num)
+    known, header, delimiter, taken = best
+    if known < 2:
+        start = lines[blank].strip()[:80]
+        raise Refused(
+            f"no recognisable header: the file starts with {start!r}, expected column names like "
+            f"{', '.join(sorted(names)[:5])}"
+        )
+    if any("\0" in name for name in header):
+        raise Refused("the header has a NUL byte; nothing was changed")
+    if len(header) > MAX_COLUMNS:
+        raise Refused(
+            f"the header names {len(header):,} columns, allowed are {MAX_COLUMNS:,}; nothing was "
+            "changed"
+        )
+    found.header, found.delimiter = [name.strip() for name in header], delimiter
+    found.lines = taken
+    return len("".join(lines[:taken]).encode())
+
+
+def read_text_blocks(stream: BinaryIO, found: Scan) -> Iterator[bytes]:
+    """The stream as clean UTF-8 without BOM, in blocks that end with a line.
+
+    Bytes that are no UTF-8 are read as Windows-1252, only they and nothing around them; the five
+    bytes that Windows-1252 leaves undefined are read as Latin-1.
+    """
+    codecs.register_error("foreign-bytes", read_as_windows_1252)
+    for block in split_at_line_ends(decode_blocks(stream, found)):
+        pieces, done = [], 0
+        view = memoryview(block)
+        while True:
+            try:
+                codecs.utf_8_decode(view[done:], "strict", True)
+                break
+            except UnicodeDecodeError as error:  # mend this line, go on behind it
+                start = block.rfind(b"\n", 0, done + error.start) + 1
+                end = block.find(b"\n", start) + 1 or len(block)
+                pieces.append(block[done:start])
+                pieces.append(block[start:end].decode(errors="foreign-bytes").encode())
+                found.repaired_lines += 1
+                if found.repaired_lines <= MAX_REPORTED_LINES:
+                    number = found.lines + 1 + block.count(b"\n", 0, start)
+                    found.repaired_line_numbers.append(number)
+                done = end
+        if pieces:
+            add_foreign_encoding(found)
+            block = b"".join([*pieces, block[done:]])
+        yield block
+
+
+def add_foreign_encoding(found: Scan) -> None:
+    if "windows-1252" not in found.encoding:
+        found.encoding += f"{' and' if 'with' in found.encoding else ' with'} windows-1252"
+
+
+def read_as_windows_1252(error: UnicodeDecodeError) -> tuple[str, int]:
+    """A codec error handler: the offending bytes, and only they, are Windows-1252."""
+    run = error.object[error.start : error.end]
+    return "".join(WINDOWS_1252[byte] for byte in run), error.end
+
+
+WINDOWS_1252 = [
+    bytes([byte]).decode("cp1252", "ignore") or bytes([byte]).decode("latin-1")
+    for byte in range(256)
+]
+
+
+def decode_blocks(stream: BinaryIO, found: Scan) -> Iterator[bytes]:
+    """The stream's blocks as UTF-8 (or nearly), whatever its byte order mark says."""
+    block = read_block(stream, found)
+    if block.startswith(UTF8_BOM):
+        found.encoding = "utf-8 with BOM"
+        block = block[len(UTF8_BOM) :]
+    elif block.startswith(UTF16_BOMS) and not block.startswith(codecs.BOM_UTF32_LE):
+        found.encoding = "utf-16"
+        decoder = codecs.getincrementaldecoder("utf-16")()
+        while block:
+            try:
+                yield decoder.decode(block).encode()
+            except UnicodeError as error:
+                raise Refused(f"the file starts as UTF-16 but is not: {error}") from None
+            block = read_block(stream, found)
+        if decoder.getstate()[0]:
+            raise Refused("the file is UTF-16 and ends in the middle of a character: it was cut")
+        return
+    elif block.count(b"\0") * 10 > len(block):
+        raise Refused("the file is not text, or UTF-16 without byte order mark: it is full of NULs")
+    while block:
+        yield block
+        block = read_block(stream, found)
+
+
+def read_block(stream: BinaryIO, found: Scan) -> bytes:
+    block = stream.read(BLOCK_BYTES)
+    found.size += len(block)
+    return block
+
+
+def split_at_line_ends(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Regroup blocks so that each ends with a line end (the last one may not)."""
+    rest = b""
+    for block in blocks:
+        block = rest + block
+        cut = block.rfind(b"\n") + 1 or block.rfind(b"\r", 0, -1) + 1
+        if not cut and len(block) > MAX_LINE_BYTES:
+            raise Refused(f"the file has a line of over {MAX_LINE_BYTES >> 20} MiB: it is no CSV")
+        if cut:
+            yield block[:cut]
+        rest = block[cut:]
+    if rest:
+        yield rest

@@ -1,0 +1,72 @@
+"""Where the catalogue file comes from: a path, http(s), s3 or gs.
+
+Whatever the source, the rest of the pipeline sees a local file that came whole, or an error.
+"""
+
+import os
+import stat
+import time
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from config import Settings
+from errors import Refused
+from ingest.source_file import SourceFile, check_unmodified, parse_sha256_file
+from runner.console import printable
+
+YOUNG_S, SETTLE_S = 2.0, 0.5  # a file changed in the last 2 s is looked at again after 0.5 s
+
+
+def fetch_source(
+    settings: Settings, folder: Path, etag: str | None, modified: str | None
+) -> SourceFile:
+    """Get the source; a remote one is downloaded into `folder`.
+
+    `etag` and `modified` are those of the newest snapshot, if it came from the same source.
+    Raises Refused where there is no such file, or where it did not come whole.
+    """
+    source = settings.source
+    scheme = source.partition("://")[0].lower() if "://" in source else "file"
+    if scheme == "file":
+        return find_local_file(Path(unquote(urlsplit(source).path) if "://" in source else source))
+    if scheme in ("http", "https"):
+        from ingest.remote import fetch_http
+
+        return fetch_http(source, settings, folder, etag, modified)
+    if scheme in ("s3", "gs"):
+        from ingest.remote import fetch_object
+
+        return fetch_object(source, settings, folder, etag)
+    raise Refused(f"NETFLIX_CSV is a {scheme}:// URL, which is not supported; see .env.example")
+
+
+def find_local_file(path: Path) -> SourceFile:
+    if path.is_dir():
+        raise Refused(f"{path} is a folder, expected a file; nothing was changed")
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, and is read only once
+            raise Refused(f"{path} is not a regular file; nothing was changed")
+        if 0 <= time.time() - found.st_mtime < YOUNG_S:
+            time.sleep(SETTLE_S)
+            check_unmodified(path, found)
+    except FileNotFoundError:
+        raise Refused(
+            f"no input file at {path}; nothing was changed. Put the catalogue there, set "
+            "NETFLIX_CSV to where it is, or run `make sample` for made-up data."
+        ) from None
+    except PermissionError as error:
+        raise Refused(f"{path} cannot be read ({error.strerror}); nothing was changed") from None
+    promise = path.with_name(path.name + ".sha256")
+    text = promise.read_text(errors="replace") if promise.is_file() else None
+    name = os.fsencode(path.name).decode(errors="replace")  # a file name need not be text
+    return SourceFile(path, printable(name), sha256=parse_sha256_file(text, promise.name))
+
+
+def recorded_source(source: str) -> str:
+    """The source as it may be recorded: without user, password and query."""
+    if "://" not in source:
+        return os.fsencode(Path(source).name).decode(errors="replace")  # a name may be no text
+    from runner.redact import strip_credentials
+
+    return strip_credentials(source)

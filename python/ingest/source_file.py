@@ -1,0 +1,148 @@
+"""A delivered file: plain, gzip or zip, as a stream of its text's bytes."""
+
+import gzip
+import io
+import os
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from errors import Refused
+from runner.files import BLOCK_BYTES, DIGEST_BYTES, sha256
+
+# What the first bytes say, whatever the name says.
+MAGIC = (
+    (b"PK\x03\x04", "zip", "a ZIP archive or an Excel workbook"),
+    (b"\x1f\x8b", "gz", "gzip-compressed"),
+    (b"PAR1", "parquet", "a Parquet file"),
+    (b"%PDF", "pdf", "a PDF"),
+    (b"\xd0\xcf\x11\xe0", "xls", "an old Excel workbook"),
+    (b"BZh", "bz2", "bzip2-compressed"),
+    (b"\x28\xb5\x2f\xfd", "zst", "zstd-compressed"),
+    (b"7z\xbc\xaf", "7z", "a 7-Zip archive"),
+)
+MARKUP = re.compile(rb"\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
+EXPECTED = {"csv": "CSV text", "gz": "a gzip file", "zip": "a ZIP archive with one CSV file"}
+ZLIB_ERRORS = (gzip.zlib.error, NotImplementedError, RuntimeError)  # also: encrypted, odd methods
+
+
+@dataclass
+class SourceFile:
+    """A file at hand. `path` is None where the remote side said that nothing changed."""
+
+    path: Path | None
+    name: str
+    etag: str | None = None
+    last_modified: str | None = None
+    sha256: str | None = None  # as promised by a .sha256 file beside it
+    digest: str | None = None  # its own, once it was taken
+    digested: os.stat_result | None = None  # what the file was then
+
+
+def source_digest(delivery: SourceFile, block_bytes: int = DIGEST_BYTES) -> str:
+    """SHA-256 of the delivered bytes, taken once; `opened` sees to it that they are those it gave.
+
+    While another thread is at work, each block waits for it: then a few large ones are better.
+    """
+    if not delivery.digest:
+        delivery.digested = delivery.path.stat()
+        delivery.digest = sha256(delivery.path, block_bytes)
+    return delivery.digest
+
+
+@contextmanager
+def open_source(delivery: SourceFile, max_bytes: int) -> Iterator[BinaryIO]:
+    """The text's bytes, decompressed. Raises Refused where they are not what the name says."""
+    path, name = delivery.path, delivery.name.lower()
+    with open(path, "rb", buffering=0) as file:
+        before = delivery.digested or os.fstat(file.fileno())
+        start = file.read(4096)
+        file.seek(0)
+        kind = next(
+            ((short, words) for magic, short, words in MAGIC if start.startswith(magic)), None
+        )
+        named = "gz" if name.endswith(".gz") else "zip" if name.endswith(".zip") else "csv"
+        if kind and kind[0] != named:
+            hint = f" Rename it to end in .{kind[0]}." if kind[0] in ("gz", "zip") else ""
+            raise Refused(f"{delivery.name} is {kind[1]}, expected {EXPECTED[named]}.{hint}")
+        if not kind and named != "csv":
+            raise Refused(f"{delivery.name} is not {EXPECTED[named]}, whatever its name says")
+        if MARKUP.match(start):
+            title = re.search(rb"<title>([^<]{1,80})", start, re.IGNORECASE)
+            about = f" ({title[1].decode('utf-8', 'replace').strip()!r})" if title else ""
+            raise Refused(f"{delivery.name} is an HTML or XML page{about}, not a CSV file")
+        try:
+            if named == "gz":
+                unpacked = gzip.GzipFile(fileobj=io.BufferedReader(file))
+                yield SizeLimitedReader(unpacked.read, max_bytes)
+            elif named == "zip":
+                with (
+                    zipfile.ZipFile(file) as archive,
+                    archive.open(find_csv_member(archive)) as member,
+                ):
+                    yield SizeLimitedReader(member.read, max_bytes)
+            else:
+                yield SizeLimitedReader(file.read, max_bytes)
+        except (EOFError, zipfile.BadZipFile, gzip.BadGzipFile, *ZLIB_ERRORS) as error:
+            raise Refused(f"{delivery.name} is damaged or was cut: {error}") from None
+        check_unmodified(path, before)
+
+
+def find_csv_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """The one CSV file of a ZIP archive; it is read as a stream, its path is never used."""
+    members = [
+        member
+        for member in archive.infolist()
+        if member.filename.lower().endswith(".csv")
+        and not member.filename.startswith("__MACOSX/")
+        and not member.filename.rpartition("/")[2].startswith("._")  # a Mac's notes on a file
+    ]
+    if len(members) != 1:
+        raise Refused(f"the ZIP archive holds {len(members)} CSV files, expected one")
+    return members[0]
+
+
+def parse_sha256_file(text: str | None, name: str) -> str | None:
+    """The digest in a .sha256 file, in the form that sha256sum writes; None without a file."""
+    if text is None:
+        return None
+    match = re.match(r"\s*\\?([0-9a-fA-F]{64})\b", text)
+    if not match:
+        raise Refused(f"{name} holds no SHA-256; nothing was changed. Mend or remove it.")
+    return match[1].lower()
+
+
+def check_unmodified(path: Path, before: os.stat_result) -> None:
+    """Raise Refused where the file changed since `before` was taken, whatever time it shows."""
+    after = path.stat()
+    if (after.st_size, after.st_mtime_ns, after.st_ctime_ns, after.st_ino) != (
+        before.st_size,
+        before.st_mtime_ns,
+        before.st_ctime_ns,
+        before.st_ino,
+    ):
+        raise Refused(
+            f"{path} is still being written ({before.st_size:,} -> {after.st_size:,} bytes); "
+            "nothing was changed. Run the step again when the delivery is complete."
+        )
+
+
+class SizeLimitedReader:
+    """A stream that ends in Refused when it gives more than it may: no bomb fills the disk."""
+
+    def __init__(self, source: Callable[[int], bytes], max_bytes: int):
+        self.source, self.max_bytes, self.left = source, max_bytes, max_bytes
+
+    def read(self, count: int = BLOCK_BYTES) -> bytes:
+        block = self.source(count)
+        self.left -= len(block)
+        if self.left < 0:
+            raise Refused(
+                f"the file is larger than MAX_FILE_SIZE ({self.max_bytes:,} bytes); nothing was "
+                "changed. Raise the setting if such a file is right."
+            )
+        return block

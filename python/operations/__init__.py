@@ -1,0 +1,1 @@
+"""Alerts, cron and `make status`. Imports runner, warehouse and below."""

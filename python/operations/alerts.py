@@ -1,0 +1,233 @@
+"""Tell people what is wrong: once when it begins, once a day while it lasts, once when it is over.
+
+What is wrong is kept in data/alerts/state.json, not in the warehouse, which may be what is wrong.
+A message is first written to data/alerts/spool, one file per receiver, and sent from there by a
+process of its own that may take SEND_S seconds; what it does not manage is sent by the next run.
+The URLs hold passwords: they are in no file and no log, a receiver is known by its URL's digest.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from config import Settings
+from errors import DONE, QUALITY
+from runner import step
+from runner.console import printable_lines
+from runner.files import replace_atomically
+from runner.log import new_run_id, open_log, utc_now
+
+SEND_S, PING_S = 5.0, 1.5  # what a dead receiver may cost a run: one sending, two pings
+REMIND_AFTER = timedelta(hours=24)
+SPOOL_FILES, SPOOL_AGE = 200, timedelta(days=14)  # a receiver that is gone for good
+LONG = 4_000  # characters of a message; chat services take no more
+NEXT_COMMAND = {
+    1: "make status, then logs/pipeline.log; after mending: make run-all",
+    2: "mend the setting that the message names, then: make run-all",
+    20: "make plan (what the file would change), then as the message says",
+    30: "make monitor (the audit alone), then mend and: make run-all",
+}
+
+
+def save_run_state(settings: Settings, problem: str | None) -> None:
+    """Keep how the last chain ended: what stopped it, or None."""
+    state = read_state(settings)
+    state["run"] = {"run": problem} if problem else {}
+    write_state(settings, state)
+
+
+def save_audit_state(
+    settings: Settings, problems: dict[str, str], warnings: dict[str, str]
+) -> None:
+    """Keep what the last audit found: check -> text."""
+    state = read_state(settings)
+    state["audit"], state["warnings"] = problems, warnings
+    write_state(settings, state)
+
+
+def after_audit(settings: Settings, code: int) -> None:
+    """Tell how an audit ended that ran alone; where it could not run, that is the news."""
+    if code not in (DONE, QUALITY) or not settings.warehouse_path.exists():
+        text = step.last_error or "the audit could not run"
+        save_audit_state(settings, {"warehouse": text}, {})
+    notify_on_change(settings, code)
+
+
+def notify_on_change(settings: Settings, code: int) -> None:
+    """Send a message where the state is another than the one told last, and what waits."""
+    state = read_state(settings)
+    now_bad = {**state["run"], **state["audit"]}
+    told_bad, told_warnings = state["told"], state["told_warnings"]
+    told_at = datetime.fromisoformat(state["told_at"]) if state["told_at"] else None
+    new_warnings = {
+        name: text for name, text in state["warnings"].items() if name not in told_warnings
+    }
+    if set(now_bad) - set(told_bad):
+        title, texts = "FAILED", now_bad
+    elif told_bad and not now_bad:
+        title, texts = "recovered", {"over": "All is well again: " + ", ".join(told_bad) + "."}
+    elif now_bad and told_at and not timedelta() <= utc_now() - told_at < REMIND_AFTER:
+        title, texts = "still failing", now_bad
+    elif new_warnings and not now_bad:
+        title, texts = "warning", new_warnings
+    else:
+        title, texts = "", {}
+    if title and settings.alert_urls:
+        queue_message(
+            settings,
+            f"netflix-elt-pipeline: {title}",
+            compose_message(settings, title, texts, code),
+        )
+    if title:
+        state["told_at"] = utc_now().isoformat()
+    state["told"], state["told_warnings"] = list(now_bad), list(state["warnings"])
+    write_state(settings, state)
+    send_spooled(settings)
+
+
+def compose_message(settings: Settings, title: str, texts: dict[str, str], code: int) -> str:
+    """What failed, with numbers and rows; who is affected; what to do."""
+    host = os.uname().nodename
+    lines = [printable_lines(text) for text in texts.values()]
+    if title in ("FAILED", "still failing"):
+        lines.append("Nothing was lost: readers keep the last version that was published.")
+        lines.append(f"Next: {NEXT_COMMAND.get(code, NEXT_COMMAND[1])}")
+    lines.append(f"{host}:{settings.warehouse_path}, {utc_now():%Y-%m-%d %H:%M} UTC")
+    text = "\n".join(lines)
+    return text if len(text) <= LONG else text[:LONG] + "\n(cut; the rest is in the log)"
+
+
+# ------------------------------------------------------------------------------------- the state
+
+
+def alerts_folder(settings: Settings) -> Path:
+    return settings.data_dir / "alerts"
+
+
+def read_state(settings: Settings) -> dict:
+    """What is wrong now and what was told; begun anew where the file is missing or damaged."""
+    empty = {"run": {}, "audit": {}, "warnings": {}, "told": [], "told_warnings": [], "told_at": ""}
+    try:
+        found = json.loads((alerts_folder(settings) / "state.json").read_text(encoding="utf-8"))
+        return {key: type(value)(found[key]) for key, value in empty.items()}
+    except FileNotFoundError:
+        return empty
+    except (ValueError, KeyError, TypeError) as error:
+        log_warning(settings, "alert_state_lost", reason=error)
+        return empty
+
+
+def write_state(settings: Settings, state: dict) -> None:
+    with replace_atomically(alerts_folder(settings) / "state.json") as path:
+        path.write_text(json.dumps(state, indent=1), encoding="utf-8")
+
+
+def log_warning(settings: Settings, event: str, **fields: object) -> None:
+    run_id = os.environ.get("RUN_ID") or new_run_id()
+    with open_log(settings, "alerts", run_id) as log:
+        log.warning(event, extra={"fields": fields})
+
+
+# ----------------------------------------------------------------------------------- the sending
+
+
+def receiver_id(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+def queue_message(settings: Settings, title: str, text: str) -> None:
+    """Write the message down, once for each receiver."""
+    at = utc_now()
+    for number, url in enumerate(settings.alert_urls):
+        name = f"{at:%Y%m%dT%H%M%S%f}-{number:02}-{receiver_id(url)}.json"
+        with replace_atomically(alerts_folder(settings) / "spool" / name) as path:
+            path.write_text(json.dumps({"title": title, "body": text}), encoding="utf-8")
+
+
+def list_spooled(settings: Settings) -> list[Path]:
+    """The messages that wait, oldest first."""
+    return sorted((alerts_folder(settings) / "spool").glob("*.json"))
+
+
+def send_spooled(settings: Settings) -> None:
+    """Send what is spooled, in at most SEND_S seconds; what is not sent stays for the next run."""
+    place, waiting = alerts_folder(settings) / "spool", list_spooled(settings)
+    known = {receiver_id(url) for url in settings.alert_urls or ()}
+    old = f"{utc_now() - SPOOL_AGE:%Y%m%dT%H%M%S}"
+    for path in list(waiting):
+        if path.stem.rpartition("-")[2] not in known or path.name < old:
+            path.unlink()  # nobody to send it to, or nothing that anybody still waits for
+            waiting.remove(path)
+    for path in waiting[:-SPOOL_FILES]:
+        path.unlink()
+    if not waiting:
+        return
+    run_with_timeout(SEND_S, lambda: send_to_receivers(settings, place))
+    if left := len(list_spooled(settings)):
+        log_warning(settings, "alerts_wait", messages=left, sent=len(waiting) - left)
+
+
+def send_to_receivers(settings: Settings, place: Path) -> None:
+    """Send each message and remove it; the first that fails ends its receiver's turn."""
+    import logging
+
+    import apprise
+
+    logging.disable(logging.CRITICAL)  # its messages quote URLs
+    for url in settings.alert_urls:
+        service = apprise.Apprise()
+        if not service.add(url):
+            continue
+        for path in sorted(place.glob(f"*-{receiver_id(url)}.json")):
+            message = json.loads(path.read_text(encoding="utf-8"))
+            if not service.notify(title=message["title"], body=message["body"]):
+                break
+            path.unlink()
+
+
+def ping_heartbeat(settings: Settings, ending: str = "") -> None:
+    """Tell the heartbeat's receiver that a run starts (/start), ended well or failed (/fail)."""
+    if not settings.heartbeat_url:
+        return
+
+    def request() -> None:
+        import urllib.request
+
+        with urllib.request.urlopen(settings.heartbeat_url.rstrip("/") + ending, timeout=PING_S):
+            return
+
+    if not run_with_timeout(PING_S, request):
+        log_warning(settings, "heartbeat_failed", ending=ending or "success")
+
+
+def run_with_timeout(seconds: float, work: Callable[[], None]) -> bool:
+    """Do `work` in a process of its own; kill it after `seconds`. Whether it was done.
+
+    A thread could not be stopped while it waits for a name server.
+    """
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
+            work()
+            code = 0
+        finally:  # also of an exception nothing is written: it could quote the URL
+            os._exit(code)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return status == 0
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return False

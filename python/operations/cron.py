@@ -1,0 +1,108 @@
+"""`make cron-install` and `cron-remove`: one marked block in the user's crontab, nothing else.
+
+The block holds the nightly run and, on its own, the audit, which notices when the run did not come.
+Both write to logs/ and mail only when they fail; MONITOR finds another run at work (exit 75) and
+leaves it alone.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from config import PROJECT, Settings, load_settings
+from errors import CRASH, DONE, SettingsError, StepError
+from runner.console import say
+
+BEGIN = f"# >>> netflix-elt-pipeline in {PROJECT} >>> (made by `make cron-install`)"
+END = f"# <<< netflix-elt-pipeline in {PROJECT} <<<"
+
+
+def main(action: str) -> int:
+    try:
+        settings = load_settings()
+        if "\n" in str(PROJECT):
+            raise SettingsError(f"a crontab cannot name this folder: {str(PROJECT)!r}")
+        before = read_crontab()
+        after = remove_block(before)
+        if action == "install":
+            after += compose_block(settings)
+        if after != before:
+            write_crontab(after)
+        say(f"cron      before:\n{indent(before)}", "0")
+        say(
+            f"cron      after:\n{indent(after)}" if after != before else "cron      as before",
+            "0",
+        )
+        return DONE
+    except StepError as error:
+        say(f"cron      stopped: {error}", "31", sys.stderr)
+        return error.exit_code
+
+
+def compose_block(settings: Settings) -> str:
+    """The lines, with absolute paths; a % would end a crontab command, a quote its argument."""
+    make = quote_for_cron(shutil.which("make") or "/usr/bin/make")
+    command = f"{make} --silent --directory={quote_for_cron(PROJECT)}"
+    lines = (
+        BEGIN,
+        "CRON_TZ=UTC",
+        f"{settings.schedule} {command} run-all QUIET=1",
+        f"{settings.monitor_schedule} {command} monitor QUIET=1",
+        END,
+    )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def quote_for_cron(path: str | Path) -> str:
+    return "'" + str(path).replace("'", "'\\''").replace("%", "\\%") + "'"
+
+
+def remove_block(text: str) -> str:
+    """The crontab without this project's block, all else byte for byte."""
+    kept, inside = [], False
+    for line in text.splitlines(keepends=True):
+        inside = inside or line.rstrip("\n") == BEGIN
+        if not inside:
+            kept.append(line if line.endswith("\n") else f"{line}\n")
+        inside = inside and line.rstrip("\n") != END
+    if inside:
+        raise SettingsError(
+            f"the crontab has the line {BEGIN!r}, but not the one that ends the block; mend it "
+            "with `crontab -e`"
+        )
+    return "".join(kept)
+
+
+def is_installed() -> bool:
+    """Whether the crontab has this project's block; False where there is no cron."""
+    return bool(shutil.which("crontab")) and BEGIN in read_crontab().splitlines()
+
+
+def read_crontab() -> str:
+    run = run_crontab("-l")
+    if run.returncode and "no crontab" not in run.stderr:
+        raise StepError(f"crontab -l failed: {run.stderr.strip()}")
+    return "" if run.returncode else run.stdout
+
+
+def write_crontab(text: str) -> None:
+    run = run_crontab("-", text) if text else run_crontab("-r")
+    if run.returncode:
+        raise StepError(f"crontab refused the new lines: {run.stderr.strip()}; nothing was changed")
+
+
+def run_crontab(argument: str, text: str = "") -> subprocess.CompletedProcess:
+    if not shutil.which("crontab"):
+        raise SettingsError("there is no crontab on this machine (Debian: apt install cron)")
+    return subprocess.run(
+        ["crontab", argument], input=text, capture_output=True, text=True, encoding="utf-8"
+    )
+
+
+def indent(text: str) -> str:
+    return "\n".join(f"            {line}" for line in text.splitlines()) or "            (empty)"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]) if sys.argv[1:] in (["install"], ["remove"]) else CRASH)

@@ -1,0 +1,166 @@
+"""`make status`: last runs by step, what is in, how fresh, what is open, what is next; `make open`.
+
+Reads the warehouse (read-only), data/alerts/state.json, the crontab and file sizes; writes nothing.
+"""
+
+import os
+import sys
+import webbrowser
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from config import Settings, load_settings
+from errors import DONE, Refused, StepError
+from operations import alerts, cron
+from runner.console import say
+from runner.log import utc_now
+from warehouse.engine import has_warehouse, open_warehouse
+from warehouse.sql import fetch_file, has_tables, set_variables
+
+ORDER = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "publish")
+DAYS_AHEAD = 366 * 4 + 1  # February 29 comes, too
+
+
+def main() -> int:
+    try:
+        settings = load_settings()
+        if sys.argv[1:] == ["--open"]:
+            return open_page(settings)
+        show_warehouse(settings)
+        show_alerts(settings)
+        show_cron(settings)
+        show_disk(settings)
+        return DONE
+    except StepError as error:
+        say(f"status    stopped: {error}", "31", sys.stderr)
+        return error.exit_code
+
+
+def open_page(settings: Settings) -> int:
+    """Say where the dashboard is; show it where there is a desktop."""
+    path = settings.published / "dashboard.html"
+    if not path.exists():
+        raise Refused(f"there is no {path} yet; run `make run-all` first")
+    say(str(path), "0")
+    if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(path.as_uri())
+    return DONE
+
+
+def show_warehouse(settings: Settings) -> None:
+    if not has_warehouse(settings):
+        say(f"There is no warehouse at {settings.warehouse_path} yet: make run-all", "33")
+        return
+    con = open_warehouse(settings, read_only=True)
+    try:
+        if not has_tables(con, "ops_runs"):
+            say("There is nothing in the warehouse yet: make run-all", "33")
+            return
+        set_variables(con, {"checked_at": utc_now()})
+        runs = {row["step"]: row for row in fetch_file(con, "reports/status_runs.sql")}
+        say("step       status   finished (UTC)       seconds          rows  message", "1")
+        for step in sorted(runs, key=lambda name: ORDER.index(name) if name in ORDER else 99):
+            row = runs[step]
+            count = "" if row["rows_out"] is None else f"{row['rows_out']:,}"
+            seconds = (row["finished_at"] - row["started_at"]).total_seconds()
+            message = str(row["message"] or "").split("\n")[0][:90]
+            say(
+                f"{step:<10} {row['status']:<7}  {row['finished_at']:%Y-%m-%d %H:%M:%S}  "
+                f"{seconds:>7.2f}  {count:>12}  {message}",
+                "31" if row["status"] == "failed" else "0",
+            )
+        merged = has_tables(con, "ops_merges")
+        for row in fetch_file(con, "reports/status_counts.sql") if merged else []:
+            say(
+                f"\ncurrent    {row['titles']:,} titles ({row['movies']:,} movies, "
+                f"{row['shows']:,} TV shows) of {row['snapshot_at']:%Y-%m-%d %H:%M} UTC, "
+                f"{row['versions']:,} versions from {row['merges']:,} snapshot(s)\n"
+                f"fresh      snapshot {row['snapshot_days']} day(s) old; newest title added "
+                f"{row['newest_added_date'] or 'never'}",
+                "0",
+            )
+    finally:
+        con.close()
+
+
+def show_alerts(settings: Settings) -> None:
+    state = alerts.read_state(settings)
+    failures = {**state["run"], **state["audit"]}
+    say(f"open       {len(failures)} failure(s), {len(state['warnings'])} warning(s)", "0")
+    for colour, texts in (("31", failures), ("33", state["warnings"])):
+        for text in texts.values():
+            say("           " + text.split("\n")[0], colour)
+    if waiting := alerts.list_spooled(settings):
+        say(f"           {len(waiting)} alert(s) wait for their receiver", "33")
+
+
+def show_cron(settings: Settings) -> None:
+    if not cron.is_installed():
+        say("cron       not installed: make cron-install", "0")
+        return
+    now = datetime.now(UTC).replace(tzinfo=None)
+    for name, fields in (("run-all", settings.schedule), ("monitor", settings.monitor_schedule)):
+        moment = find_next_time(fields, now)
+        shown = f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "never"
+        say(f"cron       next {name}: {shown} ({fields})", "0")
+
+
+def find_next_time(fields: str, after: datetime) -> datetime | None:
+    """The first minute after `after` that the five crontab fields name, as cron reads them."""
+    minutes, hours, days, months, weekdays = (
+        expand_field(field, low, high)
+        for field, (low, high) in zip(
+            fields.split(), ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7)), strict=True
+        )
+    )
+    weekdays = {day % 7 for day in weekdays}
+    _, _, day_field, _, weekday_field = fields.split()
+    any_of_both = not day_field.startswith("*") and not weekday_field.startswith("*")
+    start = after.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    for offset in range(DAYS_AHEAD):
+        day = start.date() + timedelta(days=offset)
+        by_day, by_weekday = day.day in days, day.isoweekday() % 7 in weekdays
+        fits = by_day or by_weekday if any_of_both else by_day and by_weekday
+        if day.month not in months or not fits:
+            continue
+        for hour in sorted(hours):
+            for minute in sorted(minutes):
+                moment = datetime(day.year, day.month, day.day, hour, minute)
+                if moment >= start:
+                    return moment
+    return None
+
+
+def expand_field(field: str, low: int, high: int) -> set[int]:
+    """A crontab field as the numbers that it means: lists, ranges, steps."""
+    numbers: set[int] = set()
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        first, _, last = span.partition("-")
+        start = low if first == "*" else int(first)
+        end = high if first == "*" or (step and not last) else int(last or first)
+        numbers |= set(range(start, end + 1, int(step or 1)))
+    return {number for number in numbers if low <= number <= high}
+
+
+def show_disk(settings: Settings) -> None:
+    sizes = ", ".join(
+        f"{name} {count_bytes(path) / 1e6:,.1f} MB"
+        for name, path in (
+            ("warehouse", settings.warehouse_path),
+            ("snapshots", settings.snapshots),
+            ("published", settings.published),
+            ("logs", settings.log_dir),
+        )
+    )
+    say(f"disk       {sizes}", "0")
+
+
+def count_bytes(path: Path) -> int:
+    """The bytes of a file, or of all files below a folder; links count nothing."""
+    paths = [path, *path.rglob("*")] if path.is_dir() else [path]
+    return sum(p.stat().st_size for p in paths if p.is_file() and not p.is_symlink())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

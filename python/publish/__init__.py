@@ -1,0 +1,1 @@
+"""What readers get (step 09). Imports runner, warehouse and below."""

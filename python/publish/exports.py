@@ -1,0 +1,179 @@
+"""Write one version: database copy, KPI files, dictionary, LookML, page."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from publish import dashboard
+from publish.versions import SUMS, checksums
+from runner.files import sync
+from warehouse.duckdb_file import STORAGE_VERSION, transaction
+from warehouse.quoting import identifier, literal
+from warehouse.sql import fetch_file
+
+COPIED = ("dim_", "fact_", "bridge_", "kpi_", "analytics_netflix_", "cdc_", "ops_")
+LOOKER_TYPES = {"VARCHAR": "string", "DATE": "date", "TIMESTAMP": "date_time", "BOOLEAN": "yesno"}
+
+
+def list_published_tables(con: DuckDBPyConnection) -> dict[str, dict]:
+    """Table or view -> its comment and its columns (name, type, comment), as they are published."""
+    tables: dict[str, dict] = {}
+    for row in fetch_file(con, "publish/columns.sql"):
+        if row["table_name"].startswith(COPIED):
+            entry = tables.setdefault(
+                row["table_name"], {"comment": row["table_comment"] or "", "columns": []}
+            )
+            entry["columns"].append((row["column_name"], row["data_type"], row["comment"] or ""))
+    return tables
+
+
+def write_version(con: DuckDBPyConnection, tables: dict, version: Path, batch: str) -> None:
+    """Make the version in a folder of its own; it gets its name when all of it is on the disk."""
+    temporary = version.with_name(f".{version.name}.{os.getpid()}.tmp")
+    try:
+        (temporary / "kpi").mkdir(parents=True)
+        (temporary / "lookml").mkdir()
+        with attach_copy(con, temporary / "netflix.duckdb"):
+            copy_database(con, tables)
+            for name in tables:
+                if name.startswith("kpi_"):
+                    export_kpi(con, name, tables[name]["columns"], temporary / "kpi")
+            html = dashboard.build_dashboard(con)
+        (temporary / "dictionary.md").write_text(write_dictionary(tables, batch), encoding="utf-8")
+        (temporary / "dashboard.html").write_text(html, encoding="utf-8")
+        view = temporary / "lookml" / "netflix_titles.view.lkml"
+        view.write_text(write_looker_view(tables["analytics_netflix_current"]), encoding="utf-8")
+        (temporary / "lookml" / "netflix.model.lkml").write_text(LOOKER_MODEL, encoding="utf-8")
+        (temporary / SUMS).write_text(checksums(temporary), encoding="utf-8")
+        for path in (*temporary.rglob("*"), temporary):
+            sync(path)
+        temporary.rename(version)
+        sync(version.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def attach_copy(con: DuckDBPyConnection, path: Path) -> Iterator[None]:
+    """A new database as `copy`; its file is read-only afterwards."""
+    storage = f"STORAGE_VERSION {literal(STORAGE_VERSION)}"
+    con.execute(f"ATTACH {literal(path)} AS copy (READ_WRITE, {storage})")
+    yield
+    con.execute("DETACH copy")
+    path.chmod(path.stat().st_mode & 0o444)
+
+
+def copy_database(con: DuckDBPyConnection, tables: dict) -> None:
+    """Every table, and every view as a table, with their comments, in one transaction.
+
+    From here on a KPI's name means its table in the copy: it is worked out once.
+    """
+    with transaction(con):
+        for name, entry in tables.items():
+            target = f"copy.{identifier(name)}"
+            con.execute(f"CREATE TABLE {target} AS SELECT * FROM {identifier(name)}")
+            comments = [f"COMMENT ON TABLE {target} IS {literal(entry['comment'])}"]
+            comments += [
+                f"COMMENT ON COLUMN {target}.{identifier(column)} IS {literal(comment)}"
+                for column, _, comment in entry["columns"]
+            ]
+            con.execute(";".join(comments))
+    for name in tables:
+        if name.startswith("kpi_"):
+            view = identifier(name)
+            con.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM copy.{view}")
+
+
+def export_kpi(con: DuckDBPyConnection, name: str, columns: list, folder: Path) -> None:
+    """<name>.parquet, <name>.csv (exact) and <name>.spreadsheet.csv (no cell is a formula)."""
+    safe = ", ".join(
+        f"{escape_formula(column) if kind == 'VARCHAR' else identifier(column)} "
+        f"AS {identifier(column)}"
+        for column, kind, _ in columns
+    )
+    ordered = f"SELECT * FROM copy.{identifier(name)} ORDER BY ALL"
+    for query, suffix, options in (
+        (ordered, "parquet", "FORMAT parquet, COMPRESSION zstd"),
+        (ordered, "csv", "FORMAT csv, HEADER"),
+        (f"SELECT {safe} FROM ({ordered})", "spreadsheet.csv", "FORMAT csv, HEADER"),
+    ):
+        con.execute(f"COPY ({query}) TO {literal(folder / f'{name}.{suffix}')} ({options})")
+
+
+def escape_formula(column: str) -> str:
+    """A text cell that a spreadsheet shows and never runs: an apostrophe before what starts one.
+
+    Also behind blanks, and for the full-width signs that some programs take for the plain ones.
+    """
+    name = identifier(column)
+    starts = r"^[\s\x00]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|^[\t\r\n]"
+    return f"CASE WHEN regexp_matches({name}, '{starts}') THEN '''' || {name} ELSE {name} END"
+
+
+def write_dictionary(tables: dict, batch: str) -> str:
+    """Every table and column with its comment, and where the data comes from, as Markdown."""
+    lines = [
+        "# Data dictionary",
+        "",
+        f"What `netflix.duckdb` holds, as of snapshot {escape_markdown(batch)}. Views are tables "
+        "in it.",
+        "",
+        LINEAGE,
+    ]
+    for name, entry in sorted(tables.items()):
+        lines += ["", f"## {name}", "", escape_markdown(entry["comment"]), ""]
+        lines += ["| column | type | meaning |", "|---|---|---|"]
+        lines += [f"| {' | '.join(map(escape_markdown, column))} |" for column in entry["columns"]]
+    return "\n".join(lines) + "\n"
+
+
+def escape_markdown(text: str) -> str:
+    """Text as it stands in a Markdown table: no markup, no tag, no line end."""
+    for sign in "\\`*_{}[]<>#|":
+        text = text.replace(sign, f"\\{sign}" if sign != "<" else "&lt;")
+    return " ".join(text.split())
+
+
+LINEAGE = """```mermaid
+flowchart LR
+    file[catalogue file] --> raw_netflix_titles
+    raw_netflix_titles --> staging_netflix_titles
+    staging_netflix_titles --> analytics_netflix_history
+    analytics_netflix_history --> analytics_netflix_current
+    analytics_netflix_history --> cdc_netflix_changes
+    analytics_netflix_history --> dims[dim_*]
+    analytics_netflix_history --> fact_title_catalog
+    analytics_netflix_history --> bridges[bridge_title_*]
+    dims --> kpis[kpi_*]
+    fact_title_catalog --> kpis
+    bridges --> kpis
+```"""
+LOOKER_MODEL = """connection: "netflix"
+include: "netflix_titles.view.lkml"
+
+explore: netflix_titles {
+  label: "Catalogue"
+  description: "One row per title in the catalogue now."
+}
+"""
+
+
+def write_looker_view(entry: dict) -> str:
+    """A LookML view of the current titles: a dimension per column, and their number."""
+    lines = ["view: netflix_titles {", "  sql_table_name: analytics_netflix_current ;;"]
+    for name, kind, comment in entry["columns"]:
+        lines += [
+            f"  dimension: {name} {{",
+            *(["    primary_key: yes"] if name == "title_id" else []),
+            f"    type: {LOOKER_TYPES.get(kind, 'number')}",
+            f"    description: {json.dumps(comment)}",
+            f'    sql: ${{TABLE}}."{name}" ;;',
+            "  }",
+        ]
+    lines += ["  measure: titles {\n    type: count\n  }", "}"]
+    return "\n".join(lines) + "\n"

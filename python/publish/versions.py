@@ -1,0 +1,121 @@
+"""Versions of what is published: named by content, proven whole, shown by one link."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from config import SQL, Settings
+from errors import QualityError, Refused
+from publish import dashboard
+from runner.files import fingerprint, sha256, sync
+from warehouse.duckdb_file import connect
+from warehouse.engine import open_warehouse
+from warehouse.sql import fetch_file, has_tables
+
+ENTRIES = ("netflix.duckdb", "dashboard.html", "kpi", "dictionary.md", "lookml")
+SUMS = "SHA256SUMS"  # in each version, of its other files
+
+
+def open_for_reading(
+    settings: Settings,
+) -> tuple[DuckDBPyConnection, Callable[[tuple[str, ...]], None]]:
+    """The warehouse as DuckDB, and how the tables with these prefixes get into it.
+
+    Where it is DuckDB's own file, they are there; what another engine holds is copied.
+    """
+    if settings.warehouse == "duckdb":
+        con = connect(settings.warehouse_path, settings, [settings.published], read_only=True)
+        return con, lambda prefixes: None
+    con = connect(":memory:", settings, [settings.published])
+
+    def copy(prefixes: tuple[str, ...]) -> None:
+        engine = open_warehouse(settings)
+        try:
+            engine.copy_into(con, prefixes)
+        finally:
+            engine.close()
+
+    return con, copy
+
+
+def require_passed_audit(con: DuckDBPyConnection) -> tuple[str, str]:
+    """(newest merged batch, name of its version). Raises QualityError where no audit passed it.
+
+    The name holds a digest of what decides on the content: merges, verdicts, and how it is made.
+    """
+    known = has_tables(con, "ops_merges", "ops_checks", "analytics_build")
+    found = fetch_file(con, "publish/audit.sql") if known else []
+    if not found:
+        raise Refused("nothing was audited and built yet; run `make run-all` first")
+    state = found[0]
+    of_newest = state["audited_batch"] == state["batch_id"] and state["is_after_merge"]
+    if state["status"] != "done" or not of_newest:
+        raise QualityError(
+            f"the audit of {state['batch_id']} did not pass; nothing was published, readers keep "
+            "what they have. See `make monitor`."
+        )
+    if state["built_batch"] != state["batch_id"]:
+        raise Refused(f"the star schema of {state['batch_id']} is not built: run `make analytics`")
+    made_by = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(dashboard.ASSETS.iterdir())]
+    made_by += sorted((SQL / "publish").glob("*.sql"))
+    digest = fingerprint(made_by, *(str(state[key]) for key in ("merges", "verdicts", "rules")))
+    return state["batch_id"], f"{state['batch_id']}-{digest[:8]}"
+
+
+def find_version(version: Path) -> tuple[Path, list[Path]]:
+    """The version where it is whole, else a name for it that is free; and those that are damaged.
+
+    A damaged one stays where it is until it is tidied away: somebody may have it open.
+    """
+    made = sorted(version.parent.glob(f"{version.name}*"))
+    for path in made:
+        if is_whole(path):
+            return path, []
+    chosen, number = version, 1
+    while chosen in made:
+        number += 1
+        chosen = version.with_name(f"{version.name}.{number}")
+    return chosen, made
+
+
+def is_whole(version: Path) -> bool:
+    """Whether all files of a version are there, and as they were written."""
+    sealed = version / SUMS
+    return sealed.is_file() and sealed.read_bytes() == checksums(version).encode()
+
+
+def checksums(version: Path) -> str:
+    """The SHA-256 of each file, as `sha256sum --check` reads them."""
+    paths = sorted(path for path in version.rglob("*") if path.is_file() and path.name != SUMS)
+    return "".join(f"{sha256(path)}  {path.relative_to(version)}\n" for path in paths)
+
+
+def update_links(place: Path, version: Path) -> None:
+    """Move the link `current` to the version, in one rename; the entries lead through it."""
+    replace_symlink(place / "current", f"versions/{version.name}")
+    for name in ENTRIES:
+        replace_symlink(place / name, f"current/{name}")
+
+
+def replace_symlink(path: Path, target: str) -> None:
+    if path.is_symlink() and str(path.readlink()) == target:
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    os.replace(temporary, path)
+    sync(path.parent)
+
+
+def remove_old_versions(place: Path, version: Path, settings: Settings) -> None:
+    """Remove what a run that died left, and all but the newest PUBLISH_KEEP versions."""
+    for leftover in (*place.glob(".*.tmp"), *(place / "versions").glob(".*.tmp")):
+        is_folder = leftover.is_dir() and not leftover.is_symlink()  # a link to a version is none
+        shutil.rmtree(leftover) if is_folder else leftover.unlink()
+    others = [path for path in (place / "versions").iterdir() if path != version]
+    others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in others[max(settings.publish_keep - 1, 1) :]:  # one a reader may be going into
+        shutil.rmtree(path)

@@ -1,0 +1,1 @@
+"""What every step runs inside: lock, log, one transaction. Imports warehouse and below."""

@@ -1,0 +1,60 @@
+"""Files that are either there whole or not at all."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+BLOCK_BYTES = 1 << 18
+DIGEST_BYTES = 1 << 20
+
+
+def sha256(path: Path, block_bytes: int = DIGEST_BYTES) -> str:
+    """SHA-256 of a file's bytes, in hex; a second thread reads ahead, which saves a sixth."""
+    if path.stat().st_size < block_bytes:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest, blocks = hashlib.sha256(), [memoryview(bytearray(block_bytes)) for _ in range(2)]
+    with open(path, "rb", buffering=0) as handle, ThreadPoolExecutor(1) as reader:
+        count = handle.readinto(blocks[0])
+        while count:
+            ahead = reader.submit(handle.readinto, blocks[1])
+            digest.update(blocks[0][:count])
+            count = ahead.result()
+            blocks.reverse()
+    return digest.hexdigest()
+
+
+def fingerprint(paths: Iterable[Path], *texts: str) -> str:
+    """16 hex digits that change with any of these files, or of these texts: what a result is by."""
+    digest = hashlib.sha256()
+    for part in (*(text.encode() for text in texts), *(path.read_bytes() for path in paths)):
+        digest.update(b"%d:" % len(part) + part)
+    return digest.hexdigest()[:16]
+
+
+def sync(path: Path) -> None:
+    """fsync a file or a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def replace_atomically(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside `target`; at the end it becomes `target` in one rename.
+
+    The file and its folder are synced, so that what the name shows is on the disk.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        sync(temporary)
+        os.replace(temporary, target)
+        sync(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)

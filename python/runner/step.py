@@ -1,0 +1,241 @@
+"""run_step(): what every numbered script shares around its own work.
+
+Lock, settings, log lines, timing, one transaction, a row in ops_runs, a summary line, exit code.
+"""
+
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from config import PROJECT, Settings, load_settings
+from errors import CRASH, DONE, LockedError, QualityError, StepError, exit_code
+from runner import lock
+from runner.console import say
+from runner.log import new_run_id, open_log, utc_now
+from runner.redact import redact_source
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+DAMAGED = ("Corrupt database file", "Could not read enough bytes")  # what DuckDB says then
+last_error = ""  # why the last step of this process failed; the chain and the alerts tell it
+
+
+@dataclass
+class Step:
+    """One run of one step: what it works with, and what it reports at its end."""
+
+    name: str
+    settings: Settings
+    run_id: str
+    log: logging.Logger
+    con: "DuckDBPyConnection | None" = None
+    requires_warehouse: bool = False
+    reads: tuple[Path, ...] = ()  # the folders that step.con may read and write
+    batch_id: str | None = None
+    rows_in: int | None = None
+    rows_out: int | None = None
+    message: str = ""
+    unchanged: bool = False  # nothing but the run's record is written
+    started_at: datetime = field(default_factory=utc_now)
+    ops_rows: list[tuple[str, list]] = field(default_factory=list)
+    clock: float = field(default_factory=time.perf_counter)
+
+    def add_ops_row(self, statement: str, values: list[Any]) -> None:
+        """An ops row to be written with the run record, whether the step is done or fails."""
+        self.ops_rows.append((statement, values))
+
+    def event(self, event: str, level: int = logging.INFO, **fields: Any) -> None:
+        """One line in logs/pipeline.log: the event and key=value pairs."""
+        self.log.log(level, event, extra={"fields": fields})
+
+    def note(self, text: str) -> None:
+        """Something worth knowing: a line in the log and one on the terminal."""
+        self.event("note", text=text)
+        say(f"{self.name:<9} note: {text}", "36")
+
+    def warn(self, text: str) -> None:
+        """A line in the log and one on the terminal."""
+        self.event("warning", logging.WARNING, text=text)
+        say(f"{self.name:<9} warning: {text}", "33", sys.stderr)
+
+
+def run_step(
+    name: str,
+    run: Callable[[Step], None],
+    warehouse: bool = True,
+    requires_warehouse: bool = False,
+    can_read_snapshots: bool = True,
+) -> int:
+    """Run one step and return its exit code; see errors.py for the table.
+
+    With `warehouse`, step.con is the open warehouse and the step is one transaction together
+    with its row in ops_runs. Without, the step sets no table; its record is written after it.
+    With `requires_warehouse` a missing warehouse is an error, and none is made. The snapshots are
+    the only files that step.con can reach beside the warehouse; without `can_read_snapshots` not
+    even those.
+    """
+    run_id = os.environ.get("RUN_ID") or new_run_id()
+    try:
+        settings = load_settings()
+        warn_of_env_file()
+        with open_log(settings, name, run_id) as log:
+            reads = (settings.snapshots,) if warehouse and can_read_snapshots else ()
+            step = Step(
+                name, settings, run_id, log, requires_warehouse=requires_warehouse, reads=reads
+            )
+            return run_and_report(step, run, warehouse)
+    except (StepError, OSError) as error:
+        keep_error(error)
+        say(f"{name:<9} failed: {error}", "31", sys.stderr)
+        return exit_code(error)
+
+
+def keep_error(error: object) -> None:
+    global last_error
+    last_error = str(error)
+
+
+def warn_of_env_file() -> None:
+    """Say that everybody on this machine can read the passwords in .env; a chain says it once."""
+    path = PROJECT / ".env"
+    if not lock.inherited and path.is_file() and path.stat().st_mode & 0o004:
+        say(
+            f"settings  warning: everybody on this machine can read {path}: chmod 600 {path}",
+            "33",
+            sys.stderr,
+        )
+
+
+def run_and_report(step: Step, run: Callable[[Step], None], warehouse: bool) -> int:
+    """Run under the lock; tell log and person how it ended; return the exit code."""
+    step.event("started", pid=os.getpid())
+    try:
+        with lock.hold_lock(step.settings):
+            try:
+                run_in_transaction(step, run, warehouse)
+            except (Exception, KeyboardInterrupt) as error:
+                record_failure(step, error)
+                raise
+    except StepError as error:
+        keep_error(error)
+        say(f"{step.name:<9} stopped: {error}", "31", sys.stderr)
+        step.event("failed", logging.ERROR, code=error.exit_code, text=error)
+        return error.exit_code
+    except (Exception, KeyboardInterrupt) as error:
+        text = "".join(traceback.format_exception(error))
+        step.event("crashed", logging.ERROR, text=redact_source(text, step.settings))
+        first = (redact_source(str(error), step.settings).splitlines() or [""])[0]
+        what = f"crashed: {type(error).__name__}: {first}"
+        step.event("failed", logging.ERROR, code=CRASH, text=what)
+        keep_error(what)
+        say(
+            f"{step.name:<9} {what}\n"
+            f"{'':<9} Nothing half-done was kept. The traceback is in "
+            f"{step.settings.log_dir / 'pipeline.log'}, run {step.run_id}. {recovery_hint(text)}",
+            "31",
+            sys.stderr,
+        )
+        return CRASH
+    seconds = time.perf_counter() - step.clock
+    step.event(
+        "done",
+        batch=step.batch_id,
+        rows_in=step.rows_in,
+        rows_out=step.rows_out,
+        seconds=f"{seconds:.3f}",
+        text=step.message,
+    )
+    count = "" if step.rows_out is None else f"{step.rows_out:,}"
+    say(f"{step.name:<9} {count:>11} rows  {seconds:6.2f} s  {step.message}", "0")
+    return DONE
+
+
+def run_in_transaction(step: Step, run: Callable[[Step], None], warehouse: bool) -> None:
+    if not warehouse:
+        run(step)
+        with open_with_ops_tables(step) as con:
+            record_run(con, step, "done", step.message)
+        return
+    from warehouse.duckdb_file import transaction
+
+    with open_with_ops_tables(step) as con:
+        step.con = con
+        with transaction(con):
+            run(step)
+            record_run(con, step, "done", step.message)
+
+
+@contextmanager
+def open_with_ops_tables(step: Step) -> "Iterator[DuckDBPyConnection]":
+    """The warehouse with its ops tables, closed with a checkpoint at the end.
+
+    The record of a step that found its work done may stay in DuckDB's log, beside the file, until
+    the next checkpoint: one takes 20 ms, a third of such a step.
+    """
+    from warehouse.engine import has_warehouse, open_warehouse
+    from warehouse.sql import run_file
+
+    if step.requires_warehouse and not has_warehouse(step.settings):
+        raise QualityError(
+            f"there is no warehouse at {step.settings.warehouse_path}. If it should be there: "
+            "`make rebuild` restores it from the raw snapshots; else `make run-all` makes it."
+        )
+    con = open_warehouse(step.settings, step.reads)
+    try:
+        run_file(con, "ops.sql")
+        yield con
+        if not step.unchanged:
+            con.execute("CHECKPOINT")
+    finally:
+        con.close()
+
+
+def record_run(con: "DuckDBPyConnection", step: Step, status: str, message: str) -> None:
+    for statement, values in step.ops_rows:
+        con.execute(statement, values)
+    con.execute(
+        "INSERT INTO ops_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            step.run_id,
+            step.batch_id,
+            step.name,
+            status,
+            step.started_at,
+            utc_now(),
+            step.rows_in,
+            step.rows_out,
+            message,
+        ],
+    )
+
+
+def record_failure(step: Step, error: BaseException) -> None:
+    """The failed run's row in ops_runs; where even that fails, the log says so and why."""
+    from warehouse.duckdb_file import transaction
+    from warehouse.engine import has_warehouse
+
+    if isinstance(error, LockedError) or (
+        step.requires_warehouse and not has_warehouse(step.settings)
+    ):
+        return  # somebody else is working there, or there is nothing to write it to
+    try:
+        with open_with_ops_tables(step) as con, transaction(con):
+            text = redact_source(f"{type(error).__name__}: {error}", step.settings)
+            record_run(con, step, "failed", text)
+    except Exception as second:
+        step.event("not_recorded", logging.ERROR, text=second)
+
+
+def recovery_hint(text: str) -> str:
+    if any(words in text for words in DAMAGED):
+        return "The warehouse is damaged: `make rebuild` restores it from the raw snapshots."
+    return "Mend the cause and run it again."

@@ -1,0 +1,151 @@
+"""How a file's columns differ from those of the snapshot before."""
+
+from dataclasses import dataclass
+
+from duckdb import DuckDBPyConnection
+
+from contract import Contract, bind, normalise
+from ingest.manifest import Batch
+from runner.step import Step
+from staging.build import create_cleaning_macros
+from warehouse.quoting import identifier
+from warehouse.sql import column_names
+
+LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
+SAMPLE_ROWS = 10_000  # enough to see that most values no longer parse
+PARSERS = {
+    "date": "parse_date({0})",
+    "year": "parse_year({0})",
+    "duration": "coalesce(parse_minutes({0}), parse_seasons({0}))",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference from the previous snapshot; the kinds are those of [policy]."""
+
+    kind: str
+    column: str
+    detail: str
+
+
+def set_summary(step: Step, batch: Batch, bound: dict[str, str | None], drift: str) -> None:
+    step.rows_out = len(bound)
+    bound_now = sum(map(bool, bound.values()))
+    step.message = f"{len(batch.columns)} columns, {bound_now} bound, {drift}"
+
+
+def find_header_changes(
+    con: DuckDBPyConnection,
+    contract: Contract,
+    batch: Batch,
+    previous: Batch | None,
+    unknown: list[str],
+) -> list[Change]:
+    """What the header says; on a first load what deviates from the contract."""
+    now = bind(contract, batch.columns)
+    then = (
+        bind(contract, previous.columns) if previous else {c.name: c.name for c in contract.columns}
+    )
+    changes = []
+    for name in now:
+        if then[name] and not now[name]:
+            changes.append(Change("removed", name, "not in the file, so NULL."))
+        elif now[name] and not then[name]:
+            changes.append(Change("added", name, "in the file again."))
+        elif now[name] and normalise(now[name]) != normalise(then[name]):
+            changes.append(Change("renamed", name, f"comes as {now[name]!r}."))
+    there, names = previous.columns if previous else [], {normalise(name) for name in unknown}
+    there = [name for name in there if normalise(name) in names]
+    known = {normalise(name) for name in columns_with_values(con, there, "previous_snapshot")}
+    changes += [
+        Change("added", name, "unknown to the contract; kept in raw, not used.")
+        for name in unknown
+        if normalise(name) not in known
+    ]
+    if previous:
+        order = [normalise(name) for name in previous.header if name]
+        order_now = [name for name in map(normalise, batch.header) if name in order]
+        if order_now != [name for name in order if name in order_now]:
+            changes.append(Change("reordered", "(header)", "the columns stand in another order."))
+    return changes
+
+
+def columns_with_values(
+    con: DuckDBPyConnection, columns: list[str], table: str = "raw_netflix_titles"
+) -> list[str]:
+    """Those of the columns that hold any value."""
+    if not columns:
+        return []
+    counts = ", ".join(f"count({identifier(name)})" for name in columns)
+    found = con.execute(f"SELECT {counts} FROM {table}").fetchone()
+    return [name for name, count in zip(columns, found, strict=True) if count]
+
+
+def suggest_rename(
+    con: DuckDBPyConnection,
+    change: Change,
+    contract: Contract,
+    bound: dict[str, str | None],
+    unknown: list[str],
+) -> Change:
+    """For a removed column: which unknown one looks like it, by its values in both snapshots."""
+    if change.kind != "removed":
+        return change
+    then = bind(contract, column_names(con, "previous_snapshot"))
+    source = identifier(then[change.column])
+    by_key = bound[contract.key[0]] and then[contract.key[0]] and change.column not in contract.key
+    best_share, best_name = 0.0, ""
+    for name in unknown:
+        if by_key:
+            query = (
+                f"SELECT avg(CAST(new.{identifier(name)} IS NOT DISTINCT FROM old.{source} "
+                "AS INT)) "
+                f"FROM raw_netflix_titles AS new INNER JOIN previous_snapshot AS old "
+                f"ON new.{identifier(bound[contract.key[0]])} = "
+                f"old.{identifier(then[contract.key[0]])} WHERE old.{source} IS NOT NULL"
+            )
+        else:
+            query = (
+                "SELECT avg(CAST(new.value IS NOT NULL AS INT)) FROM previous_snapshot AS old "
+                f"LEFT JOIN (SELECT DISTINCT {identifier(name)} AS value FROM raw_netflix_titles) "
+                f"AS new ON old.{source} = new.value WHERE old.{source} IS NOT NULL"
+            )
+        share = 100 * (con.execute(query).fetchone()[0] or 0)
+        if share > best_share:
+            best_share, best_name = share, name
+    if best_share < LOOKS_RENAMED_PCT:
+        return change
+    how = "equal by key" if by_key else "of its values found"
+    return Change(
+        change.kind,
+        change.column,
+        f"{change.detail} {best_name!r} looks like it, renamed ({best_share:.1f} % {how}); if so, "
+        f"write into [columns.{change.column}] of the contract: aliases = [{best_name!r}]",
+    )
+
+
+def find_unparsable_columns(con: DuckDBPyConnection, contract: Contract) -> list[Change]:
+    """Typed columns of which most values do not parse."""
+    create_cleaning_macros(con, contract)
+    typed = [column for column in contract.columns if column.type in PARSERS]
+    shares = ", ".join(
+        f"count({PARSERS[column.type].format(identifier(column.name))}), "
+        f"count({identifier(column.name)})"
+        for column in typed
+    )
+    cleaned = ", ".join(
+        f"clean_text({identifier(column.name)}) AS {identifier(column.name)}" for column in typed
+    )
+    found = con.execute(
+        f"SELECT {shares} FROM (SELECT {cleaned} FROM contract_netflix_titles LIMIT {SAMPLE_ROWS})"
+    ).fetchone()
+    return [
+        Change(
+            "retyped",
+            column.name,
+            f"only {found[2 * at]:,} of {found[2 * at + 1]:,} values seen are a {column.type}.",
+        )
+        for at, column in enumerate(typed)
+        if found[2 * at] * 2 < found[2 * at + 1]
+    ]

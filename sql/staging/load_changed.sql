@@ -1,0 +1,61 @@
+-- Stages only the records that do not stand in staging already, to the letter (record_moves).
+-- Grain: staging_records one row per record of the snapshot, and those that were staged and are
+--   gone: they stay behind, not staged, as taking them out would write every row group anew.
+-- Inputs -> outputs: record_moves (of staging/match_unchanged.sql), temp view staged_records;
+--   session variable batch_id -> temp table lines_to_stage, temp views records_to_stage,
+--   suspect_records, table staging_records.
+-- Running it twice is safe: the caller stages a batch once, and in one transaction.
+UPDATE staging_records
+SET is_staged = false
+WHERE is_staged
+    AND source_line IN (
+        SELECT record_moves.old_line FROM record_moves WHERE record_moves.new_line IS NULL
+    );
+
+UPDATE staging_records
+SET source_line = record_moves.new_line
+FROM record_moves
+WHERE staging_records.is_staged
+    AND staging_records.source_line = record_moves.old_line
+    AND record_moves.old_line <> record_moves.new_line;
+
+-- Few: with them at hand the other columns are read of little else.
+CREATE OR REPLACE TEMP TABLE lines_to_stage AS
+SELECT source_line
+FROM contract_netflix_titles
+WHERE source_line NOT IN (
+    SELECT record_moves.new_line FROM record_moves WHERE record_moves.new_line IS NOT NULL
+);
+
+CREATE OR REPLACE TEMP VIEW records_to_stage AS
+SELECT
+    show_id,
+    "type",
+    title,
+    director,
+    "cast",
+    country,
+    date_added,
+    release_year,
+    rating,
+    duration,
+    listed_in,
+    description,
+    record_hash,
+    source_line
+FROM contract_netflix_titles
+WHERE source_line IN (SELECT lines_to_stage.source_line FROM lines_to_stage);
+
+INSERT INTO staging_records
+FROM staged_records;
+
+-- Those that were taken over share no key with each other: a key that is shared is one of the rest.
+CREATE OR REPLACE TEMP VIEW suspect_records AS
+SELECT business_key
+FROM staging_records
+WHERE is_staged
+    AND business_key IN (
+        SELECT staged_now.business_key
+        FROM staging_records AS staged_now
+        WHERE staged_now.batch_id = getvariable('batch_id')
+    );

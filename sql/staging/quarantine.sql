@@ -1,0 +1,229 @@
+-- Sets aside what is no title, and keeps the books of a staging.
+-- Grain: staging_netflix_titles one row per business key; staging_netflix_quarantine one row per
+--   record and broken rule; staging_lost_in_cast one row per value; staging_repairs one per rule;
+--   staging_batch and staging_counts one row each; the books come last: they say that all is there.
+-- Inputs -> outputs: staging_records, suspect_records (of staging/load_all.sql or
+--   staging/load_changed.sql), contract_netflix_titles, session variables batch_id, snapshot_at,
+--   rules and those of macros.sql -> view staging_netflix_titles, and the five tables.
+-- Running it twice is safe: every table is built anew, in one transaction.
+
+-- Sound records that share a key: equal ones collapse into the first, others are all set aside.
+CREATE OR REPLACE TEMP TABLE shared_keys AS
+WITH shared AS (
+    SELECT business_key
+    FROM suspect_records
+    GROUP BY business_key
+    HAVING count(*) > 1
+),
+
+members AS (
+    SELECT
+        titles.business_key,
+        titles.source_line,
+        concat_ws(
+            chr(31),
+            coalesce(titles.show_id, ''), coalesce(titles."type", ''), coalesce(titles.title, ''),
+            coalesce(titles.director, ''), coalesce(titles."cast", ''),
+            coalesce(titles.country, ''), coalesce(CAST(titles.date_added AS VARCHAR), ''),
+            coalesce(CAST(titles.release_year AS VARCHAR), ''), coalesce(titles.rating, ''),
+            coalesce(titles.duration, ''), coalesce(titles.listed_in, ''),
+            coalesce(titles.description, ''),
+            -- values lost in a cast are NULL above; copies that differ in them are not equal
+            CASE WHEN titles.repairs LIKE '%lost_in_cast:date_added%' THEN raw.date_added END,
+            CASE WHEN titles.repairs LIKE '%lost_in_cast:release_year%' THEN raw.release_year END
+        ) AS content
+    FROM staging_records AS titles
+    INNER JOIN shared ON titles.business_key = shared.business_key
+    INNER JOIN contract_netflix_titles AS raw ON titles.source_line = raw.source_line
+    WHERE titles.is_staged
+)
+
+SELECT
+    business_key,
+    source_line,
+    min(content) OVER (PARTITION BY business_key)
+        <> max(content) OVER (PARTITION BY business_key) AS is_conflict,
+    row_number() OVER (PARTITION BY business_key ORDER BY source_line) AS copy_number
+FROM members;
+
+-- What was set aside, with the value as the file has it. first_seen and last_seen are snapshot
+-- times; a record that is sound again, or gone, leaves the table by itself.
+CREATE OR REPLACE TEMP TABLE quarantine_now AS
+WITH broken AS (
+    SELECT
+        source_line,
+        business_key,
+        unnest(string_split(broken_rules, ' ')) AS broken_rule
+    FROM staging_records
+    WHERE broken_rules IS NOT NULL AND batch_id = getvariable('batch_id')
+    UNION ALL
+    SELECT
+        source_line,
+        business_key,
+        'conflicting_duplicate:business_key' AS broken_rule
+    FROM shared_keys
+    WHERE is_conflict
+),
+
+rules AS (
+    SELECT
+        source_line,
+        business_key,
+        split_part(broken_rule, ':', 1) AS rule,
+        split_part(broken_rule, ':', 2) AS column_name
+    FROM broken
+)
+
+SELECT
+    rules.business_key,
+    rules.rule,
+    rules.column_name,
+    CASE rules.column_name
+        WHEN 'show_id' THEN raw.show_id
+        WHEN 'type' THEN raw."type"
+        WHEN 'title' THEN raw.title
+        WHEN 'director' THEN raw.director
+        WHEN 'cast' THEN raw."cast"
+        WHEN 'country' THEN raw.country
+        WHEN 'date_added' THEN raw.date_added
+        WHEN 'release_year' THEN raw.release_year
+        WHEN 'rating' THEN raw.rating
+        WHEN 'duration' THEN raw.duration
+        WHEN 'listed_in' THEN raw.listed_in
+        WHEN 'description' THEN raw.description
+        ELSE rules.business_key
+    END AS raw_value,
+    clean_text(raw.title) AS title,
+    rules.source_line
+FROM rules
+INNER JOIN contract_netflix_titles AS raw ON rules.source_line = raw.source_line;
+
+UPDATE staging_records
+SET is_staged = false
+FROM shared_keys
+WHERE staging_records.is_staged
+    AND staging_records.source_line = shared_keys.source_line
+    AND (shared_keys.is_conflict OR shared_keys.copy_number > 1);
+
+CREATE TABLE IF NOT EXISTS staging_netflix_quarantine (
+    batch_id VARCHAR,
+    business_key VARCHAR,
+    rule VARCHAR,
+    column_name VARCHAR,
+    raw_value VARCHAR,
+    title VARCHAR,
+    source_line BIGINT,
+    first_seen_at TIMESTAMP,
+    last_seen_at TIMESTAMP
+);
+
+CREATE OR REPLACE TEMP TABLE quarantine_before AS
+SELECT
+    business_key,
+    rule,
+    raw_value,
+    min(first_seen_at) AS first_seen_at
+FROM staging_netflix_quarantine
+GROUP BY business_key, rule, raw_value;
+
+CREATE OR REPLACE TABLE staging_netflix_quarantine AS
+SELECT
+    getvariable('batch_id') AS batch_id,
+    found.business_key,
+    found.rule,
+    found.column_name,
+    found.raw_value,
+    found.title,
+    found.source_line,
+    CASE
+        WHEN seen.first_seen_at < getvariable('snapshot_at') THEN seen.first_seen_at
+        ELSE getvariable('snapshot_at')
+    END AS first_seen_at,
+    getvariable('snapshot_at') AS last_seen_at
+FROM quarantine_now AS found
+LEFT JOIN quarantine_before AS seen
+    ON found.business_key = seen.business_key
+    AND found.rule = seen.rule
+    AND found.raw_value IS NOT DISTINCT FROM seen.raw_value;
+
+-- How often each rule repaired a value, and the values that no longer parsed.
+CREATE OR REPLACE TABLE staging_repairs AS
+WITH applied AS (
+    SELECT unnest(string_split(repairs, ' ')) AS repair
+    FROM staging_records
+    WHERE is_staged AND repairs IS NOT NULL
+)
+
+SELECT
+    getvariable('batch_id') AS batch_id,
+    split_part(repair, ':', 1) AS rule,
+    split_part(repair, ':', 2) AS column_name,
+    count(*) AS row_count
+FROM applied
+GROUP BY repair;
+
+CREATE OR REPLACE TABLE staging_lost_in_cast AS
+WITH lost AS (
+    SELECT
+        business_key,
+        source_line,
+        unnest(string_split(repairs, ' ')) AS repair
+    FROM staging_records
+    WHERE is_staged AND repairs LIKE '%lost_in_cast:%'
+)
+
+SELECT
+    getvariable('batch_id') AS batch_id,
+    lost.business_key,
+    split_part(lost.repair, ':', 2) AS column_name,
+    CASE split_part(lost.repair, ':', 2)
+        WHEN 'date_added' THEN raw.date_added
+        WHEN 'release_year' THEN raw.release_year
+        ELSE raw.duration
+    END AS raw_value,
+    lost.source_line
+FROM lost
+INNER JOIN contract_netflix_titles AS raw ON lost.source_line = raw.source_line
+WHERE split_part(lost.repair, ':', 1) = 'lost_in_cast';
+
+-- A record that was taken over keeps the batch that staged it first; all are of this one now.
+CREATE OR REPLACE TABLE staging_batch AS
+SELECT getvariable('batch_id') AS batch_id;
+
+CREATE OR REPLACE VIEW staging_netflix_titles AS
+SELECT
+    records.business_key,
+    records.show_id,
+    records."type",
+    records.title,
+    records.director,
+    records."cast",
+    records.country,
+    records.date_added,
+    records.release_year,
+    records.rating,
+    records.duration,
+    records.duration_minutes,
+    records.seasons,
+    records.listed_in,
+    records.description,
+    records.row_hash,
+    records.repairs,
+    records.source_line,
+    staging_batch.batch_id
+FROM staging_records AS records
+CROSS JOIN staging_batch
+WHERE records.is_staged;
+
+-- The books of this staging: raw = staged + quarantined + duplicates; lost_in_cast counts values.
+CREATE OR REPLACE TABLE staging_counts AS
+SELECT
+    getvariable('batch_id') AS batch_id,
+    getvariable('rules') AS rules,
+    (SELECT count(*) FROM raw_netflix_titles) AS raw_rows,
+    (SELECT count(*) FROM staging_records WHERE is_staged) AS staged_rows,
+    (SELECT count(DISTINCT source_line) FROM staging_netflix_quarantine) AS quarantined_records,
+    (
+        SELECT count(*) FROM shared_keys WHERE NOT is_conflict AND copy_number > 1
+    ) AS exact_duplicates,
+    (SELECT count(*) FROM staging_lost_in_cast) AS lost_in_cast;
