@@ -127,7 +127,7 @@ test-engines: setup-test ## The same on other engines: ENGINES="spark apache sno
 		client="requirements-$$engine.lock"; server="tests/engines/$$client"; \
 		if [ -f "$$client" ]; then bash .ci/setup "$(PYTHON)" "$(VENV)" "$$client"; fi; \
 		if [ -f "$$server" ]; then bash .ci/setup "$(PYTHON)" ".venv-$$engine" "$$server"; fi; done
-	@$(RUN) -m pytest -n auto --dist worksteal tests/engines tests/test_dialects.py
+	@$(RUN) -m pytest -n auto --dist worksteal tests/engines tests/engines/test_dialects.py
 
 .PHONY: test-full
 test-full: setup-test ## All tests but for the mutants (25 minutes on 2 cores)
@@ -150,11 +150,11 @@ setup-peers: setup ## Install dbt-duckdb and dlt, in an environment of their own
 
 .PHONY: peers
 peers: setup-peers ## Put the same faults through dbt-duckdb and dlt
-	@$(IN) PIPELINE_PYTHON="$(VENV)/bin/python" PYTHONPATH=tests .venv-peers/bin/python tests/peers/compare.py
+	@$(IN) PIPELINE_PYTHON="$(VENV)/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python tests/peers/compare.py
 
 .PHONY: bench-peers
 bench-peers: setup-peers ## Time a second night beside dbt-duckdb and dlt: FIRST=a.csv SECOND=b.csv -> docs/
-	@$(IN) PIPELINE_PYTHON="$(VENV)/bin/python" PYTHONPATH=tests .venv-peers/bin/python \
+	@$(IN) PIPELINE_PYTHON="$(VENV)/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python \
 		tests/peers/day2.py "$(realpath $(FIRST))" "$(realpath $(SECOND))" $(ROUNDS)
 
 .PHONY: bench
@@ -163,7 +163,7 @@ bench: setup-test ## Time all steps beside the bare minimum: ROWS="10000 100000"
 
 .PHONY: screenshot
 screenshot: setup-test ## Take the README's picture of the page anew, from sample data
-	@$(RUN) tests/screenshot.py docs/dashboard.png
+	@$(RUN) tests/support/screenshot.py docs/dashboard.png
 
 .PHONY: lint
 lint: setup-test ## Check style and formatting

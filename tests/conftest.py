@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import CodeType
 from unittest import mock
@@ -201,10 +202,11 @@ class Pipeline:
 
 
 def replace_everywhere(patch: pytest.MonkeyPatch, real: object, new: object) -> None:
-    """Replace a function in each loaded module that has it under any name."""
-    for module in [
-        m for m in sys.modules.values() if str(PROJECT) in (getattr(m, "__file__", 0) or "")
-    ]:
+    """Replace a function in each module of the rooms that has it; all are loaded first."""
+    folder = PROJECT / "python"
+    rooms = [path for path in folder.glob("*/*.py") if path.parent.name != "engines"]
+    names = [".".join(path.relative_to(folder).with_suffix("").parts) for path in rooms]
+    for module in [import_module(name) for name in names]:
         for name in [name for name, value in vars(module).items() if value is real]:
             patch.setattr(module, name, new)
 

@@ -14,8 +14,8 @@ def check_digest(delivery: SourceFile) -> None:
     if delivery.sha256 and delivery.sha256 != source_digest(delivery):
         raise Refused(
             f"{delivery.name} has SHA-256 {source_digest(delivery)[:12]}..., its .sha256 file "
-            f"promises {delivery.sha256[:12]}...; nothing was changed. It was damaged or cut on the "
-            "way."
+            f"promises {delivery.sha256[:12]}...; nothing was changed. It was damaged or cut on "
+            "the way."
         )
 
 

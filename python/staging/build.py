@@ -36,7 +36,7 @@ def build_staging(
     """staging_netflix_titles and its quarantine from the batch that raw holds.
 
     Without `full`, records that were staged before, to the letter and by the same rules, are taken
-    over. The result is the same: tests/test_staging_changes.py.
+    over. The result is the same: tests/staging/test_staging_changes.py.
     """
     con.execute("SET preserve_insertion_order = false")  # order costs CTAS 60 %; nothing needs it
     create_cleaning_macros(con, contract)

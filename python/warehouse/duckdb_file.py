@@ -58,7 +58,7 @@ def connect(
     folders = ", ".join(literal(place) for place in (*reads, *linked))
     con.execute(f"SET allowed_directories = [{folders}]")
     # DuckDB 1.5.6 finds no row by ORDER BY ... LIMIT 1 where the row group with the highest value
-    # holds deleted rows only: this pruning counts them. tests/test_history_extra.py shows it.
+    # holds deleted rows only: this pruning counts them. tests/history/test_history_extra.py shows it.
     con.execute("SET disabled_optimizers = 'row_group_pruner'")
     con.execute("SET enable_external_access = false")
     con.execute(f"SET allowed_configs = [{', '.join(map(literal, CHANGED_BY_STEPS))}]")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PYTHON = HERE.parent.parent / "python"
-sys.path[:0] = [str(PYTHON), str(HERE), str(HERE.parent)]
+sys.path[:0] = [str(PYTHON), str(HERE), str(HERE.parent), str(HERE.parent / "support")]
 
 from both import COMPARED, LIMITS, Elsewhere  # noqa: E402 - where it is, is said above
 from on_spark import SERVER  # noqa: E402

@@ -301,7 +301,8 @@ def test_hostile_values_are_exact_where_machines_read_and_text_where_people_do(
     other = {"NETFLIX_CSV": pipeline.put(catalogue(*changed, *odd, *lost, *sound), "next.csv")}
     for name, *arguments in (
         ("01_inspect_data",), ("06_merge_cdc", "--plan"), ("11_explain_title", VALUES[15]),
-        ("11_explain_title", f"s{1 + VALUES.index(BIDI)}"), ("run_all", "--quiet"), ("operations/status",),
+        ("11_explain_title", f"s{1 + VALUES.index(BIDI)}"), ("run_all", "--quiet"),
+        ("operations/status",),
         ("07_monitor_pipeline",),
     ):  # fmt: skip
         done.append(pipeline.process(name, *arguments, **other))

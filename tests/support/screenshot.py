@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-PYTHON = Path(__file__).resolve().parent.parent / "python"
+PYTHON = Path(__file__).resolve().parents[2] / "python"
 
 
 def main(picture: Path) -> int:

@@ -3,8 +3,8 @@
 Each mutant is one small change of the SQL (or of the guard) in a copy of the project; the quick
 tests of the history must fail there. Prints who killed which mutant, and the share.
 
-    python tests/mutate_sql.py            all mutants (under 10 minutes on two cores)
-    python tests/mutate_sql.py staging    those with this text in their file or change
+    python tests/support/mutate_sql.py            all mutants (under 10 minutes on two cores)
+    python tests/support/mutate_sql.py staging    those with this text in their file or change
 """
 
 import os
@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 # The fastest killers first, and for titles without a key of their own those that merge by title.
 TESTS = (
-    "test_history_properties.py",
-    "test_history_extra.py",
-    "test_quarantine.py",
-    "test_staging_changes.py",
-    "test_history_cases.py",
-    "test_guard.py",
+    "history/test_history_properties.py",
+    "history/test_history_extra.py",
+    "staging/test_quarantine.py",
+    "staging/test_staging_changes.py",
+    "history/test_history_cases.py",
+    "history/test_guard.py",
 )
 NOT_BY_PROPERTIES = (
     "sql/history/match_by_title.sql",
