@@ -16,7 +16,6 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from multiprocessing.connection import Connection
-from opcode import opmap
 from pathlib import Path
 
 from config import Settings, load_settings
@@ -46,7 +45,6 @@ ERROR_LENGTH = 4_000  # characters that a child hands over; a pipe takes 64 kB u
 
 def main() -> int:
     os.environ.setdefault("RUN_ID", new_run_id())
-    sys.meta_path.insert(0, PandasForImportsOnly)
     try:
         settings = load_settings()
         with hold_lock(settings):
@@ -129,24 +127,6 @@ def run_script(script: Path, arguments: list[str], sender: Connection) -> None:
         runpy.run_path(str(script), run_name="__main__")
     finally:
         sender.send(step.last_error[:ERROR_LENGTH])
-
-
-class PandasForImportsOnly:
-    """Lets `import pandas` find it, and DuckDB not: a night would pay 0.4 s for nothing.
-
-    DuckDB imports pandas, where it is installed, at the first value that is bound, to know its NaT.
-    Then the code that asks is at a call, not at an import statement.
-    """
-
-    @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> None:
-        if name != "pandas":
-            return
-        frame = sys._getframe(1)
-        while frame.f_code.co_filename.startswith("<frozen importlib"):
-            frame = frame.f_back
-        if frame.f_code.co_code[frame.f_lasti] != opmap["IMPORT_NAME"]:
-            raise ModuleNotFoundError("not imported for DuckDB", name=name)
 
 
 if __name__ == "__main__":

@@ -106,9 +106,6 @@ def main() -> None:
     import history.merge  # noqa: F401  (loaded once, for all trials)
     import operations.alerts  # noqa: F401
     import publish.dashboard  # noqa: F401
-    import run_all
-
-    sys.meta_path.insert(0, run_all.PandasForImportsOnly)
 
     assert len(pycountry.countries) and len(pycountry.historic_countries)  # reads them
     shim = ctypes.CDLL(sys.argv[1]) if sys.argv[1] else None

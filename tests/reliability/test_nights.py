@@ -1,7 +1,7 @@
 """A year of nights: the history is the model's, and nothing grows that should not.
 
-The model of SCD type 2 is that of tests/history/test_history_properties.py, which shares no line with the
-product; the nights here go all the way, through files and every step.
+The model of SCD type 2 is that of tests/history/test_history_properties.py, which shares no line
+with the product; the nights here go all the way, through files and every step.
 """
 
 import datetime as dt
