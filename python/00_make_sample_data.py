@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from config import SQL, Settings, load_settings
 from errors import DONE, SettingsError, StepError
-from runner.console import say
+from runner.console import YELLOW, say, say_error
 from runner.files import replace_atomically, sha256
 from runner.lock import hold_lock
 
@@ -243,7 +243,7 @@ def remove(settings: Settings) -> int:
             Path(f"{settings.warehouse_path}.wal"),
         ):
             path.unlink(missing_ok=True)
-    say("sample    removed, with its snapshots and its warehouse", "0")
+    say("sample    removed, with its snapshots and its warehouse")
     return DONE
 
 
@@ -285,13 +285,13 @@ def main(argv: list[str] | None = None) -> int:
                 f"sample    There is no input file {options['out']}, so this run uses MADE-UP "
                 "sample data.\n          Put the real catalogue there, or set NETFLIX_CSV to where "
                 "it is, and run again.",
-                "33",
+                YELLOW,
             )
         truth = run(**options)
     except StepError as error:
-        say(f"sample    stopped: {error}", "31", sys.stderr)
+        say_error(f"sample    stopped: {error}")
         return error.exit_code
-    say(f"sample    {truth['rows']:>11,} rows  {options['out']}, day {options['day']}", "0")
+    say(f"sample    {truth['rows']:>11,} rows  {options['out']}, day {options['day']}")
     return DONE
 
 

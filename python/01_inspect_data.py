@@ -31,7 +31,7 @@ from ingest.csv_scan import Scan, scan_csv
 from ingest.snapshot import name_raw_columns
 from ingest.source import fetch_source
 from ingest.source_file import SourceFile, open_source, source_digest
-from runner.console import printable, say
+from runner.console import BOLD, PLAIN, YELLOW, printable, say, say_error
 from warehouse.duckdb_file import connect
 from warehouse.sql import run_file
 
@@ -41,7 +41,6 @@ EXAMPLES = 3
 NAME_WIDTH = 24
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 HEADING = ("#", "column", "filled", "distinct", "length")
-PLAIN, BOLD, YELLOW, RED = "0", "1", "33", "31"
 
 
 @dataclass
@@ -313,11 +312,11 @@ def cut(text: str, room: int) -> str:
 
 def show(look: Look) -> None:
     for label, fact in facts(look).items():
-        say(f"{label:<9}  {printable(fact)}", PLAIN)
+        say(f"{label:<9}  {printable(fact)}")
     heading, *lines = table(look, shutil.get_terminal_size((100, 24)).columns)
     say("\n" + heading, BOLD)
     for line in lines:
-        say(line, PLAIN)
+        say(line)
     found = list(warnings(look))
     say(f"\n{many(len(found), 'warning')}", YELLOW if found else PLAIN)
     for warning in found:
@@ -339,7 +338,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (StepError, OSError, duckdb.Error) as error:
-        say(f"inspect   failed: {printable(str(error).splitlines()[0])}", RED, sys.stderr)
+        say_error(f"inspect   failed: {printable(str(error).splitlines()[0])}")
         return exit_code(error)
     return DONE
 

@@ -17,7 +17,7 @@ from config import SQL, load_settings
 from errors import DONE, LOCKED, QUALITY, QualityError, SettingsError, exit_code
 from operations import alerts
 from runner import lock
-from runner.console import say
+from runner.console import say_error
 from runner.log import redirect_to_cron_log, utc_now
 from runner.step import Step, run_step
 from warehouse.sql import fetch_file, set_variables
@@ -66,7 +66,7 @@ def main() -> int:
                 ended.append(DONE if code == DONE else QUALITY)
         return ended[-1]
     except (SettingsError, OSError) as error:  # the latter: data/alerts cannot be written
-        say(f"monitor   failed: {error}", "31", sys.stderr)
+        say_error(f"monitor   failed: {error}")
         return exit_code(error)
 
 

@@ -19,7 +19,7 @@ from contract import load_contract
 from errors import QualityError, Refused
 from history.merge import create_tables, find_pending, merge_pending
 from ingest.manifest import read_batches
-from runner.console import say
+from runner.console import PLAIN, RED, say
 from runner.files import sync
 from runner.step import Step, run_step
 from warehouse.duckdb_file import connect, describe_lock, transaction
@@ -156,7 +156,7 @@ def compare(step: Step, live: Path, scratch: Path) -> list[str]:
                 found[side] = (0, None)
         equal = found["live"] == found["replayed"]
         counts = f"{found['live'][0]:>11,} live {found['replayed'][0]:>11,} replayed"
-        say(f"  {table:<28}{counts}  {'equal' if equal else 'DIFFERENT'}", "0" if equal else "31")
+        say(f"  {table:<28}{counts}  {'equal' if equal else 'DIFFERENT'}", PLAIN if equal else RED)
         if not equal:
             different.append(table)
     con.close()

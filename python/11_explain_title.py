@@ -14,7 +14,7 @@ from duckdb import DuckDBPyConnection
 from config import load_settings
 from errors import CRASH, DONE, SettingsError, StepError
 from ingest.manifest import Batch, read_batches
-from runner.console import say
+from runner.console import BOLD, CYAN, RED, YELLOW, say, say_error
 from warehouse.engine import has_warehouse, open_warehouse
 from warehouse.sql import fetch_file, has_tables, set_variables
 
@@ -30,34 +30,33 @@ def explain(con: DuckDBPyConnection, key: str, batches: dict[str, Batch]) -> boo
     for row in versions:
         if row["title_id"] != title_id:
             title_id = row["title_id"]
-            say(f"{title_id}  {row['title']} ({row['type']}, {row['release_year']})", "1")
+            say(f"{title_id}  {row['title']} ({row['type']}, {row['release_year']})", BOLD)
         until = f"{row['valid_to']:%Y-%m-%d %H:%M}" if row["valid_to"] else "now"
         batch = batches.get(row["batch_id"])
         source = batch.source if batch else "(not in the manifest)"
         say(
             f"  {row['valid_from']:%Y-%m-%d %H:%M} to {until:<16}  {row['operation']:<8}  "
             f"show_id {row['show_id']}, {source} line {row['source_line']}, "
-            f"batch {row['batch_id']}",
-            "0",
+            f"batch {row['batch_id']}"
         )
         for change in changes.get((title_id, row["valid_from"]), []):
             if change["column_name"]:
                 say(
                     f"      {change['column_name']}: {change['old_value']!r} -> "
                     f"{change['new_value']!r}",
-                    "36",
+                    CYAN,
                 )
         if row["repairs"]:
-            say(f"      repaired on the way in: {row['repairs']}", "33")
+            say(f"      repaired on the way in: {row['repairs']}", YELLOW)
         if row["end_operation"] == "delete":
-            say(f"      gone from the catalogue with batch {row['end_batch_id']}", "31")
+            say(f"      gone from the catalogue with batch {row['end_batch_id']}", RED)
     held = fetch_file(con, "reports/why_quarantine.sql")
     for row in held:
         say(
             f"  in quarantine: {row['rule']} ({row['column_name']} = {row['raw_value']!r}, line "
             f"{row['source_line']} of batch {row['batch_id']}), since "
             f"{row['first_seen_at']:%Y-%m-%d}; the last good version stays",
-            "33",
+            YELLOW,
         )
     return bool(versions or held)
 
@@ -78,10 +77,10 @@ def main(arguments: list[str]) -> int:
                 return DONE
         finally:
             con.close()
-        say(f"nothing is known of {arguments[0]!r}: no version, nothing in quarantine", "33")
+        say(f"nothing is known of {arguments[0]!r}: no version, nothing in quarantine", YELLOW)
         return CRASH
     except StepError as error:
-        say(f"why       stopped: {error}", "31", sys.stderr)
+        say_error(f"why       stopped: {error}")
         return error.exit_code
 
 

@@ -22,7 +22,7 @@ from config import Settings, load_settings
 from errors import CRASH, DONE, QUALITY, StepError, exit_code
 from operations import alerts
 from runner import lock, step
-from runner.console import say
+from runner.console import say_error
 from runner.lock import hold_lock
 from runner.log import new_run_id, redirect_to_cron_log
 
@@ -58,10 +58,10 @@ def main() -> int:
                 alerts.ping_heartbeat(settings, "/fail" if code[-1] else "")
             return code[-1]
     except (StepError, OSError) as error:
-        say(f"run-all   stopped: {error}", "31", sys.stderr)
+        say_error(f"run-all   stopped: {error}")
         return exit_code(error)
     except KeyboardInterrupt:
-        say("run-all   interrupted. Nothing half-done was kept: make run-all", "31", sys.stderr)
+        say_error("run-all   interrupted. Nothing half-done was kept: make run-all")
         return CRASH
 
 
@@ -78,7 +78,7 @@ def chain(settings: Settings) -> int:
         name = script.split("_")[0]
         killed = f"step {name} was killed by signal {-code}" if code < 0 else ""
         if killed:
-            say(f"run-all   {killed}. Nothing half-done was kept: make run-all", "31", sys.stderr)
+            say_error(f"run-all   {killed}. Nothing half-done was kept: make run-all")
         text = killed or error or f"step {name}: exit code {code}"
         # What the audit found is kept as such; it is over when the next audit passes.
         audited = script == AUDIT and code == QUALITY
@@ -93,7 +93,7 @@ def is_saved(work: Callable[..., None], settings: Settings, what: object) -> boo
         work(settings, what)
         return True
     except OSError as error:
-        say(f"run-all   the alerts cannot be kept: {error}", "31", sys.stderr)
+        say_error(f"run-all   the alerts cannot be kept: {error}")
         return False
 
 

@@ -15,14 +15,14 @@ import duckdb
 
 from errors import QualityError
 from runner import lock
-from runner.console import say
+from runner.console import GREEN, RED, YELLOW, say
 from runner.log import open_log
 from runner.step import Step
 from warehouse.sql import has_tables, run_file
 
 SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check: on the terminal, in the warehouse
 LEVELS = {"pass": logging.INFO, "warn": logging.WARNING, "fail": logging.ERROR}
-COLOURS = {"pass": "32", "warn": "33", "fail": "31"}
+COLOURS = {"pass": GREEN, "warn": YELLOW, "fail": RED}
 
 
 @dataclass(frozen=True)

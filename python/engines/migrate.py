@@ -23,7 +23,7 @@ from engines.base import Adapter
 from engines.table_digest import table_digest
 from errors import QualityError, Refused
 from history.merge import create_tables
-from runner.console import say
+from runner.console import PLAIN, RED, say
 from runner.step import Step, run_step
 from warehouse.duckdb_file import connect
 from warehouse.engine import open_warehouse, require_duckdb
@@ -112,7 +112,7 @@ def compare(here: DuckDBPyConnection, there: Adapter) -> list[str]:
         expected, found = table_digest(here, table, names), table_digest(there, table, names)
         equal = expected == found
         counts = f"{expected[0]:>11,} here {found[0]:>11,} there"
-        say(f"  {table:<28}{counts}  {'equal' if equal else 'DIFFERENT'}", "0" if equal else "31")
+        say(f"  {table:<28}{counts}  {'equal' if equal else 'DIFFERENT'}", PLAIN if equal else RED)
         if not equal:
             different.append(table)
     return different

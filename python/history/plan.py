@@ -28,7 +28,7 @@ from history.merge import (
 )
 from ingest.decisions import accepts
 from ingest.manifest import Batch, read_batches
-from runner.console import say
+from runner.console import CYAN, GREEN, RED, YELLOW, say, say_error
 from runner.lock import hold_lock
 from runner.log import open_log
 from runner.step import Step
@@ -64,11 +64,11 @@ def show_plan() -> int:
                     stdout=subprocess.DEVNULL,
                 )
                 if done.returncode:
-                    say(f"plan      the run would stop here, exit code {done.returncode}", "31")
+                    say(f"plan      the run would stop here, exit code {done.returncode}", RED)
                     return done.returncode
             return compare_with_history(load_settings(environment))
     except StepError as error:
-        say(f"plan      stopped: {error}", "31", sys.stderr)
+        say_error(f"plan      stopped: {error}")
         return error.exit_code
 
 
@@ -101,12 +101,12 @@ def compare_with_history(settings: Settings) -> int:
         create_tables(con)
         todo, anew = find_pending(con, batches, settings)
         if not todo:
-            say(f"plan      nothing to do: {batches[-1].batch_id} is merged already", "0")
+            say(f"plan      nothing to do: {batches[-1].batch_id} is merged already")
             return DONE
         known = {name for name, key in merged_batches(con) if key == settings.cdc_key}
         if anew:
             clear_history(con)
-            say(f"plan      the history would be built anew from {len(todo)} snapshots", "36")
+            say(f"plan      the history would be built anew from {len(todo)} snapshots", CYAN)
         merge_pending(step, con, batches, contract, todo[:-1], known)
         batch = todo[-1]
         load_raw(con, batch, settings)
@@ -121,13 +121,13 @@ def compare_with_history(settings: Settings) -> int:
         show_merge(con, batch.source.rpartition("/")[2], batch)
     con.close()
     if verdict and accepts(settings, batch, verdict):
-        say(f"plan      ACCEPT lets it pass: {verdict}\nplan      nothing was written", "33")
+        say(f"plan      ACCEPT lets it pass: {verdict}\nplan      nothing was written", YELLOW)
         return DONE
     if verdict:
-        say(f"plan      the guard would stop it: {verdict}", "31")
-        say(f"          If it is right: make run-all ACCEPT={batch.source_sha256[:12]}", "31")
+        say(f"plan      the guard would stop it: {verdict}", RED)
+        say(f"          If it is right: make run-all ACCEPT={batch.source_sha256[:12]}", RED)
         return STOPPED
-    say("plan      the guard would let it pass; nothing was written", "32")
+    say("plan      the guard would let it pass; nothing was written", GREEN)
     return DONE
 
 
@@ -138,12 +138,11 @@ def show_merge(con: DuckDBPyConnection, name: str, batch: Batch) -> None:
     say(
         f"plan      {name} ({batch.source_sha256[:12]}) against {done['previous_rows']:,} titles\n"
         f"          +{added:,} ~{done['updated']:,} -{done['deleted']:,}, "
-        f"{done['unchanged']:,} unchanged, {done['carried']:,} kept though unreadable",
-        "0",
+        f"{done['unchanged']:,} unchanged, {done['carried']:,} kept though unreadable"
     )
     for row in fetch_file(con, "reports/plan_columns.sql"):
-        say(f"          {row['column_name']:<14}{row['titles']:>9,} changed", "0")
+        say(f"          {row['column_name']:<14}{row['titles']:>9,} changed")
     for row in fetch_file(con, "reports/plan_samples.sql"):
         change = f"{row['old_value']!r} -> {row['new_value']!r}" if row["column_name"] else ""
         what = row["column_name"] or row["title"]
-        say(f"          {row['operation']:<9}{row['title_id']:<10} {what} {change}"[:160], "0")
+        say(f"          {row['operation']:<9}{row['title_id']:<10} {what} {change}"[:160])

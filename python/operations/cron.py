@@ -12,7 +12,7 @@ from pathlib import Path
 
 from config import PROJECT, Settings, load_settings
 from errors import CRASH, DONE, SettingsError, StepError
-from runner.console import say
+from runner.console import say, say_error
 
 BEGIN = f"# >>> netflix-elt-pipeline in {PROJECT} >>> (made by `make cron-install`)"
 END = f"# <<< netflix-elt-pipeline in {PROJECT} <<<"
@@ -29,14 +29,11 @@ def main(action: str) -> int:
             after += compose_block(settings)
         if after != before:
             write_crontab(after)
-        say(f"cron      before:\n{indent(before)}", "0")
-        say(
-            f"cron      after:\n{indent(after)}" if after != before else "cron      as before",
-            "0",
-        )
+        say(f"cron      before:\n{indent(before)}")
+        say(f"cron      after:\n{indent(after)}" if after != before else "cron      as before")
         return DONE
     except StepError as error:
-        say(f"cron      stopped: {error}", "31", sys.stderr)
+        say_error(f"cron      stopped: {error}")
         return error.exit_code
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from config import Settings, load_settings
 from errors import DONE, Refused, StepError
 from operations import alerts, cron
-from runner.console import say
+from runner.console import BOLD, PLAIN, RED, YELLOW, say, say_error
 from runner.log import utc_now
 from warehouse.engine import has_warehouse, open_warehouse
 from warehouse.sql import fetch_file, has_tables, set_variables
@@ -32,7 +32,7 @@ def main() -> int:
         show_disk(settings)
         return DONE
     except StepError as error:
-        say(f"status    stopped: {error}", "31", sys.stderr)
+        say_error(f"status    stopped: {error}")
         return error.exit_code
 
 
@@ -41,7 +41,7 @@ def open_page(settings: Settings) -> int:
     path = settings.published / "dashboard.html"
     if not path.exists():
         raise Refused(f"there is no {path} yet; run `make run-all` first")
-    say(str(path), "0")
+    say(str(path))
     if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         webbrowser.open(path.as_uri())
     return DONE
@@ -49,16 +49,16 @@ def open_page(settings: Settings) -> int:
 
 def show_warehouse(settings: Settings) -> None:
     if not has_warehouse(settings):
-        say(f"There is no warehouse at {settings.warehouse_path} yet: make run-all", "33")
+        say(f"There is no warehouse at {settings.warehouse_path} yet: make run-all", YELLOW)
         return
     con = open_warehouse(settings, read_only=True)
     try:
         if not has_tables(con, "ops_runs"):
-            say("There is nothing in the warehouse yet: make run-all", "33")
+            say("There is nothing in the warehouse yet: make run-all", YELLOW)
             return
         set_variables(con, {"checked_at": utc_now()})
         runs = {row["step"]: row for row in fetch_file(con, "reports/status_runs.sql")}
-        say("step       status   finished (UTC)       seconds          rows  message", "1")
+        say("step       status   finished (UTC)       seconds          rows  message", BOLD)
         for step in sorted(runs, key=lambda name: ORDER.index(name) if name in ORDER else 99):
             row = runs[step]
             count = "" if row["rows_out"] is None else f"{row['rows_out']:,}"
@@ -67,7 +67,7 @@ def show_warehouse(settings: Settings) -> None:
             say(
                 f"{step:<10} {row['status']:<7}  {row['finished_at']:%Y-%m-%d %H:%M:%S}  "
                 f"{seconds:>7.2f}  {count:>12}  {message}",
-                "31" if row["status"] == "failed" else "0",
+                RED if row["status"] == "failed" else PLAIN,
             )
         merged = has_tables(con, "ops_merges")
         for row in fetch_file(con, "reports/status_counts.sql") if merged else []:
@@ -76,8 +76,7 @@ def show_warehouse(settings: Settings) -> None:
                 f"{row['shows']:,} TV shows) of {row['snapshot_at']:%Y-%m-%d %H:%M} UTC, "
                 f"{row['versions']:,} versions from {row['merges']:,} snapshot(s)\n"
                 f"fresh      snapshot {row['snapshot_days']} day(s) old; newest title added "
-                f"{row['newest_added_date'] or 'never'}",
-                "0",
+                f"{row['newest_added_date'] or 'never'}"
             )
     finally:
         con.close()
@@ -86,23 +85,23 @@ def show_warehouse(settings: Settings) -> None:
 def show_alerts(settings: Settings) -> None:
     state = alerts.read_state(settings)
     failures = {**state["run"], **state["audit"]}
-    say(f"open       {len(failures)} failure(s), {len(state['warnings'])} warning(s)", "0")
-    for colour, texts in (("31", failures), ("33", state["warnings"])):
+    say(f"open       {len(failures)} failure(s), {len(state['warnings'])} warning(s)")
+    for colour, texts in ((RED, failures), (YELLOW, state["warnings"])):
         for text in texts.values():
             say("           " + text.split("\n")[0], colour)
     if waiting := alerts.list_spooled(settings):
-        say(f"           {len(waiting)} alert(s) wait for their receiver", "33")
+        say(f"           {len(waiting)} alert(s) wait for their receiver", YELLOW)
 
 
 def show_cron(settings: Settings) -> None:
     if not cron.is_installed():
-        say("cron       not installed: make cron-install", "0")
+        say("cron       not installed: make cron-install")
         return
     now = datetime.now(UTC).replace(tzinfo=None)
     for name, fields in (("run-all", settings.schedule), ("monitor", settings.monitor_schedule)):
         moment = find_next_time(fields, now)
         shown = f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "never"
-        say(f"cron       next {name}: {shown} ({fields})", "0")
+        say(f"cron       next {name}: {shown} ({fields})")
 
 
 def find_next_time(fields: str, after: datetime) -> datetime | None:
@@ -153,7 +152,7 @@ def show_disk(settings: Settings) -> None:
             ("logs", settings.log_dir),
         )
     )
-    say(f"disk       {sizes}", "0")
+    say(f"disk       {sizes}")
 
 
 def count_bytes(path: Path) -> int:

@@ -4,22 +4,34 @@ import os
 import sys
 from typing import Any
 
+PLAIN, BOLD, RED, GREEN, YELLOW, CYAN = "0", "1", "31", "32", "33", "36"
+
 
 def printable(text: str) -> str:
-    """The text with control characters escaped: file content never drives the terminal."""
+    """Escape the control characters of a text: file content never drives the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def printable_lines(text: str) -> str:
-    """The same for a text of several lines, which it keeps."""
+    """Escape a text of several lines and keep the lines."""
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
-def say(text: str, colour: str, stream: Any = None) -> None:
-    """A line for the person, escaped, coloured on a terminal only and never under NO_COLOR."""
+def say(text: str, colour: str = PLAIN, stream: Any = None) -> None:
+    """Write a line for the person: escaped, in colour on a terminal only, never under NO_COLOR."""
     stream = stream or sys.stdout
     text = printable_lines(text)
     if stream.isatty() and not os.environ.get("NO_COLOR"):
         text = f"\033[{colour}m{text}\033[0m"
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+
+
+def say_error(text: str) -> None:
+    """Say why something stopped or failed."""
+    say(text, RED, sys.stderr)
+
+
+def say_warning(text: str) -> None:
+    """Say what the person should look at though the work goes on."""
+    say(text, YELLOW, sys.stderr)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from config import Settings
-from runner.console import printable, say
+from runner.console import printable, say_warning
 
 LOG_BYTES, LOG_FILES = 5_000_000, 5
 
@@ -78,9 +78,7 @@ class LogFile(logging.FileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # called where an error is handled
         if not self.told:
-            say(
-                f"log       not written: {sys.exc_info()[1]}: {self.baseFilename}", "33", sys.stderr
-            )
+            say_warning(f"log       not written: {sys.exc_info()[1]}: {self.baseFilename}")
             self.told = True
 
     def close(self) -> None:

@@ -5,7 +5,6 @@ Lock, settings, log lines, timing, one transaction, a row in ops_runs, a summary
 
 import logging
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from config import PROJECT, Settings, load_settings
 from errors import CRASH, DONE, LockedError, QualityError, StepError, exit_code
 from runner import lock
-from runner.console import say
+from runner.console import CYAN, say, say_error, say_warning
 from runner.log import new_run_id, open_log, utc_now
 from runner.redact import redact_source
 
@@ -60,12 +59,12 @@ class Step:
     def note(self, text: str) -> None:
         """Something worth knowing: a line in the log and one on the terminal."""
         self.event("note", text=text)
-        say(f"{self.name:<9} note: {text}", "36")
+        say(f"{self.name:<9} note: {text}", CYAN)
 
     def warn(self, text: str) -> None:
         """A line in the log and one on the terminal."""
         self.event("warning", logging.WARNING, text=text)
-        say(f"{self.name:<9} warning: {text}", "33", sys.stderr)
+        say_warning(f"{self.name:<9} warning: {text}")
 
 
 def run_step(
@@ -95,7 +94,7 @@ def run_step(
             return run_and_report(step, run, warehouse)
     except (StepError, OSError) as error:
         keep_error(error)
-        say(f"{name:<9} failed: {error}", "31", sys.stderr)
+        say_error(f"{name:<9} failed: {error}")
         return exit_code(error)
 
 
@@ -108,10 +107,8 @@ def warn_of_env_file() -> None:
     """Say that everybody on this machine can read the passwords in .env; a chain says it once."""
     path = PROJECT / ".env"
     if not lock.inherited and path.is_file() and path.stat().st_mode & 0o004:
-        say(
-            f"settings  warning: everybody on this machine can read {path}: chmod 600 {path}",
-            "33",
-            sys.stderr,
+        say_warning(
+            f"settings  warning: everybody on this machine can read {path}: chmod 600 {path}"
         )
 
 
@@ -127,7 +124,7 @@ def run_and_report(step: Step, run: Callable[[Step], None], warehouse: bool) -> 
                 raise
     except StepError as error:
         keep_error(error)
-        say(f"{step.name:<9} stopped: {error}", "31", sys.stderr)
+        say_error(f"{step.name:<9} stopped: {error}")
         step.event("failed", logging.ERROR, code=error.exit_code, text=error)
         return error.exit_code
     except (Exception, KeyboardInterrupt) as error:
@@ -137,12 +134,10 @@ def run_and_report(step: Step, run: Callable[[Step], None], warehouse: bool) -> 
         what = f"crashed: {type(error).__name__}: {first}"
         step.event("failed", logging.ERROR, code=CRASH, text=what)
         keep_error(what)
-        say(
+        say_error(
             f"{step.name:<9} {what}\n"
             f"{'':<9} Nothing half-done was kept. The traceback is in "
-            f"{step.settings.log_dir / 'pipeline.log'}, run {step.run_id}. {recovery_hint(text)}",
-            "31",
-            sys.stderr,
+            f"{step.settings.log_dir / 'pipeline.log'}, run {step.run_id}. {recovery_hint(text)}"
         )
         return CRASH
     seconds = time.perf_counter() - step.clock
@@ -155,7 +150,7 @@ def run_and_report(step: Step, run: Callable[[Step], None], warehouse: bool) -> 
         text=step.message,
     )
     count = "" if step.rows_out is None else f"{step.rows_out:,}"
-    say(f"{step.name:<9} {count:>11} rows  {seconds:6.2f} s  {step.message}", "0")
+    say(f"{step.name:<9} {count:>11} rows  {seconds:6.2f} s  {step.message}")
     return DONE
 
 

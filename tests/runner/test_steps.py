@@ -106,7 +106,7 @@ def test_text_from_files_cannot_drive_the_terminal():
 
 
 def test_ansi_colours_only_on_a_terminal_and_not_under_no_color(capsys, monkeypatch):
-    console.say("plain", "31")
+    console.say("plain", console.RED)
     assert capsys.readouterr().out == "plain\n"
 
 
