@@ -8,16 +8,17 @@ work done say so, so a run that was stopped is simply run again.
 --quiet, for cron: all output goes to logs/cron.log, and only that of a failed run to stderr.
 """
 
-import multiprocessing
 import os
 import runpy
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from importlib import import_module
-from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NoReturn
 
+import ingest.snapshot  # noqa: F401  (loaded once, with DuckDB, for all steps)
 from config import Settings, load_settings
 from errors import CRASH, DONE, QUALITY, StepError, exit_code
 from operations import alerts
@@ -39,7 +40,6 @@ CHAIN = (
 )
 AUDIT = "07_monitor_pipeline.py"
 LOADED_ONCE = ("argparse", "decimal", "uuid", "history.merge", "audit.checks", "publish.exports")
-FORK = multiprocessing.get_context("fork")
 ERROR_LENGTH = 4_000  # characters that a child hands over; a pipe takes 64 kB unread
 
 
@@ -99,34 +99,42 @@ def is_saved(work: Callable[..., None], settings: Settings, what: object) -> boo
 
 def run_forked(script: Path, arguments: list[str]) -> tuple[int, str]:
     """Run a script in a child: (its exit code or minus the signal that ended it, its error)."""
-    receiver, sender = FORK.Pipe(duplex=False)
-    child = FORK.Process(target=run_script, args=(script, arguments, sender))
-    child.start()
-    sender.close()
+    reader, writer = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if not pid:
+        run_script(script, arguments, writer)
+    os.close(writer)
     try:
         for name in LOADED_ONCE:  # by the first step's time: there is a second core for it
             import_module(name)
-        child.join()
-    except KeyboardInterrupt:  # the terminal sent it to the step, too, which cleans up
-        child.join()
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except BaseException as error:
+        if isinstance(error, SystemExit):  # a SIGTERM is for this process alone, a Ctrl-C is not
+            os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)  # it cleans up
         raise
-    except SystemExit:  # a SIGTERM is for this process alone
-        child.terminate()
-        child.join()
-        raise
-    try:
-        return child.exitcode, receiver.recv()
-    except EOFError:  # a killed child sends nothing
-        return child.exitcode, ""
+    with open(reader, "rb") as file:
+        return code, file.read().decode()
 
 
-def run_script(script: Path, arguments: list[str], sender: Connection) -> None:
-    """In the child: run the script as `python <script>` does, then send why it failed."""
-    sys.argv = [str(script), *arguments]
+def run_script(script: Path, arguments: list[str], writer: int) -> NoReturn:
+    """In the child: run the script as `python <script>` does, and write why it failed."""
+    code = CRASH
     try:
+        sys.argv = [str(script), *arguments]
         runpy.run_path(str(script), run_name="__main__")
+        code = DONE
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else CRASH if end.code else DONE
+    except BaseException:
+        traceback.print_exc()
     finally:
-        sender.send(step.last_error[:ERROR_LENGTH])
+        os.write(writer, step.last_error[:ERROR_LENGTH].encode())
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 if __name__ == "__main__":
