@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ def run(settings: Settings) -> Look:
     with tempfile.TemporaryDirectory(prefix="netflix-inspect-") as name:
         folder = Path(name)
         delivery = fetch_source(settings, folder, None, None)
-        settings = Settings({**settings.values, "WAREHOUSE_PATH": folder / "spilled"})
+        settings = replace(settings, warehouse_path=folder / "spilled")
         digest, found = source_digest(delivery), Scan()
         with open_source(delivery, settings.max_file_size) as stream:
             write_to_file(
@@ -333,7 +333,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = load_settings()
         if given is not None:
             source = given if "://" in given else str(Path(given).absolute())
-            settings = Settings({**settings.values, "NETFLIX_CSV": source})
+            settings = replace(settings, netflix_csv=source)
         show(run(settings))
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

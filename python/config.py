@@ -1,6 +1,6 @@
 """Settings: from the environment, else from .env, else the default; each one checked at start.
 
-Every setting is one line of SETTINGS; .env.example lists the same names (a test holds them to
+Every setting is one field of Settings; .env.example lists the same names (a test holds them to
 each other). Relative paths are relative to the project folder, never to the working directory.
 """
 
@@ -8,10 +8,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from errors import SettingsError
 
@@ -19,6 +20,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 SQL = PROJECT / "sql"
 UNIT_BYTES = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 UNIT_BYTES |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+WAREHOUSES = ("duckdb", "spark", "snowflake", "bigquery")
+T = TypeVar("T")
+N = TypeVar("N", bound=float)
 
 
 def project_path(text: str) -> Path:
@@ -28,7 +32,7 @@ def project_path(text: str) -> Path:
 
 
 def duckdb_path(text: str) -> Path:
-    """A path that DuckDB takes as it is: it is text, and no ? begins options of a URL in it."""
+    """Take a path that DuckDB takes as it is: text, with no ? that begins a URL's options."""
     path = project_path(text)
     if "?" in os.fsencode(path).decode():  # bytes that are no UTF-8 are a ValueError
         raise ValueError
@@ -36,7 +40,7 @@ def duckdb_path(text: str) -> Path:
 
 
 def source(text: str) -> str:
-    """A URL stays as it is; a path is made absolute.
+    """Make a path absolute; leave a URL as it is.
 
     A path is shown in messages, so a URL with a typo must not be taken for one: it has a password.
     """
@@ -46,37 +50,24 @@ def source(text: str) -> str:
 
 
 def size(text: str) -> int:
-    number, unit = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip()).groups()
-    value = int(float(number) * UNIT_BYTES[unit.upper()])
-    if value <= 0:
-        raise ValueError
-    return value
+    """Count the bytes of a size like 512MB."""
+    amount, unit = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip()).groups()
+    return int(float(amount) * UNIT_BYTES[unit.upper()])
 
 
-def memory(text: str) -> int:
-    """Bytes; DuckDB needs some room to work at all."""
-    if size(text) < 50_000_000:
-        raise ValueError
-    return size(text)
+def number(kind: Callable[[str], N], low: float, high: float) -> Callable[[str], N]:
+    """Make a parser of numbers from `low` to `high`; `kind` turns a text into one."""
 
-
-def whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not low <= int(text) <= high:
+    def parse(text: str) -> N:
+        if not low <= kind(text) <= high:
             raise ValueError
-        return int(text)
+        return kind(text)
 
     return parse
 
 
-def percent(text: str) -> float:
-    if not 0 <= float(text) <= 100:
-        raise ValueError
-    return float(text)
-
-
 def instant(text: str) -> datetime:
-    """An ISO date or time; without an offset it is UTC. Returned in UTC, without tzinfo."""
+    """Read an ISO date or time, UTC if it has no offset; return it in UTC, without tzinfo."""
     moment = datetime.fromisoformat(text.strip())
     if moment.tzinfo:
         moment = moment.astimezone(UTC).replace(tzinfo=None)
@@ -89,133 +80,106 @@ def digest_start(text: str) -> str:
     return text.lower()
 
 
-def urls(text: str) -> tuple[str, ...]:
-    """URLs between blanks; what Apprise makes of them is known only when it sends."""
-    found = tuple(text.split())
-    if not all(re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://.", url) for url in found):
-        raise ValueError
-    return found
+def matching(pattern: str) -> Callable[[str], str]:
+    """Make a parser of texts of one form, without the blanks around them."""
 
-
-def web_url(text: str) -> str:
-    if not re.fullmatch(r"https?://\S+", text.strip()):
-        raise ValueError
-    return text.strip()
-
-
-def spark_remote(text: str) -> str:
-    """A Spark Connect URL; it may hold a token."""
-    if not re.fullmatch(r"sc://[^\s/]+(/\S*)?", text.strip()):
-        raise ValueError
-    return text.strip()
-
-
-def snowflake_url(text: str) -> str:
-    """It may hold a password: snowflake://user:password@account/database/schema?name=value&..."""
-    if not re.fullmatch(r"snowflake://[^\s/?#]+/[^\s/?#]+/[^\s/?#]+(\?\S*)?", text.strip()):
-        raise ValueError
-    return text.strip()
-
-
-def dataset(text: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9:-]*\.[A-Za-z0-9_]+", text.strip()):
-        raise ValueError
-    return text.strip()
-
-
-def schedule(text: str) -> str:
-    """The five fields of a crontab line: numbers, ranges, lists and steps."""
-    if not re.fullmatch(r"[\d*/,-]+( +[\d*/,-]+){4}", text.strip()):
-        raise ValueError
-    return " ".join(text.split())
-
-
-def one_of(*allowed: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if text not in allowed:
+        if not re.fullmatch(pattern, text.strip()):
             raise ValueError
-        return text
+        return text.strip()
 
     return parse
 
 
-@dataclass(frozen=True)
-class Setting:
-    name: str
-    default: str  # "" means unset: the setting is None
-    parse: Callable[[str], Any]
-    allowed: str
-    secret: bool = False  # its value is in no message
+def urls(text: str) -> tuple[str, ...]:
+    """Split URLs at blanks. Only Apprise can tell, when it sends, whether it takes them."""
+    if not all(re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://.", url) for url in text.split()):
+        raise ValueError
+    return tuple(text.split())
 
 
-WAREHOUSES = ("duckdb", "spark", "snowflake", "bigquery")
-ROWS = whole(0, 10**12)
-DAYS = whole(1, 36500)
-SETTINGS = (
-    Setting("NETFLIX_CSV", "", source, "a path or a URL (http, https, s3, gs)", secret=True),
-    Setting("DATA_DIR", "data", duckdb_path, "a folder, UTF-8, no ? in its path"),
-    Setting("WAREHOUSE_PATH", "netflix_dw.db", duckdb_path, "a file name, UTF-8, no ?"),
-    Setting("WAREHOUSE", "duckdb", one_of(*WAREHOUSES), ", ".join(WAREHOUSES)),
-    Setting("SPARK_REMOTE", "", spark_remote, "a URL like sc://host:15002", secret=True),
-    Setting("SPARK_LOCATION", "", source, "a folder or URL that the Spark cluster writes to"),
-    Setting(
-        "SNOWFLAKE_URL",
-        "",
-        snowflake_url,
+def crontab(text: str) -> str:
+    """Check the five fields of a crontab line: numbers, ranges, lists and steps."""
+    return " ".join(matching(r"[\d*/,-]+( +[\d*/,-]+){4}")(text).split())
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Make a parser of these words only."""
+    return lambda text: words[words.index(text)]  # a ValueError where it is none of them
+
+
+def env(parse: Callable[[str], T], allowed: str, default: str = "", secret: bool = False) -> T:
+    """Declare a setting: its variable is its name in upper case. Without a default it may be None.
+
+    The value of a secret is in no message.
+    """
+    about = {"parse": parse, "allowed": allowed, "default": default, "secret": secret}
+    return field(metadata=about)
+
+
+ROWS, PERCENT, DAYS = number(int, 0, 10**12), number(float, 0, 100), number(int, 1, 36500)
+
+
+@dataclass(frozen=True, eq=False, repr=False)  # repr would show secrets; both take time to make
+class Settings:
+    """The checked values."""
+
+    netflix_csv: str | None = env(source, "a path or a URL (http, https, s3, gs)", secret=True)
+    data_dir: Path = env(duckdb_path, "a folder, UTF-8, no ? in its path", default="data")
+    warehouse_path: Path = env(duckdb_path, "a file name, UTF-8, no ?", default="netflix_dw.db")
+    warehouse: str = env(one_of(*WAREHOUSES), ", ".join(WAREHOUSES), default="duckdb")
+    spark_remote: str | None = env(
+        matching(r"sc://[^\s/]+(/\S*)?"), "a URL like sc://host:15002", secret=True
+    )
+    spark_location: str | None = env(source, "a folder or URL that the Spark cluster writes to")
+    snowflake_url: str | None = env(
+        matching(r"snowflake://[^\s/?#]+/[^\s/?#]+/[^\s/?#]+(\?\S*)?"),
         "a URL like snowflake://user@account/database/schema?warehouse=name",
         secret=True,
-    ),
-    Setting("BIGQUERY_DATASET", "", dataset, "project.dataset"),
-    Setting("BIGQUERY_KEY_FILE", "", project_path, "the file of a service account's key"),
-    Setting("BIGQUERY_ENDPOINT", "", web_url, "a URL (http, https)"),
-    Setting("LOG_DIR", "logs", project_path, "a folder"),
-    Setting("CONTRACT_PATH", "sql/contract.toml", project_path, "a file name"),
-    Setting(
-        "SNAPSHOT_AT", "", instant, "an ISO date or time, like 2020-01-18 or 2020-01-18T03:00Z"
-    ),
-    Setting("ACCEPT", "", digest_start, "the first 12 or more hex digits of the file's SHA-256"),
-    Setting("CDC_KEY", "show_id", one_of("show_id", "title"), "show_id or title"),
-    Setting("DUCKDB_MEMORY_LIMIT", "4GB", memory, "a size of 50MB or more, like 512MB or 2GB"),
-    Setting("DUCKDB_THREADS", "", whole(1, 1024), "a whole number from 1 to 1024"),
-    Setting("MAX_FILE_SIZE", "20GB", size, "a size, like 500MB or 20GB"),
-    Setting("HTTP_TIMEOUT_S", "30", whole(1, 3600), "whole seconds from 1 to 3600"),
-    Setting("HTTP_RETRIES", "3", whole(0, 20), "a whole number from 0 to 20"),
-    Setting("MAX_REJECTED_ROWS", "20", ROWS, "a whole number, 0 or more"),
-    Setting("MAX_REJECTED_PCT", "1", percent, "a number from 0 to 100"),
-    Setting("MAX_QUARANTINED_ROWS", "20", ROWS, "a whole number, 0 or more"),
-    Setting("MAX_QUARANTINED_PCT", "1", percent, "a number from 0 to 100"),
-    Setting("MAX_LOST_IN_CAST_ROWS", "20", ROWS, "a whole number, 0 or more"),
-    Setting("MAX_LOST_IN_CAST_PCT", "1", percent, "a number from 0 to 100"),
-    Setting("MAX_INSERTED_ROWS", "1000", ROWS, "a whole number, 0 or more"),
-    Setting("MAX_INSERTED_PCT", "50", percent, "a number from 0 to 100"),
-    Setting("MAX_UPDATED_ROWS", "100", ROWS, "a whole number, 0 or more"),
-    Setting("MAX_UPDATED_PCT", "50", percent, "a number from 0 to 100"),
-    Setting("MAX_DELETED_ROWS", "20", ROWS, "a whole number, 0 or more"),
-    Setting("MAX_DELETED_PCT", "10", percent, "a number from 0 to 100"),
-    Setting("FRESHNESS_DAYS", "7", DAYS, "whole days, 1 or more"),
-    Setting("SAME_BYTES_DAYS", "5", DAYS, "whole days, 1 or more"),
-    Setting("NEWEST_TITLE_DAYS", "60", DAYS, "whole days, 1 or more"),
-    Setting("MAX_RUN_AGE_HOURS", "36", whole(1, 10**6), "whole hours, 1 or more"),
-    Setting("ALERT_URLS", "", urls, "Apprise URLs with blanks between them", secret=True),
-    Setting("HEARTBEAT_URL", "", web_url, "a URL (http, https)", secret=True),
-    Setting("SCHEDULE", "0 3 * * *", schedule, "five crontab fields, like 0 3 * * *"),
-    Setting("MONITOR_SCHEDULE", "0 9 * * *", schedule, "five crontab fields, like 0 9 * * *"),
-    Setting("PUBLISH_KEEP", "7", whole(1, 10**4), "a whole number, 1 or more"),
-    Setting("LOG_FORMAT", "text", one_of("text", "json"), "text or json"),
-)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The checked values, one attribute for each setting, in lower case."""
-
-    values: Mapping[str, Any]
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.values[name.upper()]
-        except KeyError:
-            raise AttributeError(name) from None
+    )
+    bigquery_dataset: str | None = env(
+        matching(r"[a-z][a-z0-9:-]*\.[A-Za-z0-9_]+"), "project.dataset"
+    )
+    bigquery_key_file: Path | None = env(project_path, "the file of a service account's key")
+    bigquery_endpoint: str | None = env(matching(r"https?://\S+"), "a URL (http, https)")
+    log_dir: Path = env(project_path, "a folder", default="logs")
+    contract_path: Path = env(project_path, "a file name", default="sql/contract.toml")
+    snapshot_at: datetime | None = env(
+        instant, "an ISO date or time, like 2020-01-18 or 2020-01-18T03:00Z"
+    )
+    accept: str | None = env(digest_start, "the first 12 or more hex digits of the file's SHA-256")
+    cdc_key: str = env(one_of("show_id", "title"), "show_id or title", default="show_id")
+    duckdb_memory_limit: int = env(
+        number(size, 5 * 10**7, inf), "a size of 50MB or more, like 512MB or 2GB", default="4GB"
+    )
+    duckdb_threads: int | None = env(number(int, 1, 1024), "a whole number from 1 to 1024")
+    max_file_size: int = env(number(size, 1, inf), "a size, like 500MB or 20GB", default="20GB")
+    http_timeout_s: int = env(number(int, 1, 3600), "whole seconds from 1 to 3600", default="30")
+    http_retries: int = env(number(int, 0, 20), "a whole number from 0 to 20", default="3")
+    max_rejected_rows: int = env(ROWS, "a whole number, 0 or more", default="20")
+    max_rejected_pct: float = env(PERCENT, "a number from 0 to 100", default="1")
+    max_quarantined_rows: int = env(ROWS, "a whole number, 0 or more", default="20")
+    max_quarantined_pct: float = env(PERCENT, "a number from 0 to 100", default="1")
+    max_lost_in_cast_rows: int = env(ROWS, "a whole number, 0 or more", default="20")
+    max_lost_in_cast_pct: float = env(PERCENT, "a number from 0 to 100", default="1")
+    max_inserted_rows: int = env(ROWS, "a whole number, 0 or more", default="1000")
+    max_inserted_pct: float = env(PERCENT, "a number from 0 to 100", default="50")
+    max_updated_rows: int = env(ROWS, "a whole number, 0 or more", default="100")
+    max_updated_pct: float = env(PERCENT, "a number from 0 to 100", default="50")
+    max_deleted_rows: int = env(ROWS, "a whole number, 0 or more", default="20")
+    max_deleted_pct: float = env(PERCENT, "a number from 0 to 100", default="10")
+    freshness_days: int = env(DAYS, "whole days, 1 or more", default="7")
+    same_bytes_days: int = env(DAYS, "whole days, 1 or more", default="5")
+    newest_title_days: int = env(DAYS, "whole days, 1 or more", default="60")
+    max_run_age_hours: int = env(number(int, 1, 10**6), "whole hours, 1 or more", default="36")
+    alert_urls: tuple[str, ...] | None = env(
+        urls, "Apprise URLs with blanks between them", secret=True
+    )
+    heartbeat_url: str | None = env(matching(r"https?://\S+"), "a URL (http, https)", secret=True)
+    schedule: str = env(crontab, "five crontab fields, like 0 3 * * *", default="0 3 * * *")
+    monitor_schedule: str = env(crontab, "five crontab fields, like 0 9 * * *", default="0 9 * * *")
+    publish_keep: int = env(number(int, 1, 10**4), "a whole number, 1 or more", default="7")
+    log_format: str = env(one_of("text", "json"), "text or json", default="text")
 
     @property
     def raw_dir(self) -> Path:
@@ -247,7 +211,7 @@ class Settings:
 
     @property
     def source(self) -> str:
-        """Where the catalogue file comes from: a path or a URL."""
+        """Say where the catalogue file comes from: a path or a URL."""
         return self.netflix_csv or str(self.default_csv)
 
 
@@ -264,22 +228,24 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         from dotenv import dotenv_values  # only where there is a file to read: 15 ms
 
         given = {key: text for key, text in dotenv_values(dotenv).items() if text} | given
-    values = {}
-    for setting in SETTINGS:
-        text = given.get(setting.name) or setting.default
+    values: dict[str, Any] = {}
+    for setting in fields(Settings):
+        name, about = setting.name.upper(), setting.metadata
+        text = given.get(name) or about["default"]
         try:
-            values[setting.name] = setting.parse(text) if text else None
+            values[setting.name] = about["parse"](text) if text else None
         except (ValueError, AttributeError, KeyError, OverflowError, RuntimeError):
-            shown = "***" if setting.secret else repr(text)
+            shown = "***" if about["secret"] else repr(text)
             raise SettingsError(
-                f"{setting.name} is {shown}; allowed is {setting.allowed}. "
-                f"Set it in the environment, in .env or as `make ... {setting.name}=...`."
+                f"{name} is {shown}; allowed is {about['allowed']}. "
+                f"Set it in the environment, in .env or as `make ... {name}=...`."
             ) from None
     if sys.getfilesystemencoding() != "utf-8":  # DuckDB would take such a path for another one
         for name in ("DATA_DIR", "WAREHOUSE_PATH"):
-            if not str(values[name]).isascii():
+            path = str(values[name.lower()])
+            if not path.isascii():
                 raise SettingsError(
-                    f"{name} is {str(values[name])!r}, and this locale has no UTF-8. "
+                    f"{name} is {path!r}, and this locale has no UTF-8. "
                     "Set PYTHONUTF8=1, as `make` does, or LC_ALL=C.UTF-8."
                 )
-    return Settings(values)
+    return Settings(**values)

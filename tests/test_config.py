@@ -1,12 +1,14 @@
 """Settings: checked at start, from the environment before .env, relative to the project."""
 
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
+from typing import get_args, get_origin, get_type_hints
 
 import pytest
 
 import config
-from config import PROJECT, SETTINGS, load_settings
+from config import PROJECT, Settings, load_settings
 from errors import SettingsError
 
 
@@ -16,6 +18,36 @@ def test_defaults_are_valid_and_relative_to_the_project():
     assert settings.warehouse_path == PROJECT / "netflix_dw.db"
     assert settings.source == str(PROJECT / "data" / "raw" / "netflix_titles.csv")
     assert (settings.accept, settings.snapshot_at, settings.duckdb_threads) == (None, None, None)
+
+
+GIVEN = {
+    "NETFLIX_CSV": "https://user:password@example.com/a.csv",
+    "SPARK_REMOTE": "sc://host/;token=password",
+    "SPARK_LOCATION": "/mnt/a",
+    "SNOWFLAKE_URL": "snowflake://user:password@account/database/schema",
+    "BIGQUERY_DATASET": "a.b",
+    "BIGQUERY_KEY_FILE": "key.json",
+    "BIGQUERY_ENDPOINT": "http://localhost:9050",
+    "SNAPSHOT_AT": "2020-01-18",
+    "ACCEPT": "0123456789ab",
+    "DUCKDB_THREADS": "2",
+    "ALERT_URLS": "json://user:password@host",
+    "HEARTBEAT_URL": "https://example.com/password",
+}
+
+
+@pytest.mark.parametrize("given", [{}, GIVEN], ids=["defaults", "all"])
+def test_every_value_has_the_type_of_its_field(given):
+    settings, wrong = load_settings(given), {}
+    for name, hint in get_type_hints(Settings).items():
+        kinds = [get_origin(kind) or kind for kind in get_args(hint) or [hint]]
+        if not isinstance(getattr(settings, name), kinds[0] if given else tuple(kinds)):
+            wrong[name] = getattr(settings, name)
+    assert wrong == {}
+
+
+def test_a_repr_shows_no_secret():
+    assert "password" not in repr(load_settings(GIVEN))
 
 
 @pytest.mark.parametrize(
@@ -40,8 +72,8 @@ def test_defaults_are_valid_and_relative_to_the_project():
 def test_a_wrong_value_names_the_variable_the_value_and_what_is_allowed(name, value):
     with pytest.raises(SettingsError) as error:
         load_settings({name: value})
-    allowed = next(setting.allowed for setting in SETTINGS if setting.name == name)
-    assert f"{name} is {value!r}; allowed is {allowed}" in str(error.value)
+    allowed = {setting.name.upper(): setting.metadata["allowed"] for setting in fields(Settings)}
+    assert f"{name} is {value!r}; allowed is {allowed[name]}" in str(error.value)
     assert error.value.exit_code == 2
 
 

@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -70,7 +71,7 @@ def run(step: Step, to: str) -> None:
 @contextmanager
 def both(settings: Settings, to: str, folder: Path) -> Iterator[tuple[DuckDBPyConnection, Adapter]]:
     """The DuckDB file, read-only but for `folder`, and the warehouse on the other engine."""
-    there = open_warehouse(Settings({**settings.values, "WAREHOUSE": to}))
+    there = open_warehouse(replace(settings, warehouse=to))
     try:
         here = connect(settings.warehouse_path, settings, [folder], read_only=True)
         try:
