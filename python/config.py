@@ -108,6 +108,22 @@ def one_of(*words: str) -> Callable[[str], str]:
     return lambda text: words[words.index(text)]  # a ValueError where it is none of them
 
 
+def share(count: int, total: int) -> float:
+    """Compute how many per cent of `total` are `count`."""
+    return 100 * count / max(total, 1)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Two limits that only stop together: a few rows of a small file are a large share."""
+
+    rows: int
+    pct: float
+
+    def exceeded_by(self, count: int, total: int) -> bool:
+        return count > self.rows and share(count, total) > self.pct
+
+
 def env(parse: Callable[[str], T], allowed: str, default: str = "", secret: bool = False) -> T:
     """Declare a setting: its variable is its name in upper case. Without a default it may be None.
 

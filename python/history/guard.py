@@ -2,11 +2,11 @@
 
 from duckdb import DuckDBPyConnection
 
-from config import Settings
+from config import Limit, Settings, share
 from history.diff import Diff
 from warehouse.sql import fetch_file
 
-REKEYED_ROWS, REKEYED_PCT = 20, 5  # both exceeded: no publisher corrects that many titles at once
+REKEYED = Limit(rows=20, pct=5)  # no publisher corrects that many titles at once
 
 
 def find_implausible_change(con: DuckDBPyConnection, found: Diff, settings: Settings) -> str | None:
@@ -16,40 +16,26 @@ def find_implausible_change(con: DuckDBPyConnection, found: Diff, settings: Sett
     if settings.cdc_key == "show_id" and (verdict := find_renumbered_ids(con, found)):
         return verdict
     counts = found.counts
+    added = counts["insert"] + counts["reappear"]
     for what, count, rows, pct in (
-        (
-            "deletes",
-            counts["delete"],
-            settings.max_deleted_rows,
-            settings.max_deleted_pct,
-        ),
-        (
-            "inserts",
-            counts["insert"] + counts["reappear"],
-            settings.max_inserted_rows,
-            settings.max_inserted_pct,
-        ),
+        ("deletes", counts["delete"], settings.max_deleted_rows, settings.max_deleted_pct),
+        ("inserts", added, settings.max_inserted_rows, settings.max_inserted_pct),
         ("updates", found.updated_content, settings.max_updated_rows, settings.max_updated_pct),
     ):
-        share = 100 * count / found.previous
-        if count > rows and share > pct:
+        if Limit(rows, pct).exceeded_by(count, found.previous):
             return (
-                f"the file {what} {count:,} of {found.previous:,} titles ({share:.1f} %); allowed "
-                f"are {rows:,} and {pct:g} %."
+                f"the file {what} {count:,} of {found.previous:,} titles "
+                f"({share(count, found.previous):.1f} %); allowed are {rows:,} and {pct:g} %."
             )
     return None
 
 
 def find_renumbered_ids(con: DuckDBPyConnection, found: Diff) -> str | None:
     """Whether many titles are there under another key than before: then no key means anything."""
-
-    def many(titles: int) -> bool:
-        return titles > REKEYED_ROWS and 100 * titles > REKEYED_PCT * found.previous
-
-    if not many(found.counts["update"] + found.counts["delete"]):
+    if not REKEYED.exceeded_by(found.counts["update"] + found.counts["delete"], found.previous):
         return None
     rows = fetch_file(con, "history/renumbered_ids.sql")
-    if not rows or not many(moved := rows[0]["moved_titles"]):
+    if not rows or not REKEYED.exceeded_by(moved := rows[0]["moved_titles"], found.previous):
         return None
     examples = "".join(
         f"\n  {row['title']!r}: {row['old_key']} is now {row['new_key']}" for row in rows

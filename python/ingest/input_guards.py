@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from config import Settings
+from config import Limit, Settings, share
 from errors import Refused
 from ingest.csv_scan import Scan
 from ingest.manifest import Batch
@@ -51,8 +51,8 @@ def check_rejects(
     found: Scan, accepted: bool, digest: str, settings: Settings, folder: Path
 ) -> None:
     """Stop where more records than allowed, by count and by share, do not fit the header."""
-    share = 100 * found.rejected / max(found.records, 1)
-    over = found.rejected > settings.max_rejected_rows and share > settings.max_rejected_pct
+    limit = Limit(settings.max_rejected_rows, settings.max_rejected_pct)
+    over = limit.exceeded_by(found.rejected, found.records)
     if (over and not accepted) or found.rejected == found.records:
         import csv
 
@@ -65,7 +65,7 @@ def check_rejects(
             else f"If it is right: make run-all ACCEPT={digest[:12]}"
         )
         raise Refused(
-            f"{found.rejected:,} of {found.records:,} records ({share:.1f} %) do not fit the "
-            f"header, allowed are {settings.max_rejected_rows} and {settings.max_rejected_pct} %; "
-            f"nothing was changed. {way_out}{lines}"
+            f"{found.rejected:,} of {found.records:,} records "
+            f"({share(found.rejected, found.records):.1f} %) do not fit the header, allowed are "
+            f"{limit.rows} and {limit.pct} %; nothing was changed. {way_out}{lines}"
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from duckdb import DuckDBPyConnection
 
-from config import SQL, Settings
+from config import SQL, Limit, Settings, share
 from contract import Contract
 from errors import Refused, StepError
 from ingest.decisions import accepts
@@ -139,10 +139,9 @@ def check_staging_limits(
             settings.max_lost_in_cast_pct,
         ),
     ):
-        share = 100 * count / max(books.raw, 1)
-        if count <= rows or share <= pct:
+        if not Limit(rows, pct).exceeded_by(count, books.raw):
             continue
-        found = f"{count:,} {what} ({share:.1f} % of {books.raw:,})"
+        found = f"{count:,} {what} ({share(count, books.raw):.1f} % of {books.raw:,})"
         if not accepts(settings, batch, found):
             lines = "".join(
                 f"\n  line {row['source_line']}: {row['rule']}, value {row['raw_value']!r}"

@@ -31,7 +31,9 @@ TESTS = (
 NOT_BY_PROPERTIES = (
     "sql/history/match_by_title.sql",
     "sql/history/renumbered_ids.sql",
-    "python/history.py",
+    "python/history/merge.py",
+    "python/history/guard.py",
+    "python/config.py",
 )
 AT_ONCE, LIMIT_S = 2, 240
 
@@ -42,6 +44,7 @@ RECORDS, KEPT = "sql/staging.sql", "sql/staging/match_unchanged.sql"
 CHANGED = "sql/staging/load_changed.sql"
 REKEYED, PENDING = "sql/history/renumbered_ids.sql", "python/history/merge.py"
 FOUND, GUARD = "python/history/diff.py", "python/history/guard.py"
+CONFIG = "python/config.py"
 
 
 @dataclass(frozen=True)
@@ -206,16 +209,16 @@ MUTANTS = [
         ),
         (FOUND, "set(then) != set(tracked)", "False"),
         (PENDING, "if broken or carried", "if carried"),
-        (GUARD, "if count > rows and share > pct", "if count > rows or share > pct"),
-        (GUARD, "if count > rows and share > pct", "if count >= rows and share >= pct"),
-        (GUARD, "if not found.previous:", "if found.previous:"),
+        (CONFIG, "> self.rows and share", "> self.rows or share"),
         (
-            GUARD,
-            'counts["insert"] + counts["reappear"],\n            settings',
-            'counts["insert"],\n            settings',
+            CONFIG,
+            "count > self.rows and share(count, total) > self.pct",
+            "count >= self.rows and share(count, total) >= self.pct",
         ),
+        (GUARD, "if not found.previous:", "if found.previous:"),
+        (GUARD, 'counts["insert"] + counts["reappear"]', 'counts["insert"]'),
         (GUARD, 'found.counts["update"] + found.counts["delete"]', 'found.counts["delete"]'),
-        (GUARD, "titles > REKEYED_ROWS and", "titles > REKEYED_ROWS or"),
+        (GUARD, "Limit(rows=20, pct=5)", "Limit(rows=0, pct=5)"),
         (
             GUARD,
             'settings.cdc_key == "show_id" and (verdict',
