@@ -62,7 +62,7 @@ def main() -> int:
             if code == LOCKED:  # a run is at it, which tells by itself
                 ended.append(DONE if quiet else LOCKED)
             else:
-                alerts.after_audit(settings, code)
+                alerts.notify_after_audit(settings, code)
                 ended.append(DONE if code == DONE else QUALITY)
         return ended[-1]
     except (SettingsError, OSError) as error:  # the latter: data/alerts cannot be written

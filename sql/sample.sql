@@ -1,8 +1,7 @@
 -- A made-up streaming catalogue: its vocabulary, its state from day to day, and its CSV text.
--- Grain: titles = one row per living title; corrections = one row per correction of one field;
---   part = one row per line of the CSV.
--- Inputs -> outputs: variables seed and one_in (defect -> one record in N) -> those tables, empty, and
---   the macros picked(), living_titles(), sample_part() and counts_of_part().
+-- Grain: titles one row per living title; corrections per corrected field; part per CSV line.
+-- Inputs -> outputs: variables seed and one_in (defect -> one record in N) -> those tables, empty,
+--   and the macros picked(), living_titles(), sample_part() and counts_of_part().
 -- Values come from integer arithmetic on (seed, id, salt): hash() may change with DuckDB's version.
 -- Running it twice is safe: it replaces macros, variables and temporary tables, nothing else.
 

@@ -1,5 +1,4 @@
--- The typed, cleaned form of records, as a view: what to do with it is said by
--- staging/load_all.sql and staging/load_changed.sql.
+-- The typed, cleaned form of records, as a view; staging/load_all.sql or load_changed.sql reads it.
 -- Grain: staged_records one row per record of records_to_stage.
 -- Inputs -> outputs: contract_netflix_titles (the raw columns under their canonical names, text),
 --   session variables batch_id, snapshot_at and those of macros.sql -> temp views records_to_stage,

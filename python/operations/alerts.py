@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import signal
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -50,8 +49,8 @@ def save_audit_state(
     write_state(settings, state)
 
 
-def after_audit(settings: Settings, code: int) -> None:
-    """Tell how an audit ended that ran alone; where it could not run, that is the news."""
+def notify_after_audit(settings: Settings, code: int) -> None:
+    """Tell how an audit ended that ran alone; if it could not run, that is the news."""
     if code not in (DONE, QUALITY) or not settings.warehouse_path.exists():
         text = step.last_error or "the audit could not run"
         save_audit_state(settings, {"warehouse": text}, {})
@@ -59,7 +58,7 @@ def after_audit(settings: Settings, code: int) -> None:
 
 
 def notify_on_change(settings: Settings, code: int) -> None:
-    """Send a message where the state is another than the one told last, and what waits."""
+    """Send a message if the state differs from the one told last, and the messages that wait."""
     state = read_state(settings)
     now_bad = {**state["run"], **state["audit"]}
     told_bad, told_warnings = state["told"], state["told_warnings"]
@@ -91,7 +90,7 @@ def notify_on_change(settings: Settings, code: int) -> None:
 
 
 def compose_message(settings: Settings, title: str, texts: dict[str, str], code: int) -> str:
-    """What failed, with numbers and rows; who is affected; what to do."""
+    """Say what failed, with numbers and rows, who is affected and what to do."""
     host = os.uname().nodename
     lines = [printable_lines(text) for text in texts.values()]
     if title in ("FAILED", "still failing"):
@@ -110,11 +109,11 @@ def alerts_folder(settings: Settings) -> Path:
 
 
 def read_state(settings: Settings) -> dict:
-    """What is wrong now and what was told; begun anew where the file is missing or damaged."""
+    """Read what is wrong and what was told: nothing if the file is missing or damaged."""
     empty = {"run": {}, "audit": {}, "warnings": {}, "told": [], "told_warnings": [], "told_at": ""}
     try:
-        found = json.loads((alerts_folder(settings) / "state.json").read_text(encoding="utf-8"))
-        return {key: type(value)(found[key]) for key, value in empty.items()}
+        kept = json.loads((alerts_folder(settings) / "state.json").read_text(encoding="utf-8"))
+        return {key: type(value)(kept[key]) for key, value in empty.items()}
     except FileNotFoundError:
         return empty
     except (ValueError, KeyError, TypeError) as error:
@@ -142,48 +141,49 @@ def receiver_id(url: str) -> str:
 
 def queue_message(settings: Settings, title: str, text: str) -> None:
     """Write the message down, once for each receiver."""
-    at = utc_now()
+    now = utc_now()
     for number, url in enumerate(settings.alert_urls):
-        name = f"{at:%Y%m%dT%H%M%S%f}-{number:02}-{receiver_id(url)}.json"
+        name = f"{now:%Y%m%dT%H%M%S%f}-{number:02}-{receiver_id(url)}.json"
         with replace_atomically(alerts_folder(settings) / "spool" / name) as path:
             path.write_text(json.dumps({"title": title, "body": text}), encoding="utf-8")
 
 
 def list_spooled(settings: Settings) -> list[Path]:
-    """The messages that wait, oldest first."""
+    """List the messages that wait, oldest first."""
     return sorted((alerts_folder(settings) / "spool").glob("*.json"))
 
 
 def send_spooled(settings: Settings) -> None:
     """Send what is spooled, in at most SEND_S seconds; what is not sent stays for the next run."""
-    place, waiting = alerts_folder(settings) / "spool", list_spooled(settings)
-    known = {receiver_id(url) for url in settings.alert_urls or ()}
+    waiting = list_spooled(settings)
+    receivers = {receiver_id(url) for url in settings.alert_urls or ()}
     old = f"{utc_now() - SPOOL_AGE:%Y%m%dT%H%M%S}"
     for path in list(waiting):
-        if path.stem.rpartition("-")[2] not in known or path.name < old:
+        if path.stem.rpartition("-")[2] not in receivers or path.name < old:
             path.unlink()  # nobody to send it to, or nothing that anybody still waits for
             waiting.remove(path)
     for path in waiting[:-SPOOL_FILES]:
         path.unlink()
     if not waiting:
         return
-    run_with_timeout(SEND_S, lambda: send_to_receivers(settings, place))
+    run_with_timeout(SEND_S, lambda: send_to_receivers(settings))
     if left := len(list_spooled(settings)):
         log_warning(settings, "alerts_wait", messages=left, sent=len(waiting) - left)
 
 
-def send_to_receivers(settings: Settings, place: Path) -> None:
+def send_to_receivers(settings: Settings) -> None:
     """Send each message and remove it; the first that fails ends its receiver's turn."""
     import logging
 
     import apprise
 
     logging.disable(logging.CRITICAL)  # its messages quote URLs
+    spool = alerts_folder(settings) / "spool"
     for url in settings.alert_urls:
         service = apprise.Apprise()
         if not service.add(url):
             continue
-        for path in sorted(place.glob(f"*-{receiver_id(url)}.json")):
+        for path in sorted(spool.glob(f"*-{receiver_id(url)}.json")):
             message = json.loads(path.read_text(encoding="utf-8"))
             if not service.notify(title=message["title"], body=message["body"]):
                 break
@@ -206,28 +206,26 @@ def ping_heartbeat(settings: Settings, ending: str = "") -> None:
 
 
 def run_with_timeout(seconds: float, work: Callable[[], None]) -> bool:
-    """Do `work` in a process of its own; kill it after `seconds`. Whether it was done.
+    """Do `work` in a process of its own, kill it after `seconds`, return whether it was done.
 
     A thread could not be stopped while it waits for a name server.
     """
-    pid = os.fork()
-    if not pid:
-        code = 1
-        try:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            quiet = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(quiet, 1)
-            os.dup2(quiet, 2)
-            work()
-            code = 0
-        finally:  # also of an exception nothing is written: it could quote the URL
-            os._exit(code)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return status == 0
-        time.sleep(0.02)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return False
+    import multiprocessing
+
+    process = multiprocessing.get_context("fork").Process(target=run_in_silence, args=(work,))
+    process.start()
+    try:
+        process.join(seconds)
+    finally:
+        process.kill()
+        process.join()
+    return process.exitcode == 0
+
+
+def run_in_silence(work: Callable[[], None]) -> None:
+    """Do `work` without output: a traceback could quote a URL with a password."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    work()

@@ -6,8 +6,10 @@ Reads the warehouse (read-only), data/alerts/state.json, the crontab and file si
 import os
 import sys
 import webbrowser
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
+
+from cronsim import CronSim, CronSimError
 
 from config import Settings, load_settings
 from errors import DONE, Refused, StepError
@@ -18,7 +20,6 @@ from warehouse.engine import has_warehouse, open_warehouse
 from warehouse.sql import fetch_file, has_tables, set_variables
 
 ORDER = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "publish")
-DAYS_AHEAD = 366 * 4 + 1  # February 29 comes, too
 
 
 def main() -> int:
@@ -105,41 +106,11 @@ def show_cron(settings: Settings) -> None:
 
 
 def find_next_time(fields: str, after: datetime) -> datetime | None:
-    """The first minute after `after` that the five crontab fields name, as cron reads them."""
-    minutes, hours, days, months, weekdays = (
-        expand_field(field, low, high)
-        for field, (low, high) in zip(
-            fields.split(), ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7)), strict=True
-        )
-    )
-    weekdays = {day % 7 for day in weekdays}
-    _, _, day_field, _, weekday_field = fields.split()
-    any_of_both = not day_field.startswith("*") and not weekday_field.startswith("*")
-    start = after.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    for offset in range(DAYS_AHEAD):
-        day = start.date() + timedelta(days=offset)
-        by_day, by_weekday = day.day in days, day.isoweekday() % 7 in weekdays
-        fits = by_day or by_weekday if any_of_both else by_day and by_weekday
-        if day.month not in months or not fits:
-            continue
-        for hour in sorted(hours):
-            for minute in sorted(minutes):
-                moment = datetime(day.year, day.month, day.day, hour, minute)
-                if moment >= start:
-                    return moment
-    return None
-
-
-def expand_field(field: str, low: int, high: int) -> set[int]:
-    """A crontab field as the numbers that it means: lists, ranges, steps."""
-    numbers: set[int] = set()
-    for part in field.split(","):
-        span, _, step = part.partition("/")
-        first, _, last = span.partition("-")
-        start = low if first == "*" else int(first)
-        end = high if first == "*" or (step and not last) else int(last or first)
-        numbers |= set(range(start, end + 1, int(step or 1)))
-    return {number for number in numbers if low <= number <= high}
+    """Return the first time after `after` that the five crontab fields name, None if never."""
+    try:
+        return next(CronSim(fields, after), None)
+    except CronSimError:  # no day has these fields, like February 30, or cron refuses them
+        return None
 
 
 def show_disk(settings: Settings) -> None:
@@ -156,7 +127,7 @@ def show_disk(settings: Settings) -> None:
 
 
 def count_bytes(path: Path) -> int:
-    """The bytes of a file, or of all files below a folder; links count nothing."""
+    """Sum the bytes of a file, or of all files below a folder; links count nothing."""
     paths = [path, *path.rglob("*")] if path.is_dir() else [path]
     return sum(p.stat().st_size for p in paths if p.is_file() and not p.is_symlink())
 

@@ -1,6 +1,5 @@
 -- The dimensions of the star schema.
--- Grain: dim_title one row per title version; dim_date per day; dim_country, dim_genre, dim_rating
---   and dim_person one row per name.
+-- Grain: dim_title one row per title version; dim_date per day; the others one row per name.
 -- Inputs -> outputs: analytics_netflix_history; temp tables catalog_countries and country_codes,
 --   temp macros date_key, month_name and day_name -> the view dim_title and the five tables.
 -- Running it twice is safe: every table is built anew from the history, in one transaction. Keys of

@@ -1,9 +1,5 @@
--- What must hold of the star schema: every column must be zero.
--- Grain: one row.
--- Inputs -> outputs: the star schema, KPI views, analytics_netflix_history -> the result set.
--- Running it twice is safe: it only reads. Sets of keys are compared by their number and the sum of
---   their hashes, which costs a tenth of a join; weighted sums with a tolerance of a thousandth of
---   a title in each row, as views round them to 4 digits.
+-- What must hold of the star schema: every column must be zero. Sets of keys are compared by
+-- number and sum of hashes, a tenth of a join's cost; weights to 0.001 per row (views round).
 WITH current_titles AS (
     SELECT count(*) AS titles
     FROM analytics_netflix_current

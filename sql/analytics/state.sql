@@ -1,8 +1,5 @@
--- Which history the star schema would be built from, in a few cheap numbers.
--- Grain: one row.
--- Inputs -> outputs: ops_merges, analytics_netflix_history -> the result set.
--- Running it twice is safe: it only reads. All merges count, not only the newest: a late snapshot
---   or another CDC_KEY builds the history anew and leaves the newest batch what it was.
+-- Which history the star schema would be built from. All merges count, not only the newest: a late
+-- snapshot or another CDC_KEY builds the history anew and leaves the newest batch what it was.
 WITH described AS (
     SELECT
         batch_id,

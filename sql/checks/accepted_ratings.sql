@@ -1,8 +1,5 @@
 -- Every rating is one that the rating boards use.
 -- severity: warn
--- Grain: one row per unknown rating.
--- Inputs -> outputs: analytics_netflix_current -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     rating,
     count(*) AS titles,

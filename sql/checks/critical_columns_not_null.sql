@@ -1,8 +1,5 @@
 -- Every staged title has an id, a type and a title.
 -- severity: error
--- Grain: one row per offending title.
--- Inputs -> outputs: staging_netflix_titles -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     business_key,
     show_id,

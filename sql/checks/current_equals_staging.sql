@@ -1,9 +1,5 @@
 -- Current holds what staging holds, and what is kept over an unreadable record.
 -- severity: error
--- Grain: one row per title that differs.
--- Inputs -> outputs: staging_netflix_titles, analytics_netflix_history, ops_merges; session
---   variable last_run_status -> offending rows.
--- Running it twice is safe: it only reads.
 WITH live AS (
     SELECT
         business_key,

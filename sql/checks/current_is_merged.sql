@@ -1,9 +1,5 @@
 -- What is current comes from the snapshot that is staged, but for titles carried over it.
 -- severity: error
--- Grain: one row where the last merge is of another batch, or left other titles than it says.
--- Inputs -> outputs: staging_counts, ops_merges, analytics_netflix_current; session variable
---   last_run_status -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     books.batch_id AS staged_batch,
     merges.batch_id AS merged_batch,

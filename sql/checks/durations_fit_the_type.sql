@@ -1,8 +1,5 @@
 -- Movies last minutes, TV shows seasons.
 -- severity: warn
--- Grain: one row per offending title.
--- Inputs -> outputs: analytics_netflix_current -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     title_id,
     "type",

@@ -1,8 +1,5 @@
 -- A title lasts 1 to 1,440 minutes, or 1 to 100 seasons.
 -- severity: error
--- Grain: one row per offending title.
--- Inputs -> outputs: analytics_netflix_current -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     title_id,
     title,

@@ -1,8 +1,5 @@
 -- Every staged title has a key, and no two have the same.
 -- severity: error
--- Grain: one row per offending key.
--- Inputs -> outputs: staging_netflix_titles -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     business_key,
     count(*) AS row_count

@@ -1,8 +1,5 @@
 -- No list of people, countries or genres has an empty entry.
 -- severity: error
--- Grain: one row per offending list.
--- Inputs -> outputs: analytics_netflix_current -> offending rows.
--- Running it twice is safe: it only reads.
 WITH lists AS (
     SELECT
         title_id,

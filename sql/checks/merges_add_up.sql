@@ -1,8 +1,5 @@
 -- Each merge's titles before, plus new, minus gone, are its titles after.
 -- severity: error
--- Grain: one row per merge that does not add up.
--- Inputs -> outputs: ops_merges -> offending rows.
--- Running it twice is safe: it only reads.
 WITH followed AS (
     SELECT
         batch_id,

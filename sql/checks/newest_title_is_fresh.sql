@@ -1,9 +1,5 @@
 -- The newest title was added at most NEWEST_TITLE_DAYS before its snapshot.
 -- severity: warn
--- Grain: one row where it is older.
--- Inputs -> outputs: analytics_netflix_current, ops_merges; session variable newest_title_days ->
---   offending rows.
--- Running it twice is safe: it only reads.
 WITH newest AS (
     SELECT
         (SELECT max(date_added) FROM analytics_netflix_current) AS added_date,

@@ -1,9 +1,6 @@
 -- No text is UTF-8 that was read as Latin-1 somewhere on its way (JÃ¸rgensen).
 -- severity: warn
 -- error_if: > 100
--- Grain: one row per offending title.
--- Inputs -> outputs: analytics_netflix_current -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     title_id,
     title

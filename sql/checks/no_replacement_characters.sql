@@ -1,9 +1,6 @@
 -- No text holds U+FFFD, which stands where a character was lost.
 -- severity: warn
 -- error_if: > 100
--- Grain: one row per offending title.
--- Inputs -> outputs: analytics_netflix_current -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     title_id,
     title

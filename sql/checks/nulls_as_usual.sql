@@ -1,9 +1,6 @@
 -- No column is emptier than in the last 30 good runs.
 -- severity: warn
--- Grain: one row per column out of range: median + max(7 x median absolute deviation, 2 points),
---   with at least 7 good runs.
--- Inputs -> outputs: metrics_now, metrics_usual -> offending rows.
--- Running it twice is safe: it only reads.
+-- Allowed: median + max(7 x median absolute deviation, 2 points), with at least 7 good runs.
 SELECT
     metrics_now.metric,
     round(metrics_now."value", 2) AS value_now,

@@ -1,8 +1,5 @@
 -- A version is current as long as it has no end, and only then.
 -- severity: error
--- Grain: one row per offending version.
--- Inputs -> outputs: analytics_netflix_history -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     title_id,
     valid_from,

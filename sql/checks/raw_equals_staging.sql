@@ -1,9 +1,5 @@
 -- Every raw record is staged, quarantined or an exact duplicate; raw and staging hold one batch.
 -- severity: error
--- Grain: one row where the books do not balance.
--- Inputs -> outputs: raw_netflix_titles, staging tables; session variable last_run_status ->
---   offending rows.
--- Running it twice is safe: it only reads.
 WITH counted AS (
     SELECT
         (SELECT count(*) FROM raw_netflix_titles) AS raw_rows,

@@ -1,8 +1,5 @@
 -- No title is older than film or from more than five years ahead.
 -- severity: error
--- Grain: one row per offending title.
--- Inputs -> outputs: analytics_netflix_current; session variable checked_at -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     title_id,
     title,

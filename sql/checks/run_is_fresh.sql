@@ -1,8 +1,5 @@
 -- A whole merge ended within the last MAX_RUN_AGE_HOURS.
 -- severity: error
--- Grain: one row where none did.
--- Inputs -> outputs: ops_runs; session variables checked_at, max_run_age_hours -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     arg_max(finished_at, rowid) AS last_good_run_at,
     date_diff('hour', arg_max(finished_at, rowid), getvariable('checked_at')) AS hours_ago,

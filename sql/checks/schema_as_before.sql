@@ -1,8 +1,5 @@
 -- The snapshot's columns did not change, or a person accepted the file.
 -- severity: warn
--- Grain: one row per change.
--- Inputs -> outputs: ops_schema_changes, staging_counts, ops_merges -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     changes.kind,
     changes.column_name,

@@ -1,8 +1,5 @@
 -- The newest snapshot is not older than FRESHNESS_DAYS: the publisher still delivers.
 -- severity: error
--- Grain: one row where the newest snapshot is too old.
--- Inputs -> outputs: ops_merges; session variables checked_at, freshness_days -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     max(snapshot_at) AS newest_snapshot_at,
     date_diff('day', max(snapshot_at), getvariable('checked_at')) AS days_old,

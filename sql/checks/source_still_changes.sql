@@ -1,8 +1,5 @@
 -- The source did not deliver the same bytes on more than SAME_BYTES_DAYS days.
 -- severity: warn
--- Grain: one row where it did.
--- Inputs -> outputs: ops_runs; session variable same_bytes_days -> offending rows.
--- Running it twice is safe: it only reads.
 WITH newest AS (
     SELECT arg_max(batch_id, rowid) AS batch_id
     FROM ops_runs

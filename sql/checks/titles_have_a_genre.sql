@@ -1,9 +1,6 @@
 -- Hardly a title is without a genre.
 -- severity: warn
 -- warn_if: > 20
--- Grain: one row per title without one.
--- Inputs -> outputs: analytics_netflix_current -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     title_id,
     title

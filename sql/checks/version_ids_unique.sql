@@ -1,8 +1,5 @@
 -- No two versions have the same id, and each has one.
 -- severity: error
--- Grain: one row per offending id.
--- Inputs -> outputs: analytics_netflix_history -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     version_id,
     count(*) AS versions

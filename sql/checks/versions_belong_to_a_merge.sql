@@ -1,8 +1,5 @@
 -- Every version was begun and ended by a merge that is on record.
 -- severity: error
--- Grain: one row per offending version.
--- Inputs -> outputs: analytics_netflix_history, ops_merges -> offending rows.
--- Running it twice is safe: it only reads.
 SELECT
     history.title_id,
     history.batch_id,

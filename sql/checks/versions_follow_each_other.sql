@@ -1,8 +1,5 @@
 -- A title's versions do not overlap; where it was updated there is no gap.
 -- severity: error
--- Grain: one row per offending version.
--- Inputs -> outputs: analytics_netflix_history -> offending rows.
--- Running it twice is safe: it only reads.
 WITH followed AS (
     SELECT
         title_id,

@@ -1,7 +1,6 @@
--- The macros of macros.sql and analytics/prepare.sql that only DuckDB can run, in functions that
--- every engine has. On other engines they go before those of the same name (see dialects.py);
--- DuckDB keeps its own, which are many times faster there. tests/engines/test_dialects.py
--- compares the two.
+-- The macros of macros.sql and analytics/prepare.sql that only DuckDB can run, for other engines,
+-- where they go before those of the same name; DuckDB's own are many times faster there.
+-- tests/engines/test_dialects.py compares the two.
 -- Grain: none; scalar functions of one value.
 -- Inputs -> outputs: none -> macros.
 -- Running it twice is safe: it replaces functions and touches no table.

@@ -1,7 +1,4 @@
 -- How many titles a snapshot changes, by operation.
--- Grain: one row per operation.
--- Inputs -> outputs: merge_changes (of history/diff.sql) -> the result set.
--- Running it twice is safe: it only reads.
 SELECT
     operation,
     count(*) AS titles,

@@ -1,12 +1,9 @@
--- What is merged when titles are known by what they are (CDC_KEY=title), for a publisher who
--- renumbers show_id: normalised title, type and release year; director and cast break ties.
--- Grain: title_matches one row per staged title whose title_id is known; merge_input one row per
---   staged title; ambiguous_candidates one row per live title that several records could be.
--- Inputs -> outputs: staging_netflix_titles, staging_records (the same, and which batch staged them
---   first), analytics_netflix_history; session variables batch_id, snapshot_at -> the temp tables
---   and view.
--- Running it twice is safe: all are replaced. Each pass takes only pairs that are the only choice
---   on both sides; what remains open is reported and left as it was, never guessed.
+-- What is merged when titles are known by normalised title, type and release year (CDC_KEY=title).
+-- Grain: title_matches one row per staged title of a known title_id; merge_input per staged title;
+--   ambiguous_candidates per live title that several records could be: it is left as it was.
+-- Inputs -> outputs: staging_netflix_titles, staging_records, analytics_netflix_history; session
+--   variables batch_id, snapshot_at -> the temp tables and view.
+-- Running it twice is safe: all are replaced. Passes take pairs that have no other choice.
 
 CREATE OR REPLACE TEMP MACRO identity_of(title, kind, release_year) AS
     coalesce(

@@ -1,7 +1,4 @@
--- Titles that are there under another key than before: the sign of a renumbered source.
--- Grain: one row per live title whose key now carries something else, or nothing.
--- Inputs -> outputs: merge_changes, merge_input, analytics_netflix_history -> the result set.
--- Running it twice is safe: it only reads.
+-- Live titles whose key now carries something else, or nothing: the sign of a renumbered source.
 WITH moved AS (
     SELECT
         old.business_key AS old_key,

@@ -1,10 +1,9 @@
 -- Takes back what a merge left that died before its record: for engines without transactions.
 -- Grain: analytics_netflix_history one row per version of a title, as after the last whole merge.
--- Inputs -> outputs: session variable merged_batches (of ops_merges; the record of a merge is its
---   last statement) -> analytics_netflix_history, ops_ambiguous_matches.
--- Running it twice is safe: after whole merges it finds nothing, and the next run ends what one
---   that dies in here began. Values that a "fill" replaced are not brought back: the merge is run
---   again and leaves them as they are, but ops_merges then counts them as unchanged.
+-- Inputs -> outputs: session variable merged_batches (of ops_merges) -> analytics_netflix_history,
+--   ops_ambiguous_matches. A "fill" is not taken back; the merge then counts it as unchanged.
+-- Running it twice is safe: after whole merges it finds nothing (the record is a merge's last
+--   statement), and the next run ends what one that dies in here began.
 DELETE FROM analytics_netflix_history
 WHERE NOT list_contains(getvariable('merged_batches'), batch_id);
 

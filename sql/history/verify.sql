@@ -1,9 +1,5 @@
--- The books and the invariants of one merge; every column but the counts must be zero.
--- Grain: one row.
--- Inputs -> outputs: merge_changes, merge_input, analytics_netflix_history -> the result set.
--- Running it twice is safe: it only reads. Only titles that changed are looked at version by
---   version; the untouched ones were proven by the merges before, and are held by the checksum. A
---   new title has one version, which needs no sorting: a first load has nothing else.
+-- The books and invariants of one merge; every column but the counts must be zero. Only titles that
+-- changed are looked at by version: the merges before proved the others, a checksum holds them.
 WITH inserted AS (
     SELECT
         count(*) AS versions,

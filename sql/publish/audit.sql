@@ -1,7 +1,5 @@
--- Whether the newest merge was audited and built upon, and what decides on the published content.
--- Grain: one row; none where nothing was merged or audited.
--- Inputs -> outputs: ops_merges, ops_runs, ops_checks, analytics_build -> the result set.
--- Running it twice is safe: it only reads. By rowid, not by time: a clock may be set back.
+-- Whether the newest merge was audited and built upon, and what decides on the published content;
+-- no row where nothing was merged or audited. By rowid, not by time: a clock may be set back.
 WITH newest AS (
     SELECT arg_max(batch_id, snapshot_at) AS batch_id
     FROM ops_merges

@@ -1,7 +1,4 @@
--- Every table and view with its columns and comments.
--- Grain: one row per column, in the order of the table.
--- Inputs -> outputs: the database's own lists -> the result set.
--- Running it twice is safe: it only reads.
+-- Every table and view with its columns and comments, in the order of the table.
 WITH named AS (
     SELECT
         table_name,

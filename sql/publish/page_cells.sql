@@ -1,7 +1,4 @@
 -- The page's cube, in an order that is always the same.
--- Grain: as page_cube.
--- Inputs -> outputs: temp table page_cube -> the result set.
--- Running it twice is safe: it only reads.
 SELECT
     "type",
     release_year,

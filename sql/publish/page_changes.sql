@@ -1,7 +1,5 @@
--- What the newest merge changed: new, gone and changed titles, old and new value.
--- Grain: one row per change, at most 2,000; changes says how many there are.
--- Inputs -> outputs: kpi_last_changes -> the result set.
--- Running it twice is safe: it only reads.
+-- What the newest merge changed: new, gone and changed titles, old and new value; at most 2,000.
+-- The column changes says how many there are.
 SELECT
     operation,
     title_id,

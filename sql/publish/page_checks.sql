@@ -1,8 +1,5 @@
--- The checks of the last audit, and how each went in the last 30.
--- Grain: one row per check. trail has a letter per audit, the oldest first: p passed, w warned,
---   f failed.
--- Inputs -> outputs: ops_checks -> the result set.
--- Running it twice is safe: it only reads.
+-- The checks of the last audit, and how each went in the last 30: trail has a letter per audit, the
+-- oldest first: p passed, w warned, f failed.
 WITH numbered AS (
     SELECT
         check_name,

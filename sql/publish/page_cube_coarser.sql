@@ -1,7 +1,6 @@
 -- The page's cube with fewer combinations, for catalogues of which the whole is too large.
--- Grain: as page_cube. Countries are the first one named, genres the first cube_genres, dates the
---   year; names beyond the cube_names most frequent are 'Other'. With cube_decades, years are
---   decades and there are no dates: so the number of combinations has a bound.
+-- Grain: as page_cube, of the first country and the first cube_genres genres; names beyond the
+--   cube_names most frequent are 'Other', dates years; with cube_decades, decades and no dates.
 -- Inputs -> outputs: temp table page_cube; session variables cube_genres, cube_names,
 --   cube_decades -> temp table page_cube.
 -- Running it twice is safe: a coarse cube stays as it is.

@@ -1,7 +1,4 @@
--- What the columns of the source did, of late.
--- Grain: one row per change of the schema, the newest first, at most 20.
--- Inputs -> outputs: ops_schema_changes -> the result set.
--- Running it twice is safe: it only reads.
+-- What the columns of the source did, of late: at most 20 changes, the newest first.
 SELECT
     kind,
     column_name,

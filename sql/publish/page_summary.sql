@@ -1,7 +1,4 @@
 -- The numbers of the page's head: the newest merge, the one before, the last audit and run.
--- Grain: one row.
--- Inputs -> outputs: ops_merges, ops_runs -> the result set.
--- Running it twice is safe: it only reads.
 WITH numbered AS (
     SELECT
         batch_id,

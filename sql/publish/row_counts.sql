@@ -1,8 +1,4 @@
 -- The books of the newest snapshot, and what was set aside.
--- Grain: one row per number.
--- Inputs -> outputs: staging_counts, staging_netflix_quarantine, ops_schema_changes -> the
---   result set.
--- Running it twice is safe: it only reads.
 WITH numbers AS (
     SELECT
         unnest([

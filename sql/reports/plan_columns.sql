@@ -1,7 +1,4 @@
 -- Which columns a snapshot changes, and in how many titles.
--- Grain: one row per changed column.
--- Inputs -> outputs: cdc_netflix_changes; session variable batch_id -> the result set.
--- Running it twice is safe: it only reads.
 SELECT
     column_name,
     count(*) AS titles

@@ -1,7 +1,4 @@
 -- The counts of the merge that was made last.
--- Grain: one row.
--- Inputs -> outputs: ops_merges -> the result set.
--- Running it twice is safe: it only reads.
 SELECT
     previous_rows,
     inserted,

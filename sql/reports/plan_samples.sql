@@ -1,7 +1,4 @@
 -- A few of a snapshot's changes: up to five of each operation, ten in all, updates first.
--- Grain: one row per change.
--- Inputs -> outputs: cdc_netflix_changes; session variable batch_id -> the result set.
--- Running it twice is safe: it only reads.
 WITH numbered AS (
     SELECT
         operation,

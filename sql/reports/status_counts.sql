@@ -1,8 +1,4 @@
--- What the warehouse holds, and how old it is.
--- Grain: one row; none where nothing was merged.
--- Inputs -> outputs: analytics_netflix_current, analytics_netflix_history, ops_merges;
---   session variable checked_at -> the result set.
--- Running it twice is safe: it only reads.
+-- What the warehouse holds, and how old it is; no row where nothing was merged.
 WITH titles AS (
     SELECT
         count(*) AS titles,

@@ -1,7 +1,4 @@
--- The last run of each step.
--- Grain: one row per step.
--- Inputs -> outputs: ops_runs -> the result set.
--- Running it twice is safe: it only reads. By rowid, not by time: a clock may be set back.
+-- The last run of each step. By rowid, not by time: a clock may be set back.
 WITH numbered AS (
     SELECT
         step,

@@ -1,7 +1,4 @@
 -- What changed with each version of the titles that the session variable `wanted` names.
--- Grain: one row per changed column.
--- Inputs -> outputs: cdc_netflix_changes, analytics_netflix_history -> the result set.
--- Running it twice is safe: it only reads.
 SELECT
     title_id,
     changed_at,

@@ -1,7 +1,4 @@
 -- The records in quarantine that the session variable `wanted` names.
--- Grain: one row per record and broken rule.
--- Inputs -> outputs: staging_netflix_quarantine; session variable wanted -> the result set.
--- Running it twice is safe: it only reads.
 SELECT
     batch_id,
     business_key,

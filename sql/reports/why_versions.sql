@@ -1,7 +1,4 @@
 -- Every version of the titles that the session variable `wanted` names.
--- Grain: one row per version.
--- Inputs -> outputs: analytics_netflix_history; session variable wanted -> the result set.
--- Running it twice is safe: it only reads.
 SELECT
     title_id,
     show_id,

@@ -1,7 +1,4 @@
--- The first records that were set aside and values that were lost, for an error message.
--- Grain: one row per finding, at most five.
--- Inputs -> outputs: staging_netflix_quarantine, staging_lost_in_cast -> the result set.
--- Running it twice is safe: it only reads.
+-- The first five records that were set aside or values that were lost, for an error message.
 SELECT
     source_line,
     rule,

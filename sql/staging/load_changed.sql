@@ -1,9 +1,8 @@
 -- Stages only the records that do not stand in staging already, to the letter (record_moves).
--- Grain: staging_records one row per record of the snapshot, and those that were staged and are
---   gone: they stay behind, not staged, as taking them out would write every row group anew.
--- Inputs -> outputs: record_moves (of staging/match_unchanged.sql), temp view staged_records;
---   session variable batch_id -> temp table lines_to_stage, temp views records_to_stage,
---   suspect_records, table staging_records.
+-- Grain: staging_records one row per record of the snapshot. Those that are gone stay behind, not
+--   staged: taking them out would write every row group anew.
+-- Inputs -> outputs: record_moves (of staging/match_unchanged.sql), staged_records, batch_id ->
+--   lines_to_stage, records_to_stage, suspect_records (all temporary), table staging_records.
 -- Running it twice is safe: the caller stages a batch once, and in one transaction.
 UPDATE staging_records
 SET is_staged = false

@@ -1,10 +1,8 @@
--- Sets aside what is no title, and keeps the books of a staging.
--- Grain: staging_netflix_titles one row per business key; staging_netflix_quarantine one row per
---   record and broken rule; staging_lost_in_cast one row per value; staging_repairs one per rule;
---   staging_batch and staging_counts one row each; the books come last: they say that all is there.
--- Inputs -> outputs: staging_records, suspect_records (of staging/load_all.sql or
---   staging/load_changed.sql), contract_netflix_titles, session variables batch_id, snapshot_at,
---   rules and those of macros.sql -> view staging_netflix_titles, and the five tables.
+-- Sets aside what is no title, and counts a staging, last of all: the counts say that all is there.
+-- Grain: staging_netflix_titles one row per business key; staging_netflix_quarantine per record and
+--   rule; staging_lost_in_cast per value; staging_repairs per rule; batch and counts one row.
+-- Inputs -> outputs: staging_records, suspect_records, contract_netflix_titles, session variables
+--   batch_id, snapshot_at, rules and those of macros.sql -> the view and the five tables.
 -- Running it twice is safe: every table is built anew, in one transaction.
 
 -- Sound records that share a key: equal ones collapse into the first, others are all set aside.

@@ -203,6 +203,23 @@ def test_the_heartbeat_hears_start_success_and_failure(pipeline, receiver):
     nothing_tells(pipeline)
 
 
+def test_work_with_a_time_limit_is_silent_outlives_ctrl_c_and_never_hangs():
+    script = (
+        "import os, signal, sys, time; sys.path.insert(0, sys.argv[1] + '/python')\n"
+        "from operations.alerts import run_with_timeout\n"
+        "def quote():\n"
+        "    print('s3cr3t')\n"
+        "    raise ValueError('s3cr3t')\n"
+        "interrupt = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
+        "hang = lambda: time.sleep(60)\n"
+        "print([run_with_timeout(*it) for it in ((9, interrupt), (9, quote), (0.2, hang))])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(PROJECT)], capture_output=True, text=True, timeout=30
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "[True, False, False]\n", "")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
