@@ -124,7 +124,7 @@ test: setup-test ## The quick tests (3 minutes on 2 cores)
 .PHONY: test-engines
 test-engines: setup-test ## The same on other engines: ENGINES="spark apache snowflake bigquery"
 	@$(IN) for engine in $(ENGINES); do \
-		client="requirements-$$engine.lock"; server="tests/engines/$$client"; \
+		client=".ci/locks/$$engine.lock"; server=".ci/locks/test-$$engine.lock"; \
 		if [ -f "$$client" ]; then bash .ci/setup "$(PYTHON)" "$(VENV)" "$$client"; fi; \
 		if [ -f "$$server" ]; then bash .ci/setup "$(PYTHON)" ".venv-$$engine" "$$server"; fi; done
 	@$(RUN) -m pytest -n auto --dist worksteal tests/engines tests/engines/test_dialects.py

@@ -22,7 +22,6 @@ from staging.schema_drift import (
     set_summary,
     suggest_rename,
 )
-from warehouse.sql import show_parquet
 
 
 def run(step: Step) -> None:
@@ -43,7 +42,7 @@ def run(step: Step) -> None:
     )
     if previous and unknown:
         path = verify_snapshot(settings.snapshots, previous)
-        show_parquet(con, "previous_snapshot", path, temporary=True)
+        con.show_parquet("previous_snapshot", path, temporary=True)
     changes = find_header_changes(con, contract, batch, previous, unknown)
     required = [column.name for column in contract.columns if column.required]
     missing = [name for name in required if not bound[name]]

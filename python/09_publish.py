@@ -10,19 +10,19 @@ the old version or the new one, and who holds an old file open keeps it.
 """
 
 import sys
+from contextlib import closing
 
 from errors import Refused
 from publish.exports import COPIED, list_published_tables, write_version
 from publish.versions import (
     SUMS,
     find_version,
-    open_for_reading,
     remove_old_versions,
     require_passed_audit,
     update_links,
 )
 from runner.step import Step, run_step
-from warehouse.engine import has_warehouse
+from warehouse.engine import has_warehouse, open_warehouse
 
 NEEDED_FIRST = ("ops_", "analytics_build")  # to know whether there is anything to publish
 SHOWN = ("staging_counts", "staging_netflix_quarantine")  # by the page, beside what is copied
@@ -33,15 +33,16 @@ def run(step: Step) -> None:
     if not has_warehouse(settings):
         raise Refused("there is no warehouse to publish from; run `make run-all` first")
     place = settings.published
-    con, copy = open_for_reading(settings)
-    try:
-        copy(NEEDED_FIRST)
+    with (
+        closing(open_warehouse(settings, [place], read_only=True)) as warehouse,
+        closing(warehouse.as_duckdb(*NEEDED_FIRST)) as con,
+    ):
         step.batch_id, name = require_passed_audit(con)
         version, damaged = find_version(place / "versions" / name)
         if not version.exists():
             for path in damaged:
                 step.warn(f"{path} is damaged (see its {SUMS}); what it held is published anew")
-            copy((*COPIED, *SHOWN))
+            warehouse.as_duckdb(*COPIED, *SHOWN)
             tables = list_published_tables(con)
             write_version(con, tables, version, step.batch_id)
             step.message = f"{len(tables)} tables of {step.batch_id} in {place}"
@@ -49,8 +50,6 @@ def run(step: Step) -> None:
             step.message = f"{step.batch_id}, as before"
             step.unchanged = True
         step.rows_out = len(list_published_tables(con))
-    finally:
-        con.close()
     update_links(place, version)
     remove_old_versions(place, version, settings)
 

@@ -1,4 +1,4 @@
-"""The warehouse on another engine than DuckDB: what the steps use of a DuckDB connection.
+"""The warehouse on another engine than DuckDB: a Warehouse (warehouse/engine.py).
 
 One subclass per engine, in engines/<engine>.py. Each says how a translated statement is run and
 which tables there are; the rest is here.
@@ -9,7 +9,7 @@ such that a run that dies between two of them is made good by the next: see
 sql/history/undo_partial.sql.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from sqlglot import exp
 
-from config import SQL
+from config import SQL, Settings
 from engines.translator import ROWID, Translator, parse_statements
+from warehouse.duckdb_file import DuckDBWarehouse, connect
 from warehouse.quoting import identifier
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ DECLARED = (
 
 class Adapter:
     """A session on an engine; `execute` takes DuckDB's SQL. Errors are raised as duckdb.Error."""
+
+    has_transactions = False
+    settings: Settings  # as open_warehouse got them, and the folders that as_duckdb may touch
+    reads: Collection[Path] = ()
+    copy: DuckDBWarehouse | None = None
 
     def __init__(self, translator: Translator) -> None:
         self.translator = translator
@@ -71,8 +77,8 @@ class Adapter:
         """(name, whether it is a view) of all tables and views."""
         raise NotImplementedError
 
-    def show_parquet(self, view: str, path: Path) -> None:
-        """A session's view over a Parquet file."""
+    def load_parquet(self, view: str, path: Path) -> None:
+        """A table, or a session's view, of a Parquet file's rows."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -84,16 +90,19 @@ class Adapter:
 
     # what is the same for all
 
-    def copy_into(self, con: duckdb.DuckDBPyConnection, prefixes: tuple[str, ...]) -> None:
+    def show_parquet(self, view: str, path: Path, temporary: bool = False) -> bool:
+        self.load_parquet(view, path)
+        return True
+
+    def as_duckdb(self, *prefixes: str) -> DuckDBWarehouse:
         """Copy tables and views whose names begin so into DuckDB, as tables with their comments.
 
         Those that are there already are left as they are. Columns get the types that DuckDB gives
         them: engines have others, and Snowflake's differ with the numbers in them.
         """
+        con = self.copy = self.copy or connect(":memory:", self.settings, self.reads)
         types = declared_types()
-        there = {
-            name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-        }
+        there = {name for name, _ in con.objects()}
         for name, _ in self.objects():
             if name.startswith(prefixes) and name not in there:
                 order = f" ORDER BY {ROWID[name]}" if name in ROWID else ""
@@ -108,6 +117,7 @@ class Adapter:
                 there.add(name)
         for comment in comment_statements(there):
             con.execute(comment)
+        return con
 
     # the rest of a DuckDB connection
 

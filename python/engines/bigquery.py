@@ -1,4 +1,4 @@
-"""BigQuery, through its own client.
+"""BigQuery, through its own client: experimental, never run against the service.
 
 Names: all are quoted, as BigQuery reserves words like `new`, and tables stand with their dataset:
 in a view they must.
@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from config import Settings
 from engines.base import Adapter, Rows, parquet_columns
-from engines.translator import Translator, generators, transform
+from engines.translator import Translator, call_function, find_unnests, transform
 from errors import SettingsError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ AGGREGATES = (exp.GroupConcat, exp.Sum)
 
 
 def connect(settings: Settings) -> "BigQuery":
-    """A client for BIGQUERY_DATASET. Raises SettingsError where that, or the client, is missing.
+    """A client for BIGQUERY_DATASET. Raises SettingsError where that is missing.
 
     Where BIGQUERY_ENDPOINT is plain http, it is an emulator, and no credentials are looked for.
     """
@@ -33,15 +33,11 @@ def connect(settings: Settings) -> "BigQuery":
         raise SettingsError(
             "BIGQUERY_DATASET is not set: WAREHOUSE=bigquery needs it, like my-project.netflix"
         )
-    try:
-        from google.auth.credentials import AnonymousCredentials
-        from google.auth.exceptions import GoogleAuthError
-        from google.cloud import bigquery
-        from google.oauth2.service_account import Credentials
-    except ImportError as error:
-        raise SettingsError(
-            f"{error}: WAREHOUSE=bigquery needs requirements-bigquery.txt installed, too"
-        ) from None
+    from google.auth.credentials import AnonymousCredentials
+    from google.auth.exceptions import GoogleAuthError
+    from google.cloud import bigquery
+    from google.oauth2.service_account import Credentials
+
     endpoint = settings.bigquery_endpoint
     credentials = None  # those that the machine has
     if endpoint and endpoint.startswith("http://"):
@@ -84,7 +80,7 @@ class BigQuery(Adapter):
         for table in self.client.list_tables(self.dataset):
             yield table.table_id, table.table_type == "VIEW"
 
-    def show_parquet(self, view: str, path: Path) -> None:
+    def load_parquet(self, view: str, path: Path) -> None:
         """No view: the file is loaded into a table, by a job of its own."""
         from google.cloud.bigquery import LoadJobConfig, SourceFormat
 
@@ -140,18 +136,20 @@ def rewritten(node: exp.Expression) -> exp.Expression:
     if isinstance(node, exp.Anonymous):
         return function(node)
     if isinstance(node, exp.RegexpReplace):  # all matches are replaced; there is no flag for it
-        return called("REGEXP_REPLACE", node.this, node.expression, node.args["replacement"])
+        return call_function("REGEXP_REPLACE", node.this, node.expression, node.args["replacement"])
     if isinstance(node, exp.RegexpExtract):
-        return called("REGEXP_EXTRACT", node.this, one_group(node.expression, node.args["group"]))
+        return call_function(
+            "REGEXP_EXTRACT", node.this, one_group(node.expression, node.args["group"])
+        )
     if isinstance(node, exp.ConcatWs):  # no NULL is in it
         parts = exp.Array(expressions=node.expressions[1:])
-        return called("ARRAY_TO_STRING", parts, node.expressions[0])
+        return call_function("ARRAY_TO_STRING", parts, node.expressions[0])
     if isinstance(node, exp.DPipe):  # of texts only
         for side in ("this", "expression"):
             if isinstance(node.args[side], exp.Length):
                 node.set(side, exp.cast(node.args[side], "TEXT"))
     elif isinstance(node, exp.Contains):
-        found = called("STRPOS", node.this, node.expression)
+        found = call_function("STRPOS", node.this, node.expression)
         return exp.GT(this=found, expression=exp.Literal.number(0))
     elif isinstance(node, exp.SplitPart):
         parts = exp.func("SPLIT", node.this, node.args["delimiter"])
@@ -163,12 +161,12 @@ def rewritten(node: exp.Expression) -> exp.Expression:
         )
     elif isinstance(node, exp.DateDiff):  # DATE_DIFF takes no times
         ends = [exp.cast(end, "DATETIME", dialect=DIALECT) for end in (node.this, node.expression)]
-        return called("DATETIME_DIFF", *ends, exp.var(node.unit.name.upper()))
+        return call_function("DATETIME_DIFF", *ends, exp.var(node.unit.name.upper()))
     elif isinstance(node, exp.TimestampTrunc):  # of days only
-        return called("DATE_TRUNC", node.this, exp.var(node.unit.name.upper()))
+        return call_function("DATE_TRUNC", node.this, exp.var(node.unit.name.upper()))
     elif isinstance(node, exp.Median):  # as a window; with_medians made the others windows
         half = exp.Literal.number("0.5")
-        return called("PERCENTILE_CONT", node.this, half)
+        return call_function("PERCENTILE_CONT", node.this, half)
     elif isinstance(node, exp.Ordered):  # in an aggregate NULLs stand first, or there are none
         owner = node.parent.parent
         if isinstance(owner.this if isinstance(owner, exp.Window) else owner, AGGREGATES):
@@ -181,10 +179,10 @@ def rewritten(node: exp.Expression) -> exp.Expression:
 def function(call: exp.Anonymous) -> exp.Expression:
     name, arguments = call.name.lower(), call.expressions
     if name == "hash":
-        record = called("TO_JSON_STRING", called("STRUCT", *arguments))
-        return called("FARM_FINGERPRINT", record)
+        record = call_function("TO_JSON_STRING", call_function("STRUCT", *arguments))
+        return call_function("FARM_FINGERPRINT", record)
     if name == "nfc_normalize":
-        return called("NORMALIZE", arguments[0], exp.var("NFC"))
+        return call_function("NORMALIZE", arguments[0], exp.var("NFC"))
     if name == "strip_accents":
         return parsed(r"REGEXP_REPLACE(NORMALIZE(x, NFD), '\\p{M}', '')", x=arguments[0])
     if name == "list_has_all":
@@ -193,10 +191,6 @@ def function(call: exp.Anonymous) -> exp.Expression:
             "NOT EXISTS (SELECT 1 FROM UNNEST(x) AS w WHERE w NOT IN UNNEST(y))", x=wanted, y=words
         )
     return call
-
-
-def called(name: str, *arguments: exp.Expression) -> exp.Anonymous:
-    return exp.Anonymous(this=name, expressions=list(arguments))
 
 
 def parsed(sql: str, **parts: exp.Expression) -> exp.Expression:
@@ -225,7 +219,9 @@ def as_structs(values: exp.Values) -> None:
     owner = values if values.alias_column_names else values.find_ancestor(exp.CTE)
     names = owner.alias_column_names
     rows = [
-        called("STRUCT", *(exp.alias_(value, name) for value, name in zip(row, names, strict=True)))
+        call_function(
+            "STRUCT", *(exp.alias_(value, name) for value, name in zip(row, names, strict=True))
+        )
         for row in (entry.expressions for entry in values.expressions)
     ]
     alias = values.alias or "listed"
@@ -262,20 +258,18 @@ def with_medians(select: exp.Select) -> None:
 
 
 def exploded(select: exp.Select) -> None:
-    """unnest() among the columns, as an UNNEST beside the tables; others by its positions.
-
-    generate_subscripts(list, 1) is the position from 1.
-    """
-    found = generators(select)
+    """unnest() among the columns, as an UNNEST beside the tables; others by its positions."""
+    number = exp.Add(this=exp.column("entry_offset"), expression=exp.Literal.number(1))
+    found = find_unnests(select, number)
     if not found:
         return
     first, *others = found
     entries = first.this
     for node in list(select.find_all(exp.Length)):
         if node.this == entries:
-            node.replace(called("ARRAY_LENGTH", node.this))
+            node.replace(call_function("ARRAY_LENGTH", node.this))
     if isinstance(entries, exp.GenerateSeries):
-        entries = called("GENERATE_DATE_ARRAY", entries.args["start"], entries.args["end"])
+        entries = call_function("GENERATE_DATE_ARRAY", entries.args["start"], entries.args["end"])
     rows = exp.Unnest(
         expressions=[entries.copy()],
         alias=exp.TableAlias(columns=[exp.to_identifier("entry")]),
@@ -284,9 +278,6 @@ def exploded(select: exp.Select) -> None:
     first.replace(exp.column("entry"))
     for other in others:
         other.replace(parsed("x[OFFSET(entry_offset)]", x=other.this))
-    for call in list(select.find_all(exp.Anonymous)):
-        if call.name.lower() == "generate_subscripts":
-            call.replace(exp.Add(this=exp.column("entry_offset"), expression=exp.Literal.number(1)))
     if select.args.get("from_"):
         select.append("joins", exp.Join(this=rows, kind="CROSS"))
     else:

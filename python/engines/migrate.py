@@ -11,25 +11,19 @@ The records of the merges are copied last: a migration that died is simply run a
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from duckdb import DuckDBPyConnection
-
-from config import WAREHOUSES, Settings
-from engines.base import Adapter
+from config import WAREHOUSES
 from engines.table_digest import table_digest
 from errors import QualityError, Refused
-from history.merge import create_tables
 from runner.console import PLAIN, RED, say
 from runner.step import Step, run_step
-from warehouse.duckdb_file import connect
-from warehouse.engine import open_warehouse, require_duckdb
+from warehouse.engine import Warehouse, open_warehouse, require_duckdb
 from warehouse.quoting import identifier, literal
-from warehouse.sql import column_names, has_tables, show_parquet
+from warehouse.sql import column_names, has_tables, run_file
 
 MOVED = (
     "ops_runs",
@@ -52,13 +46,16 @@ def run(step: Step, to: str) -> None:
         raise Refused(f"there is no {settings.warehouse_path} to move; run `make run-all`")
     with TemporaryDirectory(prefix="migrate-", dir=settings.data_dir) as folder:
         Path(folder).chmod(0o755)  # the other engine may be another user
-        with both(settings, to, Path(folder)) as (here, there):
+        with (
+            closing(open_warehouse(replace(settings, warehouse=to))) as there,
+            closing(open_warehouse(settings, [Path(folder)], read_only=True)) as here,
+        ):
             if not has_tables(here, *MOVED):
                 raise Refused("nothing was merged yet that could be moved; run `make run-all`")
             refuse_history(there)
             for table in MOVED:
                 move(here, there, table, Path(folder))
-            create_tables(there)
+            run_file(there, "history/tables.sql")
             different = compare(here, there)
     if different:
         raise QualityError(
@@ -68,21 +65,7 @@ def run(step: Step, to: str) -> None:
     step.message = f"on {to} now, and equal; go on there with WAREHOUSE={to}"
 
 
-@contextmanager
-def both(settings: Settings, to: str, folder: Path) -> Iterator[tuple[DuckDBPyConnection, Adapter]]:
-    """The DuckDB file, read-only but for `folder`, and the warehouse on the other engine."""
-    there = open_warehouse(replace(settings, warehouse=to))
-    try:
-        here = connect(settings.warehouse_path, settings, [folder], read_only=True)
-        try:
-            yield here, there
-        finally:
-            here.close()
-    finally:
-        there.close()
-
-
-def refuse_history(there: Adapter) -> None:
+def refuse_history(there: Warehouse) -> None:
     """Raises Refused where the other engine holds a history already."""
     if not has_tables(there, "ops_merges"):
         return
@@ -94,18 +77,18 @@ def refuse_history(there: Adapter) -> None:
         )
 
 
-def move(here: DuckDBPyConnection, there: Adapter, table: str, folder: Path) -> None:
+def move(here: Warehouse, there: Warehouse, table: str, folder: Path) -> None:
     """Copy the rows of a table, as a Parquet file."""
     path = folder / f"{table}.parquet"
     here.execute(f"COPY (SELECT * FROM {table}) TO {literal(path)} (FORMAT parquet)")
     path.chmod(0o644)
-    show_parquet(there, "migrated_rows", path)
+    there.show_parquet("migrated_rows", path)
     names = ", ".join(map(identifier, column_names(here, table)))
     there.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT {names} FROM migrated_rows")
     there.execute("DROP TABLE migrated_rows")
 
 
-def compare(here: DuckDBPyConnection, there: Adapter) -> list[str]:
+def compare(here: Warehouse, there: Warehouse) -> list[str]:
     """The tables whose rows differ in number or content; one line per table for the person."""
     different = []
     for table in COMPARED:

@@ -1,4 +1,4 @@
-"""Snowflake, through its own client.
+"""Snowflake, through its own client: experimental, never run against the service.
 
 Names: all are written in capitals and quoted, which is how Snowflake keeps those that nobody
 quotes. So "cast" is no keyword here, and a query by hand needs no quotes.
@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from config import Settings
 from engines.base import Adapter, Rows, parquet_columns
-from engines.translator import Translator, generators, transform
+from engines.translator import Translator, call_function, find_unnests, transform
 from errors import SettingsError, StepError
 from warehouse.quoting import identifier
 
@@ -55,18 +55,14 @@ CLASSES = {
 
 
 def connect(settings: Settings) -> "Snowflake":
-    """A session on SNOWFLAKE_URL. Raises SettingsError where that, or the client, is missing."""
+    """A session on SNOWFLAKE_URL. Raises SettingsError where that is missing."""
     if not settings.snowflake_url:
         raise SettingsError(
             "SNOWFLAKE_URL is not set: WAREHOUSE=snowflake needs it, like "
             "snowflake://user@account/database/schema?warehouse=name&private_key_file=key.p8"
         )
-    try:
-        import snowflake.connector
-    except ImportError as error:
-        raise SettingsError(
-            f"{error}: WAREHOUSE=snowflake needs requirements-snowflake.txt installed, too"
-        ) from None
+    import snowflake.connector
+
     try:
         session = snowflake.connector.connect(**options(settings.snowflake_url))
     except snowflake.connector.Error as error:
@@ -113,7 +109,7 @@ class Snowflake(Adapter):
             for row in rows:
                 yield row[names.index("name")].lower(), kind == "VIEWS"
 
-    def show_parquet(self, view: str, path: Path) -> None:
+    def load_parquet(self, view: str, path: Path) -> None:
         """No view: the file is copied into a table, through the stage that each table has."""
         columns = ", ".join(
             f"{identifier(name.upper())} {kind}" for name, kind in parquet_columns(path, DIALECT)
@@ -144,11 +140,11 @@ def rewrite(tree: exp.Expression) -> exp.Expression:
 def rewritten(node: exp.Expression) -> exp.Expression:
     if isinstance(node, exp.RegexpLike):  # Snowflake's own must match the whole text
         return exp.GT(
-            this=called("REGEXP_INSTR", node.this, pattern(node.expression)),
+            this=call_function("REGEXP_INSTR", node.this, pattern(node.expression)),
             expression=exp.Literal.number(0),
         )
     if isinstance(node, exp.RegexpReplace):  # all matches are replaced; there is no flag for it
-        return called(
+        return call_function(
             "REGEXP_REPLACE", node.this, pattern(node.expression), node.args["replacement"]
         )
     if isinstance(node, exp.TryCast):
@@ -158,7 +154,7 @@ def rewritten(node: exp.Expression) -> exp.Expression:
     elif isinstance(node, exp.ConcatWs):
         return joined(node.expressions[0], node.expressions[1:])
     elif isinstance(node, exp.ArrayDistinct):  # Snowflake's own does not keep the order
-        return called("LIST_DISTINCT", node.this)
+        return call_function("LIST_DISTINCT", node.this)
     elif isinstance(node, exp.Div):  # of whole numbers it rounds to six digits
         node.set("this", exp.cast(node.this, "DOUBLE"))
     elif isinstance(node, exp.DataType) and node.this == exp.DataType.Type.INT128:
@@ -173,10 +169,6 @@ def summed(node: exp.Filter) -> exp.Sum:
     cast = node.this.this
     branch = exp.If(this=node.expression.this, true=cast.this)
     return exp.Sum(this=exp.Cast(this=exp.Case(ifs=[branch]), to=cast.to))
-
-
-def called(name: str, *arguments: exp.Expression) -> exp.Anonymous:
-    return exp.Anonymous(this=name, expressions=list(arguments))
 
 
 def pattern(node: exp.Expression) -> exp.Expression:
@@ -208,13 +200,14 @@ def exploded(select: exp.Select) -> None:
     """unnest() among the columns, as a FLATTEN beside the tables.
 
     Of lists that are written out, each entry is a column of its own type: those are numbered by
-    VALUES and chosen by CASE. generate_subscripts(list, 1) is the position from 1.
+    VALUES and chosen by CASE.
     """
-    found = generators(select)
+    entry, place = exp.column("value", "exploded"), exp.column("index", "exploded")
+    number = exp.Add(this=place.copy(), expression=exp.Literal.number(1))
+    found = find_unnests(select, number)
     if not found:
         return
     lists = [node.this for node in found]
-    entry, place = exp.column("value", "exploded"), exp.column("index", "exploded")
     if isinstance(lists[0], exp.Array):
         numbers = ", ".join(f"({number})" for number in range(len(lists[0].expressions)))
         rows = source(f"(VALUES {numbers}) AS exploded (index)")
@@ -230,10 +223,7 @@ def exploded(select: exp.Select) -> None:
         found[0].replace(exp.cast(entry, "VARCHAR"))
         for node in list(select.find_all(exp.Length)):
             if node.this == lists[0]:
-                node.replace(called("ARRAY_SIZE", node.this))
-    for call in list(select.find_all(exp.Anonymous)):
-        if call.name.lower() == "generate_subscripts":
-            call.replace(exp.Add(this=place.copy(), expression=exp.Literal.number(1)))
+                node.replace(call_function("ARRAY_SIZE", node.this))
     if select.args.get("from_"):
         select.append("joins", exp.Join(this=rows, kind="CROSS"))
     else:

@@ -1,7 +1,6 @@
 """Spark through Spark Connect, with Delta tables: Databricks, EMR, open-source Spark, Sail."""
 
 import socket
-import sys
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,7 +13,7 @@ from sqlglot import exp
 
 from config import Settings
 from engines.base import Adapter
-from engines.translator import Translator, from_one_source, generators, transform
+from engines.translator import Translator, call_function, find_unnests, transform, write_as_merge
 from errors import SettingsError, StepError
 
 if TYPE_CHECKING:
@@ -31,32 +30,22 @@ BATCH_ROWS = 10_000  # that become values of Python at a time
 
 
 def connect(settings: Settings) -> "Spark":
-    """A session on SPARK_REMOTE.
-
-    Raises SettingsError where that, or the client, is missing, and StepError where nobody answers.
-    """
+    """Open a session on SPARK_REMOTE. Raises SettingsError without it, StepError without answer."""
     if not settings.spark_remote:
         raise SettingsError(
             "SPARK_REMOTE is not set: WAREHOUSE=spark needs the Spark Connect server, like "
             "SPARK_REMOTE=sc://host:15002"
         )
-    if sys.modules.get("pandas", True) is None:
-        del sys.modules["pandas"]  # engine.py bars it for DuckDB's sake; Spark's client needs it
-    answers(settings.spark_remote)
-    try:
-        from pyspark.sql import SparkSession
-        from pyspark.sql.connect.client.retries import DefaultPolicy
+    require_answer(settings.spark_remote)
+    from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client.retries import DefaultPolicy
 
-        session = SparkSession.builder.remote(settings.spark_remote).create()
-    except ImportError as error:
-        raise SettingsError(
-            f"{error}: WAREHOUSE=spark needs requirements-spark.txt installed, too"
-        ) from None
+    session = SparkSession.builder.remote(settings.spark_remote).create()
     session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES)])
     return Spark(session, settings.spark_location)
 
 
-def answers(remote: str) -> None:
+def require_answer(remote: str) -> None:
     """Raises StepError where nobody listens at a Spark Connect URL; its client asks for minutes."""
     url = urlsplit(remote)
     try:
@@ -79,8 +68,7 @@ class Spark(Adapter):
         from pyspark.sql.types import StringType
 
         super().__init__(Translator(DIALECT, rewrite))
-        self.session, self.location = session, location
-        self.errors = (PySparkException,)
+        self.session, self.location, self.errors = session, location, (PySparkException,)
         session.conf.set("spark.sql.session.timeZone", "UTC")
         for function in server_functions():
             session.udf.register(function.__name__, function, StringType())
@@ -116,19 +104,20 @@ class Spark(Adapter):
             return
         super().run(tree)
         if isinstance(tree, exp.Create):
-            self.made_view(tree)
+            self.remember_view(tree)
         elif isinstance(tree, (exp.Insert, exp.Update, exp.Delete, exp.Merge)):
             self.refresh(tree.find(exp.Table).name)
 
     def make_table(self, tree: exp.Create) -> None:
         name = tree.find(exp.Table).name
+        folder = f"{self.location}/{name}"
         if self.location:
-            place = exp.LocationProperty(this=exp.Literal.string(f"{self.location}/{name}"))
-            tree.args["properties"].append("expressions", place)
+            location = exp.LocationProperty(this=exp.Literal.string(folder))
+            tree.args["properties"].append("expressions", location)
         super().run(tree)
         self.refresh(name)
-        place = text(f"{self.location}/{name}")
-        self.remember(name, f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {place}")
+        definition = f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {text(folder)}"
+        self.remember(name, definition)
 
     def spread(self, tree: exp.Create | exp.Insert) -> None:
         """Let a query be done before its rows are written, in PARTS parts.
@@ -142,7 +131,7 @@ class Spark(Adapter):
             rows.createOrReplaceTempView("rows_to_write")
             tree.set("expression", exp.select("*").from_("rows_to_write"))
 
-    def made_view(self, tree: exp.Create) -> None:
+    def remember_view(self, tree: exp.Create) -> None:
         name, definition = tree.this.name, self.translator.text(tree)
         if tree.find(exp.TemporaryProperty):
             sources = {table.name for table in tree.expression.find_all(exp.Table)}
@@ -182,19 +171,22 @@ class Spark(Adapter):
         return self.session.sql(sql).toArrow()
 
     def result(self, sql: str) -> tuple[list[str], Iterator[tuple]]:
-        found = self.arrow(sql)
-        batches = found.to_batches(BATCH_ROWS)
-        return found.column_names, chain.from_iterable(map(tuples, batches))
+        table = self.arrow(sql)
+        batches = (
+            zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            for batch in table.to_batches(BATCH_ROWS)
+        )
+        return table.column_names, chain.from_iterable(batches)
 
     def objects(self) -> Iterator[tuple[str, bool]]:
         names, rows = self.result("SHOW VIEWS")
-        at = names.index("viewName" if "viewName" in names else "tableName")  # the latter in Sail
-        views = {row[at] for row in rows}
+        column = names.index("viewName" if "viewName" in names else "tableName")  # this in Sail
+        views = {row[column] for row in rows}
         for _, name, is_temporary in self.result("SHOW TABLES")[1]:
             if not is_temporary:
                 yield name, name in views
 
-    def show_parquet(self, view: str, path: Path) -> None:
+    def load_parquet(self, view: str, path: Path) -> None:
         """The cluster reads the file itself: it has to see it under the same path."""
         made = f"CREATE TABLE IF NOT EXISTS {view} USING parquet LOCATION {text(str(path))}"
         self.result(f"DROP TABLE IF EXISTS {view}")
@@ -204,10 +196,6 @@ class Spark(Adapter):
 
     def close(self) -> None:
         self.session.stop()
-
-
-def tuples(batch: "pyarrow.RecordBatch") -> Iterator[tuple]:
-    return zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def text(value: str) -> str:
@@ -233,98 +221,79 @@ def server_functions() -> list[Callable[[str | None], str | None]]:
 def rewrite(tree: exp.Expression) -> exp.Expression:
     """A statement's tree with what Spark has under another name, or in another form."""
     for select in list(tree.find_all(exp.Select)):
-        exploded(select)
-    tree = transform(tree, rewritten)
+        explode_lists(select)
+    tree = transform(tree, rewrite_node)
     if isinstance(tree, exp.Update) and tree.args.get("from_"):
-        return from_one_source(tree)
+        return write_as_merge(tree)
     if isinstance(tree, exp.Create) and tree.kind == "TABLE":
         return delta_table(tree)
     return tree
 
 
-def rewritten(node: exp.Expression) -> exp.Expression:
+def rewrite_node(node: exp.Expression) -> exp.Expression:
     if isinstance(node, exp.Anonymous):
-        return function(node)
+        return rewrite_call(node)
     if isinstance(node, exp.RegexpExtract):  # the group is the first by default, and in sqlglot 0
-        parts = [node.this, node.expression, node.args["group"]]
-        return exp.Anonymous(this="regexp_extract", expressions=parts)
+        return call_function("regexp_extract", node.this, node.expression, node.args["group"])
     if isinstance(node, exp.Chr) and int(node.expressions[0].name) > MAX_CHR:
         return exp.Literal.string(chr(int(node.expressions[0].name)))
     if isinstance(node, exp.Split):  # sqlglot quotes the separator by \Q and \E, Java's own
-        return exp.Anonymous(this="split", expressions=[node.this, node.expression])
+        return call_function("split", node.this, node.expression)
     if isinstance(node, exp.DayOfWeekIso):  # sqlglot's is off by two days, Sail's weekday() by one
-        day = exp.Anonymous(this="dayofweek", expressions=[node.this])
-        return exp.paren((exp.paren(day + 5) % 7) + 1)
+        return exp.paren((exp.paren(call_function("dayofweek", node.this) + 5) % 7) + 1)
     if isinstance(node, exp.GroupConcat):
-        return listed(node)
+        return join_texts(node)
     if isinstance(node, exp.DateDiff):
-        return boundaries(node)
+        return count_boundaries(node)
     if isinstance(node, exp.DataType) and node.this == exp.DataType.Type.INT128:
         return exp.DataType.build(HASH_TYPE, dialect="spark")
     return node
 
 
-def function(call: exp.Anonymous) -> exp.Expression:
+def rewrite_call(call: exp.Anonymous) -> exp.Expression:
     name, arguments = call.name.lower(), call.expressions
     if name == "hash":
-        return exp.Anonymous(this="xxhash64", expressions=arguments)
+        return call_function("xxhash64", *arguments)
     if name == "list_has_all":
         missing = exp.func("array_except", arguments[1], arguments[0], dialect="spark")
         return exp.EQ(this=exp.func("size", missing), expression=exp.Literal.number(0))
     return call
 
 
-def listed(node: exp.GroupConcat) -> exp.Expression:
+def join_texts(node: exp.GroupConcat) -> exp.Expression:
     """string_agg(x, ', ' ORDER BY x): Spark had no LISTAGG before 4.0."""
-    ordered = node.this
-    array = exp.func("sort_array", exp.func("collect_list", ordered.this))
+    array = exp.func("sort_array", exp.func("collect_list", node.this.this))
     return exp.func("array_join", array, node.args["separator"])
 
 
-def boundaries(node: exp.DateDiff) -> exp.Expression:
+def count_boundaries(node: exp.DateDiff) -> exp.Expression:
     """date_diff counts how often the unit began; Spark's counts whole units between times."""
     unit = node.unit.name.lower()
-    ends = [
-        exp.Anonymous(this="date_trunc", expressions=[exp.Literal.string(unit), end])
-        for end in (node.expression, node.this)
-    ]
-    return exp.Anonymous(this="timestampdiff", expressions=[exp.var(unit), *ends])
-
-
-def exploded(select: exp.Select) -> None:
-    """unnest() among the columns, as a LATERAL VIEW: the first list, and others by its positions.
-
-    generate_subscripts(list, 1) is the position from 1.
-    """
-    found = generators(select)
-    if not found:
-        return
-    first, *others = found
-    entry = exp.column("entry", "exploded")
-    number = exp.Add(this=exp.column("place", "exploded"), expression=exp.Literal.number(1))
-    view = exp.Lateral(
-        this=exp.Posexplode(this=first.this.copy()),
-        view=True,
-        alias=exp.TableAlias(
-            this=exp.to_identifier("exploded"),
-            columns=[exp.to_identifier("place"), exp.to_identifier("entry")],
-        ),
+    start, end = (
+        call_function("date_trunc", exp.Literal.string(unit), time)
+        for time in (node.expression, node.this)
     )
-    select.append("laterals", view)
-    first.replace(entry)
+    return call_function("timestampdiff", exp.var(unit), start, end)
+
+
+def explode_lists(select: exp.Select) -> None:
+    """unnest() among the columns, as a LATERAL VIEW: the first list; others by its positions."""
+    number = exp.Add(this=exp.column("place", "exploded"), expression=exp.Literal.number(1))
+    if not (unnests := find_unnests(select, exp.paren(number))):
+        return
+    first, *others = unnests
+    view = "POSEXPLODE(entries) exploded AS place, entry"
+    select.lateral(view, dialect=DIALECT, copy=False)
+    select.args["laterals"][-1].find(exp.Column).replace(first.this.copy())
+    first.replace(exp.column("entry", "exploded"))
     for other in others:
-        parts = [other.this.copy(), number.copy()]
-        other.replace(exp.Anonymous(this="element_at", expressions=parts))
-    for call in list(select.find_all(exp.Anonymous)):
-        if call.name.lower() == "generate_subscripts":
-            call.replace(exp.paren(number.copy()))
+        other.replace(call_function("element_at", other.this.copy(), number.copy()))
 
 
 def delta_table(tree: exp.Create) -> exp.Create:
     """A table in the Delta format; a temporary one is a real one, replaced by the next run."""
-    replaces = exp.Property(
-        this=exp.Literal.string("overwriteSchema"), value=exp.Literal.string("true")
-    )
-    file_format = exp.FileFormatProperty(this=exp.var("delta"))
-    tree.set("properties", exp.Properties(expressions=[file_format, replaces]))
+    name, value = exp.Literal.string("overwriteSchema"), exp.Literal.string("true")
+    delta = exp.FileFormatProperty(this=exp.var("delta"))
+    properties = [delta, exp.Property(this=name, value=value)]
+    tree.set("properties", exp.Properties(expressions=properties))
     return tree

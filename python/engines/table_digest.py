@@ -2,22 +2,15 @@
 
 import hashlib
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
+from warehouse.engine import Warehouse
 from warehouse.quoting import identifier
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-    from engines.base import Adapter
 
 FETCHED_ROWS = 10_000
 DIGITS = 9  # of a number with a fraction, behind the point
 
 
-def table_digest(
-    con: "DuckDBPyConnection | Adapter", table: str, columns: list[str]
-) -> tuple[int, int]:
+def table_digest(con: Warehouse, table: str, columns: list[str]) -> tuple[int, int]:
     """(rows, sum of the SHA-256 of each row): the order of the rows makes no difference."""
     names = ", ".join(map(identifier, columns))
     cursor = con.execute(f"SELECT {names} FROM {table}")

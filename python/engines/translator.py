@@ -52,7 +52,7 @@ class Translator:
             elif is_variable(tree):
                 self.set_variable(tree, values)
             elif not isinstance(tree, LEFT_OUT) and tree.name.upper() != "CHECKPOINT":
-                yield self.rewrite(self.bound(tree, values))
+                yield self.rewrite(self.fill_in_values(tree, values))
 
     def text(self, tree: exp.Expression) -> str:
         """The statement in the engine's own words. Raises where sqlglot knows none."""
@@ -63,26 +63,26 @@ class Translator:
         is_table = tree.find(exp.ReturnsProperty)
         if not is_table and name not in self.portable:
             parameters = [parameter.name for parameter in tree.this.expressions]
-            self.macros[name] = parameters, self.expanded(tree.expression)
+            self.macros[name] = parameters, self.expand_macros(tree.expression)
 
     def set_variable(self, tree: exp.Set, values: Sequence[Any]) -> None:
         setting = tree.expressions[0].this
         self.variables[setting.this.name] = values[0]
 
-    def bound(self, tree: exp.Expression, values: Sequence[Any]) -> exp.Expression:
+    def fill_in_values(self, tree: exp.Expression, values: Sequence[Any]) -> exp.Expression:
         """The statement with its macros expanded, its values filled in and its constants folded."""
-        tree = self.expanded(tree)
+        tree = self.expand_macros(tree)
         marks = list(tree.find_all(exp.Placeholder, bfs=False))
         for mark, value in zip(marks, values, strict=True):
-            mark.replace(constant(value))
-        for call in calls(tree, "getvariable"):
-            call.replace(constant(self.variables[call.expressions[0].name]))
+            mark.replace(to_literal(value))
+        for call in find_calls(tree, "getvariable"):
+            call.replace(to_literal(self.variables[call.expressions[0].name]))
         for column in list(tree.find_all(exp.Column)):
             if column.name == "rowid":
-                column.set("this", exp.to_identifier(ROWID[source_of(column)]))
+                column.set("this", exp.to_identifier(ROWID[find_source(column)]))
         return fold_constants(tree)
 
-    def expanded(self, tree: exp.Expression) -> exp.Expression:
+    def expand_macros(self, tree: exp.Expression) -> exp.Expression:
         """With each call of a macro replaced by what it stands for, the innermost first."""
         root = exp.Paren(this=tree)  # so that the tree itself can be replaced
         for call in reversed(list(root.find_all(exp.Anonymous))):
@@ -106,9 +106,14 @@ def is_variable(tree: exp.Expression) -> bool:
     return isinstance(tree, exp.Set) and tree.expressions[0].args.get("kind") == "VARIABLE"
 
 
-def calls(tree: exp.Expression, *names: str) -> list[exp.Anonymous]:
+def find_calls(tree: exp.Expression, *names: str) -> list[exp.Anonymous]:
     """The calls of functions that sqlglot does not know, the innermost first."""
     return [c for c in reversed(list(tree.find_all(exp.Anonymous))) if c.name.lower() in names]
+
+
+def call_function(name: str, *arguments: exp.Expression) -> exp.Anonymous:
+    """A call of one of the engine's own functions."""
+    return exp.Anonymous(this=name, expressions=list(arguments))
 
 
 def fill_in(body: exp.Expression, given: dict[str, exp.Expression]) -> exp.Expression:
@@ -116,18 +121,18 @@ def fill_in(body: exp.Expression, given: dict[str, exp.Expression]) -> exp.Expre
     root = exp.Paren(this=body.copy())
     for column in list(root.find_all(exp.Column)):
         if not column.table and column.name in given:
-            column.replace(bracket(given[column.name].copy()))
-    return bracket(root.this)
+            column.replace(put_in_brackets(given[column.name].copy()))
+    return put_in_brackets(root.this)
 
 
-def bracket(tree: exp.Expression) -> exp.Expression:
+def put_in_brackets(tree: exp.Expression) -> exp.Expression:
     return exp.Paren(this=tree) if isinstance(tree, (exp.Binary, exp.Unary)) else tree
 
 
-def constant(value: Any) -> exp.Expression:
+def to_literal(value: Any) -> exp.Expression:
     """A Python value as a literal: text, number, bool, date, time, None, or a list of texts."""
     if isinstance(value, list):
-        return exp.Array(expressions=[constant(entry) for entry in value])
+        return exp.Array(expressions=[to_literal(entry) for entry in value])
     if isinstance(value, datetime):
         return exp.cast(exp.Literal.string(timestamp_text(value)), "TIMESTAMP", dialect="duckdb")
     if isinstance(value, date):
@@ -141,7 +146,7 @@ def timestamp_text(value: datetime) -> str:
     return text.rstrip("0").removesuffix(".") if value.microsecond else text[:19]
 
 
-def source_of(column: exp.Column) -> str:
+def find_source(column: exp.Column) -> str:
     """The table that a column of a statement over one table is of."""
     return column.find_ancestor(exp.Select).find(exp.Table).name
 
@@ -161,14 +166,20 @@ def transform(tree: exp.Expression, change: Rewrite) -> exp.Expression:
     return root.this
 
 
-def generators(select: exp.Select) -> list[exp.Explode]:
-    """Each unnest() among the columns of a select, and of no query in them."""
-    return [
+def find_unnests(select: exp.Select, position: exp.Expression) -> list[exp.Explode]:
+    """Each unnest() among the columns of a select, and of no query in them.
+
+    generate_subscripts(list, 1), the number of an entry from 1, becomes `position`.
+    """
+    unnests = [
         node
         for column in select.expressions
         for node in column.find_all(exp.Explode)
         if node.find_ancestor(exp.Select) is select
     ]
+    for call in find_calls(select, "generate_subscripts") if unnests else ():
+        call.replace(position.copy())
+    return unnests
 
 
 def fold_node(node: exp.Expression) -> exp.Expression:
@@ -233,7 +244,7 @@ def fold_case(node: exp.Case) -> exp.Expression:
     return exp.Case(ifs=branches, default=None if isinstance(default, exp.Null) else default)
 
 
-def from_one_source(tree: exp.Update) -> exp.Merge:
+def write_as_merge(tree: exp.Update) -> exp.Merge:
     """UPDATE t SET ... FROM one source WHERE ..., as the MERGE that does the same."""
     source = tree.args["from_"].this
     sets = [

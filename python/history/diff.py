@@ -7,7 +7,7 @@ from duckdb import DuckDBPyConnection
 from config import Settings
 from contract import Contract, bind
 from ingest.manifest import Batch, verify_file
-from warehouse.sql import fetch_file, run_file, set_variables, show_parquet
+from warehouse.sql import fetch_file, run_file, set_variables
 
 OPERATIONS = ("insert", "reappear", "update", "delete", "fill", "carry")
 EXTRA = (("reappear", "reappeared"), ("fill", "filled"), ("carry", "kept though unreadable"))
@@ -66,7 +66,7 @@ def show_rejects(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> N
     """The words of the batch's rejected records, as the temp view rejected_texts."""
     if batch.rejects:
         path = verify_file(settings.snapshots / batch.rejects, batch.rejects_sha256)
-        show_parquet(con, "rejected_records", path, temporary=True)
+        con.show_parquet("rejected_records", path, temporary=True)
         source = "rejected_records"
     else:
         source = "(SELECT CAST(NULL AS VARCHAR) AS raw_text) AS none WHERE false"

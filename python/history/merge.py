@@ -17,14 +17,13 @@ from ingest.manifest import Batch, verify_file
 from runner.step import Step
 from staging.build import build_staging, check_staging_limits, find_staged
 from staging.raw_view import bind_columns, load_raw
-from warehouse.engine import is_duckdb
 from warehouse.sql import fetch_file, run_file
 
 
 def create_tables(con: DuckDBPyConnection) -> None:
     """The history's tables, views and macros."""
     run_file(con, "history/tables.sql")
-    if not is_duckdb(con):  # no transaction held the merge together that a run died in
+    if not con.has_transactions:  # no transaction held the merge together that a run died in
         run_file(
             con,
             "history/undo_partial.sql",

@@ -2,46 +2,20 @@
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-
-from duckdb import DuckDBPyConnection
 
 from config import SQL, Settings
 from errors import QualityError, Refused
 from publish import dashboard
 from runner.files import fingerprint, sha256, sync
-from warehouse.duckdb_file import connect
-from warehouse.engine import open_warehouse
+from warehouse.duckdb_file import DuckDBWarehouse
 from warehouse.sql import fetch_file, has_tables
 
 ENTRIES = ("netflix.duckdb", "dashboard.html", "kpi", "dictionary.md", "lookml")
 SUMS = "SHA256SUMS"  # in each version, of its other files
 
 
-def open_for_reading(
-    settings: Settings,
-) -> tuple[DuckDBPyConnection, Callable[[tuple[str, ...]], None]]:
-    """The warehouse as DuckDB, and how the tables with these prefixes get into it.
-
-    Where it is DuckDB's own file, they are there; what another engine holds is copied.
-    """
-    if settings.warehouse == "duckdb":
-        con = connect(settings.warehouse_path, settings, [settings.published], read_only=True)
-        return con, lambda prefixes: None
-    con = connect(":memory:", settings, [settings.published])
-
-    def copy(prefixes: tuple[str, ...]) -> None:
-        engine = open_warehouse(settings)
-        try:
-            engine.copy_into(con, prefixes)
-        finally:
-            engine.close()
-
-    return con, copy
-
-
-def require_passed_audit(con: DuckDBPyConnection) -> tuple[str, str]:
+def require_passed_audit(con: DuckDBWarehouse) -> tuple[str, str]:
     """(newest merged batch, name of its version). Raises QualityError where no audit passed it.
 
     The name holds a digest of what decides on the content: merges, verdicts, and how it is made.

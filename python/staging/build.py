@@ -13,7 +13,6 @@ from errors import Refused, StepError
 from ingest.decisions import accepts
 from ingest.manifest import Batch
 from runner.files import fingerprint
-from warehouse.engine import is_duckdb
 from warehouse.sql import fetch_file, has_tables, run_file, set_variables
 
 REUSE_SHARE = 0.8  # with fewer records as before, or more that are gone, all are staged anew
@@ -52,8 +51,8 @@ def build_staging(
         con.execute("DROP TABLE staging_netflix_titles")
     con.execute("DROP TABLE IF EXISTS staging_books")  # the name of staging_counts, once
     run_file(con, "staging.sql")
-    kept = not full and is_duckdb(con) and can_reuse_staged_rows(con, batch, contract)
-    con.execute("DROP TABLE IF EXISTS staging_counts")  # first gone, last made: see adapter.py
+    kept = not full and con.has_transactions and can_reuse_staged_rows(con, batch, contract)
+    con.execute("DROP TABLE IF EXISTS staging_counts")  # first gone, last made: see engines/base.py
     run_file(con, "staging/load_changed.sql" if kept else "staging/load_all.sql")
     run_file(con, "staging/quarantine.sql")
     _, _, books = read_staging_counts(con)

@@ -10,12 +10,12 @@ from contract import Contract, bind
 from errors import Refused
 from ingest.manifest import Batch, verify_snapshot
 from warehouse.quoting import identifier
-from warehouse.sql import column_names, show_parquet
+from warehouse.sql import column_names
 
 
 def load_raw(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> tuple[int, bool]:
     """raw_netflix_titles = the batch's snapshot: (rows, proven against the manifest; is it new)."""
-    is_new = show_parquet(con, "raw_netflix_titles", verify_snapshot(settings.snapshots, batch))
+    is_new = con.show_parquet("raw_netflix_titles", verify_snapshot(settings.snapshots, batch))
     found = con.execute("SELECT count(*) FROM raw_netflix_titles").fetchone()[0]
     if found != batch.raw_rows or batch.raw_rows + batch.rejected != batch.records:
         raise Refused(

@@ -41,9 +41,40 @@ class PandasForImportsOnly:
             raise ModuleNotFoundError("not needed by DuckDB", name=name)
 
 
+class DuckDBWarehouse:
+    """A DuckDB connection as a Warehouse (warehouse/engine.py); what is not here is its own."""
+
+    has_transactions = True
+
+    def __init__(self, con: duckdb.DuckDBPyConnection):
+        self.con = con
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.con, name)
+
+    def objects(self) -> list[tuple[str, bool]]:
+        return self.con.execute(
+            "SELECT table_name, false FROM duckdb_tables() "
+            "UNION ALL SELECT view_name, true FROM duckdb_views() WHERE NOT internal"
+        ).fetchall()
+
+    def show_parquet(self, view: str, path: Path, temporary: bool = False) -> bool:
+        row = self.con.execute("SELECT sql FROM duckdb_views() WHERE view_name = ?", [view])
+        if (definition := row.fetchone()) and literal(path) in definition[0]:
+            return False
+        self.con.execute(
+            f"CREATE OR REPLACE {'TEMP ' if temporary else ''}VIEW {view} AS "
+            f"SELECT * FROM read_parquet({literal(path)}, hive_partitioning = false)"
+        )
+        return True
+
+    def as_duckdb(self, *prefixes: str) -> "DuckDBWarehouse":
+        return self
+
+
 def connect(
     path: Path | str, settings: Settings, reads: Collection[Path] = (), read_only: bool = False
-) -> duckdb.DuckDBPyConnection:
+) -> DuckDBWarehouse:
     """Open a DuckDB file (or ":memory:") that may touch no other file than those below `reads`.
 
     Extensions are never installed or loaded from outside, temporary files stay beside the
@@ -86,7 +117,7 @@ def connect(
     con.execute("SET enable_external_access = false")
     con.execute(f"SET allowed_configs = [{', '.join(map(literal, CHANGED_BY_STEPS))}]")
     con.execute("SET lock_configuration = true")
-    return con
+    return DuckDBWarehouse(con)
 
 
 def text_codec(settings: Settings) -> str:

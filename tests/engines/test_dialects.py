@@ -87,9 +87,13 @@ def test_sql_that_stays_local_is_named():
     folders = {path.parent.relative_to(PROJECT) for path in SQL.rglob("*.sql")}
     assert {str(folder) for folder in folders} == {
         "sql",
-        "sql/checks",
         "sql/analytics",
+        "sql/checks",
+        "sql/engines",
+        "sql/history",
         "sql/publish",
+        "sql/reports",
+        "sql/staging",
     }
 
 

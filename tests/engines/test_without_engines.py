@@ -1,10 +1,12 @@
 """Who keeps to DuckDB pays nothing for the other engines: no package, no import."""
 
 import re
+from pathlib import Path
 
+import pytest
 from conftest import PROJECT, catalogue, title
 
-# Of requirements-<engine>.txt, and what leads to them.
+# Of python/engines/requirements/, and what leads to them.
 OF_ENGINES = (
     "sqlglot", "pyspark", "pysail", "grpc", "snowflake", "google", "pandas", "engines",
 )  # fmt: skip
@@ -25,6 +27,12 @@ sys.path.insert(0, script.rpartition("/")[0])
 sys.argv = [script]
 runpy.run_path(script, run_name="__main__")
 """
+# What `make migrate` runs, where sqlglot is not installed.
+WITHOUT_SQLGLOT = """
+import runpy, sys
+sys.modules["sqlglot"] = None
+runpy.run_module("engines.migrate", run_name="__main__")
+"""
 
 
 def test_the_nightly_job_imports_nothing_of_other_engines(pipeline):
@@ -40,13 +48,26 @@ def test_the_nightly_job_imports_nothing_of_other_engines(pipeline):
     assert not told.exists(), told.read_text()
 
 
+@pytest.mark.parametrize("engine", ["spark", "snowflake", "bigquery"])
+def test_moving_to_an_engine_without_its_packages_names_what_to_install(pipeline, engine):
+    landed = pipeline.step("02_create_raw_layer", NETFLIX_CSV=pipeline.put(catalogue(title(1))))
+    assert landed.returncode == 0, landed.stderr
+    done = pipeline.python("-c", WITHOUT_SQLGLOT, "--to", engine)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    names = (f"WAREHOUSE={engine} needs", f"python/engines/requirements/{engine}.txt", "sqlglot")
+    assert all(name in done.stderr for name in names), done.stderr
+    assert (PROJECT / names[1]).is_file()
+
+
 def test_the_core_install_has_no_package_of_an_engine():
     core = packages("requirements.lock")
     assert "duckdb" in core
-    for path in PROJECT.glob("requirements-*.txt"):
-        assert packages(path.name)
-        assert not packages(path.name) & core, path.name
+    for path in (PROJECT / "python/engines/requirements").glob("*.txt"):
+        locked = packages(f".ci/locks/{path.stem}.lock")
+        assert packages(path.relative_to(PROJECT))
+        assert packages(path.relative_to(PROJECT)) <= locked
+        assert not packages(path.relative_to(PROJECT)) & core, path.name
 
 
-def packages(name: str) -> set[str]:
+def packages(name: str | Path) -> set[str]:
     return set(re.findall(r"^([\w-]+)==", (PROJECT / name).read_text(), re.MULTILINE))

@@ -535,7 +535,8 @@ PUT_INTO_SQL = {
     "ingest/snapshot.py": {"at", "limit"},  # numbers
     "publish/exports.py": {"name", "starts", "query", "options"},  # quoted, or constants
     "staging/schema_drift.py": {"table", "PARSERS[column.type].format(identifier(column.name))"},
-    "warehouse/sql.py": {"view", "table"},
+    "warehouse/duckdb_file.py": {"view"},
+    "warehouse/sql.py": {"table"},
 }
 SQL = re.compile(
     r"\b(SELECT|FROM|CREATE|INSERT|SET|ATTACH|COPY|COMMENT|CASE|COLUMN|TABLE|AS)\b|read_"
