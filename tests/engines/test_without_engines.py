@@ -41,7 +41,7 @@ def test_the_nightly_job_imports_nothing_of_other_engines(pipeline):
 
 
 def test_the_core_install_has_no_package_of_an_engine():
-    core = packages("requirements.lock")
+    core = packages(".ci/locks/requirements.lock")
     assert "duckdb" in core
     for path in PROJECT.glob("requirements-*.txt"):
         assert packages(path.name)
