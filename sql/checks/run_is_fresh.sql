@@ -1,6 +1,6 @@
 -- A whole merge ended within the last MAX_RUN_AGE_HOURS.
 -- severity: error
--- Grain: one row where none did.
+-- Grain: one row where none did; before the first merge, where the first step is as long ago.
 -- Inputs -> outputs: ops_runs; session variables checked_at, max_run_age_hours -> offending rows.
 -- Running it twice is safe: it only reads.
 SELECT
@@ -8,6 +8,6 @@ SELECT
     date_diff('hour', arg_max(finished_at, rowid), getvariable('checked_at')) AS hours_ago,
     getvariable('max_run_age_hours') AS allowed_hours
 FROM ops_runs
-WHERE step = 'merge' AND status = 'done'
+WHERE (step = 'merge' AND status = 'done') OR rowid = (SELECT min(rowid) FROM ops_runs)
 HAVING coalesce(date_diff('hour', arg_max(finished_at, rowid), getvariable('checked_at')), 1000000)
     > getvariable('max_run_age_hours');
