@@ -5,6 +5,6 @@ SELECT
     date_diff('hour', arg_max(finished_at, rowid), getvariable('checked_at')) AS hours_ago,
     getvariable('max_run_age_hours') AS allowed_hours
 FROM ops_runs
-WHERE step = 'merge' AND status = 'done'
+WHERE (step = 'merge' AND status = 'done') OR rowid = (SELECT min(rowid) FROM ops_runs)
 HAVING coalesce(date_diff('hour', arg_max(finished_at, rowid), getvariable('checked_at')), 1000000)
     > getvariable('max_run_age_hours');
