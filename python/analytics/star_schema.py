@@ -34,10 +34,8 @@ def read_history_state(con: DuckDBPyConnection) -> dict[str, Any]:
 
 def analytics_fingerprint() -> str:
     """A digest of all that decides what becomes of a history, the packages' versions among it."""
-    files = sorted((SQL / "analytics").glob("*.sql"))
-    return fingerprint(
-        [*files, *sorted(Path(__file__).parent.glob("*.py")), PROJECT / "requirements.txt"]
-    )
+    rules = [*(SQL / "analytics").glob("*.sql"), *Path(__file__).parent.glob("*.py")]
+    return fingerprint([*sorted(rules), PROJECT / ".ci/locks/requirements.lock"])
 
 
 def find_built(con: DuckDBPyConnection, state: dict[str, Any]) -> int:

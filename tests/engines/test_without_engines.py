@@ -60,7 +60,7 @@ def test_moving_to_an_engine_without_its_packages_names_what_to_install(pipeline
 
 
 def test_the_core_install_has_no_package_of_an_engine():
-    core = packages("requirements.lock")
+    core = packages(".ci/locks/requirements.lock")
     assert "duckdb" in core
     for path in (PROJECT / "python/engines/requirements").glob("*.txt"):
         locked = packages(f".ci/locks/{path.stem}.lock")

@@ -167,7 +167,7 @@ def readonly_code(tmp_path: Path) -> tuple[Path, tuple[str, ...]]:
     code = tmp_path / "code"
     for name in ("python", "sql"):
         shutil.copytree(PROJECT / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PROJECT / "requirements.txt", code)
+    shutil.copytree(PROJECT / ".ci", code / ".ci")
     subprocess.run(["chmod", "-R", "a-w", str(code)], check=True)
     before: tuple[str, ...] = ()
     if os.getuid() == 0:  # root may write anywhere, unless it gives that right away

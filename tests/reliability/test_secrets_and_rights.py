@@ -318,7 +318,7 @@ def test_an_env_file_that_everybody_can_read_is_told_once(tmp_path, report):
     shutil.copytree(
         PROJECT / "python", checkout / "python", ignore=shutil.ignore_patterns("__pycache__")
     )
-    for name in ("sql", "requirements.txt"):
+    for name in ("sql", ".ci"):
         (checkout / name).symlink_to(PROJECT / name)
     source = Pipeline(tmp_path).put(catalogue(*TITLES))
     env = checkout / ".env"
@@ -450,9 +450,15 @@ def pinned(name: str) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("folder", ["", "tests/"])
-def test_the_lock_holds_every_package_with_version_and_hash(folder):
-    lock = (PROJECT / folder / "requirements.lock").read_text()
+LOCKS = {
+    "requirements.txt": ".ci/locks/requirements.lock",
+    "tests/requirements.txt": ".ci/locks/test.lock",
+}
+
+
+@pytest.mark.parametrize("listed", LOCKS)
+def test_the_lock_holds_every_package_with_version_and_hash(listed):
+    lock = (PROJECT / LOCKS[listed]).read_text()
     entries = re.split(r"\n(?=\S)", re.sub(r"(?m)^\s*#.*\n", "", lock).strip())
     assert len(entries) > 10
     for entry in entries:
@@ -460,12 +466,12 @@ def test_the_lock_holds_every_package_with_version_and_hash(folder):
         assert re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; [\w .'<>=!]+)?", first), first
         assert rest and all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}", one) for one in rest)
     assert "://" not in lock  # which index it comes from is the machine's affair
-    for name, versions in pinned(f"{folder}requirements.txt").items():
-        assert pinned(f"{folder}requirements.lock")[name] == versions, name
+    for name, versions in pinned(listed).items():
+        assert pinned(LOCKS[listed])[name] == versions, name
 
 
 def test_both_locks_name_the_same_versions():
-    ours, tests = pinned("requirements.lock"), pinned("tests/requirements.lock")
+    ours, tests = map(pinned, LOCKS.values())
     assert {name for name in ours.keys() & tests.keys() if ours[name] != tests[name]} == set()
 
 
