@@ -1,10 +1,11 @@
 """Clean and type the snapshot: raw -> staging_netflix_titles, and what is no title -> quarantine.
 
-Reads:   contract_netflix_titles (the raw snapshot under canonical names), sql/contract.toml
+Reads:   contract_netflix_titles (the raw snapshot under canonical names; where step 04 did not run,
+         this step makes it as that one does), sql/contract.toml
 Writes:  staging_records (and over it staging_netflix_titles), staging_netflix_quarantine,
          staging_repairs, staging_lost_in_cast, staging_batch, staging_counts
 Fails when: more records or values than allowed are set aside or lost, or the books do not balance
-         (exit 20; MAX_QUARANTINED_*, MAX_LOST_IN_CAST_*).
+         (exit 20; MAX_QUARANTINED_*, MAX_LOST_IN_CAST_*); or step 04 would.
 
 Records that the snapshot before had, to the letter, are taken over; `--full` stages all anew.
 """
@@ -12,26 +13,24 @@ Records that the snapshot before had, to the letter, are taken over; `--full` st
 import sys
 
 from contract import load_contract
-from errors import Refused
 from ingest.manifest import newest_batch
 from runner.step import Step, run_step
 from staging.build import build_staging, check_staging_limits, find_staged
 from staging.raw_view import is_schema_checked
+from staging.schema_drift import check_columns
 
 
 def run(step: Step) -> None:
     settings = step.settings
     batch = newest_batch(settings)
     contract = load_contract(settings.contract_path)
+    step.batch_id = batch.batch_id
     full = "--full" in sys.argv[1:]
     known = None if full else find_staged(step.con, batch, contract)
     if not known and not is_schema_checked(step.con, batch):
-        raise Refused(
-            f"the columns of snapshot {batch.batch_id} did not pass the contract yet; nothing was "
-            "changed. Run `make schema` (or `make run-all`) first."
-        )
+        check_columns(step, batch, contract)  # step 04 did not run, or stopped
     books = known or build_staging(step.con, batch, contract, full=full)
-    step.batch_id, step.rows_in, step.rows_out = batch.batch_id, books.raw, books.staged
+    step.rows_in, step.rows_out = books.raw, books.staged
     check_staging_limits(step.con, batch, books, settings)
     step.unchanged = bool(known)
     step.message = (

@@ -1,15 +1,19 @@
-"""How a file's columns differ from those of the snapshot before."""
+"""Bind a file's columns to the contract; how they differ from those of the snapshot before."""
 
 from dataclasses import dataclass
 
 from duckdb import DuckDBPyConnection
 
 from contract import Contract, bind, normalise
-from ingest.manifest import Batch
+from errors import Refused
+from ingest.decisions import accepts
+from ingest.manifest import Batch, read_batches, verify_snapshot
+from runner.console import printable
 from runner.step import Step
 from staging.build import create_cleaning_macros
+from staging.raw_view import bind_columns
 from warehouse.quoting import identifier
-from warehouse.sql import column_names
+from warehouse.sql import column_names, table_names
 
 LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
 SAMPLE_ROWS = 10_000  # enough to see that most values no longer parse
@@ -27,6 +31,70 @@ class Change:
     kind: str
     column: str
     detail: str
+
+
+def check_columns(step: Step, batch: Batch, contract: Contract) -> list[Change]:
+    """Bind the columns of the snapshot that raw shows, and record how they changed.
+
+    Raises Refused where a required column is missing, or a change has the policy "stop".
+    """
+    settings, con = step.settings, step.con
+    if not is_loaded(con, batch):
+        raise Refused(
+            f"snapshot {batch.batch_id} is not loaded yet; nothing was changed. "
+            "Run `make load` (or `make run-all`) first."
+        )
+    earlier = [b for b in read_batches(settings.manifest) if b.snapshot_at < batch.snapshot_at]
+    previous = earlier[-1] if earlier else None
+    bound = bind(contract, batch.columns)
+    unknown = columns_with_values(
+        con, [name for name in batch.columns if name not in bound.values()]
+    )
+    if previous and unknown:
+        path = verify_snapshot(settings.snapshots, previous)
+        con.show_parquet("previous_snapshot", path, temporary=True)
+    changes = find_header_changes(con, contract, batch, previous, unknown)
+    required = [column.name for column in contract.columns if column.required]
+    missing = [name for name in required if not bound[name]]
+    if previous and unknown:
+        changes = [suggest_rename(con, change, contract, bound, unknown) for change in changes]
+    if not missing:
+        bind_columns(con, batch, contract)
+        changes += find_unparsable_columns(con, contract)
+    recorded = con.execute(
+        "SELECT kind, column_name FROM ops_schema_changes WHERE batch_id = ?", [batch.batch_id]
+    ).fetchall()
+    for change in changes:
+        if (change.kind, change.column) in recorded:
+            continue  # this very file was reported before
+        step.add_ops_row(
+            "INSERT INTO ops_schema_changes VALUES (?, ?, ?, ?, ?)",
+            [batch.batch_id, change.kind, change.column, change.detail, step.started_at],
+        )
+        step.warn(f"column {printable(change.column)} {change.kind}: {change.detail}")
+    if missing:
+        hints = [c.detail for c in changes if c.kind == "removed" and c.column in missing]
+        raise Refused(
+            f"required column {', '.join(missing)} is not in the file; no table was changed. "
+            f"{' '.join(hints)} The file has: {', '.join(map(printable, batch.header[:30]))}"
+        )
+    stops = [change for change in changes if contract.policy[change.kind] == "stop"]
+    if stops and not accepts(settings, batch, f"column {stops[0].column} {stops[0].kind}"):
+        raise Refused(
+            f"column {printable(stops[0].column)} was {stops[0].kind} ({stops[0].detail}), which "
+            "the contract says to stop for; no table was changed. Mend "
+            f"{settings.contract_path.name} or the file, or let this file pass: "
+            f"make run-all ACCEPT={batch.source_sha256[:12]}"
+        )
+    return changes
+
+
+def is_loaded(con: DuckDBPyConnection, batch: Batch) -> bool:
+    """Whether raw_netflix_titles shows this batch; one without a record shows nothing."""
+    if "raw_netflix_titles" not in table_names(con):
+        return False
+    row = con.execute("SELECT batch_id FROM raw_netflix_titles LIMIT 1").fetchone()
+    return row in (None, (batch.batch_id,))
 
 
 def set_summary(step: Step, batch: Batch, bound: dict[str, str | None], drift: str) -> None:
