@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from config import SQL
 from errors import QualityError
 from runner import lock
 from runner.console import GREEN, RED, YELLOW, say
@@ -21,6 +22,7 @@ from runner.step import Step
 from warehouse.sql import has_tables, run_file
 
 SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check: on the terminal, in the warehouse
+OF_HISTORY = re.compile("analytics_netflix_history|ops_merges|metrics_now")  # a check of it
 LEVELS = {"pass": logging.INFO, "warn": logging.WARNING, "fail": logging.ERROR}
 COLOURS = {"pass": GREEN, "warn": YELLOW, "fail": RED}
 
@@ -47,6 +49,22 @@ def compute_metrics(step: Step) -> None:
         run_file(step.con, "metrics.sql")
         batch = step.con.execute("SELECT max(batch_id) FROM metrics_now").fetchone()
         step.batch_id = batch[0]
+
+
+def select_checks(con: duckdb.DuckDBPyConnection) -> tuple[list[Path], int]:
+    """The checks to run, and how many are left out: before the first merge those of the history.
+
+    What is staged stands for what is current, then. That a merge comes is what run_is_fresh checks.
+    """
+    paths = sorted((SQL / "checks").glob("*.sql"))
+    merges = con.execute(
+        "SELECT count(*) FROM ops_runs WHERE step = 'merge' AND status = 'done'"
+    ).fetchone()[0]
+    if merges or has_tables(con, "ops_merges") or not has_tables(con, "staging_records"):
+        return paths, 0
+    run_file(con, "staged_as_current.sql")
+    chosen = [path for path in paths if not OF_HISTORY.search(path.read_text(encoding="utf-8"))]
+    return chosen, len(paths) - len(chosen)
 
 
 def run_check(con: duckdb.DuckDBPyConnection, path: Path) -> Result:

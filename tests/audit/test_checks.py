@@ -270,6 +270,55 @@ def test_a_check_that_cannot_run_has_failed(faulty):
     assert "staging_counts does not exist" in done.stderr
 
 
+@pytest.fixture
+def staged(pipeline) -> Pipeline:
+    """Staged, and never merged; one title of a kind of its own, in its rating."""
+    titles = [title(number) for number in range(1, 9)] + [title(9, rating="XX")]
+    assert pipeline.land(catalogue(*titles)).returncode == 0
+    return pipeline
+
+
+def test_before_the_first_merge_what_is_staged_is_audited(staged):
+    done = staged.step(MONITOR)
+    assert (done.returncode, "accepted_ratings, 1 row(s)" in done.stderr) == (0, True)
+    of_history = {
+        "current_equals_staging", "current_is_merged", "merges_add_up", "newest_title_is_fresh",
+        "nothing_carried", "nulls_as_usual", "one_current_version_per_title", "schema_as_before",
+        "open_versions_are_current", "snapshot_is_fresh", "version_ids_unique", "volumes_as_usual",
+        "versions_belong_to_a_merge", "versions_follow_each_other", "versions_have_a_span",
+    }  # fmt: skip
+    assert verdicts(staged) == dict.fromkeys(CHECKS - of_history, "pass") | {
+        "accepted_ratings": "warn"
+    }
+    assert staged.steps("06_merge_cdc", "08_build_analytics").returncode == 0
+    unaudited = staged.step("09_publish")
+    assert (unaudited.returncode, "did not pass" in unaudited.stderr) == (30, True)
+
+
+@pytest.mark.parametrize(
+    ("check", "sql"),
+    [
+        ("key_not_null_and_unique", f"UPDATE {STAGING} SET business_key = 's8'"),
+        ("release_years_in_range", f"UPDATE {STAGING} SET release_year = 1066"),
+        ("raw_equals_staging", f"DELETE FROM {STAGING} WHERE show_id = 's9'"),
+        ("run_is_fresh", "UPDATE ops_runs SET finished_at = finished_at - INTERVAL 48 HOUR"),
+    ],
+)
+def test_before_the_first_merge_a_fault_fails_as_ever(staged, check, sql):
+    with duckdb.connect(str(staged.root / "dw.db")) as con:
+        con.execute(sql)
+    done = staged.step(MONITOR)
+    assert (done.returncode, verdicts(staged)[check]) == (30, "fail"), done.stderr
+
+
+def test_a_history_that_is_gone_is_not_taken_for_one_that_never_was(faulty):
+    with duckdb.connect(str(faulty.root / "dw.db")) as con:
+        for table in ("VIEW analytics_netflix_current", f"TABLE {HISTORY}", "TABLE ops_merges"):
+            con.execute(f"DROP {table} CASCADE")
+    done = faulty.step(MONITOR)
+    assert (done.returncode, verdicts(faulty)["current_is_merged"]) == (30, "fail")
+
+
 def test_limits_of_a_check_make_it_warn_and_then_fail(faulty):
     for count, verdict in ((1, "warn"), (100, "warn"), (101, "fail")):
         with duckdb.connect(str(faulty.root / "dw.db")) as con:
