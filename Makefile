@@ -21,33 +21,52 @@ ENGINES ?= spark
 IN := cd "$(ROOT)" &&
 RUN := $(IN) PYTHONPATH=python "$(VENV)/bin/python"
 
+##@ Start
+
 .PHONY: help
 help: ## Print this list
-	@$(IN) awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
-
-.PHONY: setup
-setup: ## Make .venv with what requirements.lock names, by hash (again only when that changed)
-	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" requirements.lock
-
-.PHONY: setup-test
-setup-test: setup ## Install what only the tests need
-	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" tests/requirements.lock
+	@$(IN) awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 .PHONY: run-all
-run-all: setup ## The nightly job: all steps, stops at the first failure (sample data if no file)
+run-all: setup ## Run the nightly job: all steps (on sample data if there is no file)
 	@$(RUN) python/run_all.py $(if $(QUIET),--quiet)
 
 .PHONY: sample
-sample: setup ## Make up a catalogue: ROWS=10000 DAY=1 SEED=42
+sample: setup ## 00: make up a catalogue: ROWS=10000 DAY=1 SEED=42
 	@$(RUN) python/00_make_sample_data.py --rows "$(ROWS)" --day "$(DAY)" --seed "$(SEED)"
 
 .PHONY: clean-sample
 clean-sample: setup ## Remove the sample and what came of it, before the first real file
 	@$(RUN) python/00_make_sample_data.py --remove
 
+.PHONY: setup
+setup: ## Make .venv of what .ci/locks/requirements.lock names, by hash
+	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" .ci/locks/requirements.lock
+
+##@ Look
+
+.PHONY: status
+status: setup ## Show last runs, counts, freshness, open failures, next run, disk use
+	@$(RUN) -m operations.status
+
+.PHONY: open
+open: setup ## Print where the dashboard is, and open it where there is a desktop
+	@$(RUN) -m operations.status --open
+
 .PHONY: inspect
-inspect: setup ## What is in the input file? Encoding, columns, nulls, examples, warnings
+inspect: setup ## 01: what is in the input file: encoding, columns, nulls, examples, warnings
 	@$(RUN) python/01_inspect_data.py
+
+.PHONY: plan
+plan: setup ## Show what the input file would change, and write nothing
+	@$(RUN) python/06_merge_cdc.py --plan
+
+.PHONY: why
+why: setup ## 11: show every version of a title and where it came from: KEY=s123
+	@$(RUN) python/11_explain_title.py "$(KEY)"
+
+##@ Run one step
 
 .PHONY: raw
 raw: setup ## 02: CSV -> immutable Parquet snapshot and manifest line
@@ -62,32 +81,26 @@ schema: setup ## 04: bind the columns to the contract, report drift
 	@$(RUN) python/04_check_schema.py
 
 .PHONY: staging
-staging: setup ## 05: clean and type -> staging_netflix_titles, quarantine (FULL=1: every record)
+staging: setup ## 05: clean and type -> staging_netflix_titles, quarantine (FULL=1: all)
 	@$(RUN) python/05_run_staging_sql.py $(if $(FULL),--full)
 
 .PHONY: merge
 merge: setup ## 06: staging -> history, current and change feed
 	@$(RUN) python/06_merge_cdc.py
 
-.PHONY: plan
-plan: setup ## Show what the input file would change, and write nothing
-	@$(RUN) python/06_merge_cdc.py --plan
-
 .PHONY: monitor
-monitor: setup ## 07: run every check in sql/checks, and tell when something is wrong
+monitor: setup ## 07: every check of sql/checks -> ops_checks, alerts
 	@$(RUN) python/07_monitor_pipeline.py $(if $(QUIET),--quiet)
+
+.PHONY: analytics
+analytics: setup ## 08: history -> star schema and KPI views
+	@$(RUN) python/08_build_analytics.py
 
 .PHONY: publish
 publish: setup ## 09: database copy, KPI files and dictionary of what passed the audit
 	@$(RUN) python/09_publish.py
 
-.PHONY: open
-open: setup ## Print where the dashboard is, and open it where there is a desktop
-	@$(RUN) -m operations.status --open
-
-.PHONY: status
-status: setup ## One screen: last runs, counts, freshness, open failures, next run, disk use
-	@$(RUN) -m operations.status
+##@ Operate
 
 .PHONY: cron-install
 cron-install: setup ## Let cron run the job at SCHEDULE and the audit at MONITOR_SCHEDULE (UTC)
@@ -97,10 +110,6 @@ cron-install: setup ## Let cron run the job at SCHEDULE and the audit at MONITOR
 cron-remove: setup ## Take this project's lines out of the crontab
 	@$(RUN) -m operations.cron remove
 
-.PHONY: analytics
-analytics: setup ## 08: star schema and KPI views
-	@$(RUN) python/08_build_analytics.py
-
 .PHONY: rebuild
 rebuild: setup ## 10: replay every raw snapshot into a fresh warehouse and swap it in
 	@$(RUN) python/10_rebuild_warehouse.py
@@ -109,28 +118,28 @@ rebuild: setup ## 10: replay every raw snapshot into a fresh warehouse and swap 
 verify: setup ## 10: prove that the live warehouse equals a replay of the raw snapshots
 	@$(RUN) python/10_rebuild_warehouse.py --verify
 
+##@ Move to another engine
+
 .PHONY: migrate
 migrate: setup ## Move the warehouse to another engine: TO=spark (see the README)
 	@$(RUN) -m engines.migrate --to "$(TO)"
 
-.PHONY: why
-why: setup ## 11: every version of a title and where it came from: KEY=s123
-	@$(RUN) python/11_explain_title.py "$(KEY)"
-
-.PHONY: test
-test: setup-test ## The quick tests (3 minutes on 2 cores)
-	@$(RUN) -m pytest -n auto --dist worksteal -m "not slow and not engines"
-
 .PHONY: test-engines
-test-engines: setup-test ## The same on other engines: ENGINES="spark apache snowflake bigquery"
+test-engines: setup-test ## Run the tests on other engines: ENGINES="spark apache snowflake bigquery"
 	@$(IN) for engine in $(ENGINES); do \
 		client=".ci/locks/$$engine.lock"; server=".ci/locks/test-$$engine.lock"; \
 		if [ -f "$$client" ]; then bash .ci/setup "$(PYTHON)" "$(VENV)" "$$client"; fi; \
 		if [ -f "$$server" ]; then bash .ci/setup "$(PYTHON)" ".venv-$$engine" "$$server"; fi; done
 	@$(RUN) -m pytest -n auto --dist worksteal tests/engines tests/engines/test_dialects.py
 
+##@ Develop
+
+.PHONY: test
+test: setup-test ## Run the quick tests (3 minutes on 2 cores)
+	@$(RUN) -m pytest -n auto --dist worksteal -m "not slow and not engines"
+
 .PHONY: test-full
-test-full: setup-test ## All tests but for the mutants (25 minutes on 2 cores)
+test-full: setup-test ## Run the slow tests, too: 25 to 50 minutes; NINTH=0 to 8: a ninth of them
 	@$(RUN) -m pytest -n 3 --dist worksteal -m "not mutants"
 
 .PHONY: test-mutants
@@ -143,31 +152,35 @@ reliability: setup-test ## Inject every fault, and write what happened to tests/
 		"$(VENV)/bin/python" -m pytest -n auto --dist worksteal tests/reliability && \
 		"$(VENV)/bin/python" tests/reliability/table.py "$$results"
 
-.PHONY: setup-peers
-setup-peers: setup ## Install dbt-duckdb and dlt, in an environment of their own
-	@$(IN) "$(PYTHON)" -m venv .venv-peers && \
-		.venv-peers/bin/python -m pip install -q -r tests/peers/requirements.txt
+.PHONY: lint
+lint: setup-test ## Check style and formatting
+	@$(RUN) -m ruff check . && "$(VENV)/bin/python" -m ruff format --check .
 
 .PHONY: peers
 peers: setup-peers ## Put the same faults through dbt-duckdb and dlt
 	@$(IN) PIPELINE_PYTHON="$(VENV)/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python tests/peers/compare.py
 
-.PHONY: bench-peers
-bench-peers: setup-peers ## Time a second night beside dbt-duckdb and dlt: FIRST=a.csv SECOND=b.csv -> docs/
-	@$(IN) PIPELINE_PYTHON="$(VENV)/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python \
-		tests/peers/day2.py "$(realpath $(FIRST))" "$(realpath $(SECOND))" $(ROUNDS)
-
 .PHONY: bench
 bench: setup-test ## Time all steps beside the bare minimum: ROWS="10000 100000" ROUNDS=3 -> docs/
 	@$(RUN) tests/bench/bench.py docs $(ROUNDS) $(ROWS)
+
+.PHONY: bench-peers
+bench-peers: setup-peers ## Time a second night beside dbt-duckdb and dlt: FIRST=a.csv SECOND=b.csv
+	@$(IN) PIPELINE_PYTHON="$(VENV)/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python \
+		tests/peers/day2.py "$(realpath $(FIRST))" "$(realpath $(SECOND))" $(ROUNDS)
 
 .PHONY: screenshot
 screenshot: setup-test ## Take the README's picture of the page anew, from sample data
 	@$(RUN) tests/support/screenshot.py docs/dashboard.png
 
-.PHONY: lint
-lint: setup-test ## Check style and formatting
-	@$(RUN) -m ruff check . && "$(VENV)/bin/python" -m ruff format --check .
+.PHONY: setup-test
+setup-test: setup ## Install what only the tests need
+	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" .ci/locks/test.lock
+
+.PHONY: setup-peers
+setup-peers: setup ## Install dbt-duckdb and dlt, in an environment of their own
+	@$(IN) "$(PYTHON)" -m venv .venv-peers && \
+		.venv-peers/bin/python -m pip install -q -r tests/peers/requirements.txt
 
 .PHONY: clean
 clean: ## Remove .venv and caches; never data, the warehouse or logs

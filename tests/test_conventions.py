@@ -1,11 +1,14 @@
 """The project's parts hold to each other: scripts, Makefile, README, .env.example, SQL files."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from dataclasses import fields
 
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, is_in_ninth
 
 from config import Settings
 from contract import load_contract
@@ -103,3 +106,33 @@ def test_exit_codes_are_the_documented_table():
     assert set(table) == codes == {"0", "1", "2", "20", "30", "75"}
     for code in codes:
         assert re.search(rf"^\| {code} \|", README, re.MULTILINE), code
+
+
+def collect(*arguments: str, **environment: str) -> set[str]:
+    """The ids of the cases that pytest would run."""
+    options = ["--collect-only", "-o", "addopts=-q", "-n", "0", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *arguments],
+        cwd=PROJECT,
+        env={**os.environ, "NINTH": "", **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {line for line in done.stdout.splitlines() if "::" in line}
+
+
+def test_a_ninth_adds_some_slow_cases_to_the_quick_ones():
+    cases = "tests/history/test_guard.py"
+    slow, quick = collect(cases, "-m", "slow"), collect(cases, "-m", "not slow")
+    ninth = {nodeid for nodeid in slow if is_in_ninth(nodeid, 4)}
+    assert 0 < len(ninth) < len(slow) / 4
+    assert collect(cases, NINTH="4") == quick | ninth
+
+
+@pytest.mark.slow
+def test_nine_ninths_are_all_slow_cases_and_about_equal():
+    slow = collect("-m", "slow and not mutants and not engines")
+    sizes = [sum(is_in_ninth(nodeid, ninth) for nodeid in slow) for ninth in range(9)]
+    assert sum(sizes) == len(slow) > 500
+    assert len(slow) / 12 < min(sizes) and max(sizes) < len(slow) / 7

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -178,14 +179,64 @@ def test_sample_and_real_files_never_share_a_history(pipeline):
     assert pipeline.digests() == kept
 
 
+BY_HAND = (
+    "01_inspect_data", "02_create_raw_layer", "03_load_raw_to_duckdb", "05_run_staging_sql",
+    "07_monitor_pipeline",
+)  # fmt: skip
+
+
+def test_five_scripts_by_hand_look_load_clean_and_audit_without_a_merge(pipeline):
+    """As `python python/01_inspect_data.py` and so on: no make, no PYTHONPATH, no 04 and 06."""
+    source = pipeline.put(catalogue(*map(title, range(1, 41))))
+    for ends in ("+ 0 exact duplicates", "+ 0 exact duplicates, as before"):
+        said = {}
+        for name in BY_HAND:
+            done = pipeline.process(name, NETFLIX_CSV=source, PYTHONPATH="")
+            assert (done.returncode, done.stderr) == (0, ""), name
+            said[name] = done.stdout.rstrip()
+        assert said["05_run_staging_sql"].endswith(f"40 raw = 40 staged + 0 quarantined {ends}")
+        assert said["07_monitor_pipeline"].endswith("0 failed, 15 left out: nothing is merged yet")
+    assert pipeline.query("SELECT count(*) FROM staging_netflix_titles") == [(40,)]
+    assert pipeline.steps(*CHAIN, NETFLIX_CSV=source).returncode == 0, "the chain goes on from it"
+    assert pipeline.query("SELECT count(*) FROM analytics_netflix_current") == [(40,)]
+
+
+@pytest.mark.slow
+def test_a_fresh_clone_starts_with_venv_and_pip_alone(pipeline):
+    clone, source = pipeline.root / "clone", pipeline.put(catalogue(*map(title, range(1, 41))))
+    if not (PROJECT / ".git").exists() or not shutil.which("git"):
+        pytest.skip("this is no git checkout")
+    subprocess.run(["git", "clone", "-q", str(PROJECT), str(clone)], check=True)
+    lines = [
+        "set -eu",
+        f"'{sys.executable}' -m venv venv",
+        "source venv/bin/activate",
+        "pip install -q -r requirements.txt",
+        *(f"python python/{name}.py" for name in BY_HAND),
+        "git status --porcelain",
+    ]
+    environment = {key: text for key, text in os.environ.items() if not key.startswith("PYTHON")}
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(lines)],
+        cwd=clone,
+        env={**environment, **pipeline.settings, "NETFLIX_CSV": source},
+        capture_output=True,
+        text=True,
+    )
+    if re.search("Failed to establish a new connection|name resolution", done.stderr):
+        pytest.skip("no package index can be reached")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("monitor ")  # and nothing that git would add
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the project in a path with blanks, using the virtual environment of this run."""
-    if not (Path(sys.prefix) / "have-requirements.lock").exists():
+    if not (Path(sys.prefix) / "have-.ci-locks-requirements.lock").exists():
         pytest.skip("this Python is not from a virtual environment that `make setup` made")
     target = tmp_path / "a path with 'blanks'"
     target.mkdir()
-    for name in ("Makefile", "requirements.lock", ".ci"):
+    for name in ("Makefile", ".ci"):
         source = PROJECT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, target / name)
     for name in ("python", "sql"):
@@ -223,7 +274,7 @@ def test_make_runs_from_anywhere_with_an_empty_environment(checkout, tmp_path):
     assert (again.returncode, "unchanged since" in again.stdout) == (0, True)
     assert list(elsewhere.iterdir()) == []
     assert {path.name for path in checkout.iterdir()} == {
-        "Makefile", "requirements.lock", ".ci", "python", "sql",
+        "Makefile", ".ci", "python", "sql",
     }  # fmt: skip
 
 
