@@ -153,6 +153,10 @@ FAULTS = {
         "run_is_fresh",
         "UPDATE ops_runs SET finished_at = finished_at - INTERVAL 48 HOUR",
     ),
+    "no merge for two days, though other steps ran": (
+        "run_is_fresh",
+        "UPDATE ops_runs SET finished_at = finished_at - INTERVAL 48 HOUR WHERE step = 'merge'",
+    ),
     "no snapshot for eight days": (
         "snapshot_is_fresh",
         "UPDATE ops_merges SET snapshot_at = snapshot_at - INTERVAL 30 DAY",
