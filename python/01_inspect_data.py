@@ -75,7 +75,7 @@ def run(settings: Settings) -> Look:
     contract = load_contract(settings.contract_path)
     with tempfile.TemporaryDirectory(prefix="netflix-inspect-") as name:
         folder = Path(name)
-        delivery = fetch_source(settings, folder, None, None)
+        delivery = fetch_source(settings, folder)
         settings = replace(settings, warehouse_path=folder / "spilled")
         digest, found = source_digest(delivery), Scan()
         with open_source(delivery, settings.max_file_size) as stream:

@@ -12,26 +12,21 @@ The manifest line is the moment of truth: files without one are leftovers, swept
 import shutil
 import sys
 
-from ingest.manifest import read_batches
-from ingest.snapshot import is_unchanged, land_snapshot, link_latest_snapshot, remove_leftovers
-from ingest.source import fetch_source, recorded_source
+from ingest.manifest import read_batches, remove_leftovers
+from ingest.snapshot import is_unchanged, land_snapshot, link_latest_snapshot
+from ingest.source import fetch_source
 from runner.step import Step, run_step
 
 
 def run(step: Step) -> None:
     settings = step.settings
+    folder = settings.raw_dir / ".landing"
     batches = read_batches(settings.manifest)
     newest = batches[-1] if batches else None
-    folder = settings.raw_dir / ".landing"
     remove_leftovers(settings, batches, folder)
     try:
         folder.mkdir(parents=True)
-        known = newest if newest and newest.source == recorded_source(settings.source) else None
-        if known and settings.snapshot_at not in (None, known.snapshot_at):
-            known = None  # the same file may stand for another time, too
-        delivery = fetch_source(
-            settings, folder, known and known.etag, known and known.last_modified
-        )
+        delivery = fetch_source(settings, folder, newest)
         if is_unchanged(delivery, batches, settings):
             step.batch_id, step.rows_in, step.rows_out = newest.batch_id, 0, newest.raw_rows
             step.unchanged = True
@@ -47,9 +42,11 @@ def run(step: Step) -> None:
                 f"{batch.records:,} records in {delivery.name} = {batch.raw_rows:,} raw "
                 f"+ {batch.rejected:,} rejected"
             )
+            if not newest or batch.snapshot_at > newest.snapshot_at:
+                newest = batch
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    link_latest_snapshot(settings)
+    link_latest_snapshot(settings, newest)
 
 
 if __name__ == "__main__":

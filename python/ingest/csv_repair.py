@@ -20,11 +20,11 @@ def repair_csv(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
 
     The rejects file is a CSV with source_line, reason, raw_text. Slower by far; for damaged files.
     """
-    found = Scan(is_repaired=True)
+    scan = Scan(is_repaired=True)
     csv.field_size_limit(2 * MAX_LINE_BYTES)
     rejects = folder / "rejects.csv"
     part = folder / "careful.csv"
-    lines = read_lines(read_text_blocks(stream, found), found, names)
+    lines = read_lines(read_text_blocks(stream, scan), scan, names)
     with (
         open(part, "w", encoding="utf-8", newline="") as kept_file,
         open(rejects, "w", encoding="utf-8", newline="") as rejects_file,
@@ -32,37 +32,37 @@ def repair_csv(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
         kept, aside = csv.writer(kept_file), csv.writer(rejects_file)
         kept_file.write("head\r\n")
         aside.writerow(["source_line", "reason", "raw_text"])
-        for number, fields, reason, raw in split_records(lines, found):
-            found.records += 1
-            found.lines_crlf += raw.endswith("\r\n")
-            found.lines_lf += raw.endswith("\n") and not raw.endswith("\r\n")
-            found.lines_cr += raw.endswith("\r")
-            found.longest_record = max(found.longest_record, len(raw.encode()))
-            found.last_misfit = reason
+        for number, fields, reason, raw in split_records(lines, scan):
+            scan.records += 1
+            scan.lines_crlf += raw.endswith("\r\n")
+            scan.lines_lf += raw.endswith("\n") and not raw.endswith("\r\n")
+            scan.lines_cr += raw.endswith("\r")
+            scan.longest_record = max(scan.longest_record, len(raw.encode()))
+            scan.last_misfit = reason
             if reason:
-                found.rejected += 1
+                scan.rejected += 1
                 aside.writerow([number, reason, raw.rstrip("\r\n")])
             else:
                 kept.writerow([number, *fields])
-    if not found.header:
+    if not scan.header:
         raise Refused("the file is empty")
-    found.parts, found.rejects = [part], rejects if found.rejected else None
-    return found
+    scan.parts, scan.rejects = [part], rejects if scan.rejected else None
+    return scan
 
 
-def read_lines(blocks: Iterable[bytes], found: Scan, names: set[str]) -> Iterator[tuple[int, str]]:
+def read_lines(blocks: Iterable[bytes], scan: Scan, names: set[str]) -> Iterator[tuple[int, str]]:
     """(line number, line with its end) behind the header."""
     for block in blocks:
-        if not found.header:
-            block = block[read_header(block, found, names) :]
+        if not scan.header:
+            block = block[read_header(block, scan, names) :]
         for line in io.StringIO(block.decode(), newline=""):
-            found.ends_with_newline = line[-1] in "\r\n"
-            yield found.lines + 1, line
-            found.lines += 1
+            scan.ends_with_newline = line[-1] in "\r\n"
+            yield scan.lines + 1, line
+            scan.lines += 1
 
 
 def split_records(
-    lines: Iterator[tuple[int, str]], found: Scan
+    lines: Iterator[tuple[int, str]], scan: Scan
 ) -> Iterator[tuple[int, list[str] | None, str, str]]:
     """Yield (line, fields, "", raw) for a good record and (line, None, reason, raw) for a misfit.
 
@@ -76,9 +76,9 @@ def split_records(
             return
         number, line = item
         if not line.strip():
-            found.blank_lines += 1
+            scan.blank_lines += 1
             continue
-        fields, reason = parse_record([line], found)
+        fields, reason = parse_record([line], scan)
         taken, size, quotes = [item], len(line), line.count('"')
         while reason is OPEN_QUOTE and quotes % 2 and size < MAX_LINE_BYTES:
             more = ahead.popleft() if ahead else next(lines, None)
@@ -90,8 +90,8 @@ def split_records(
         raw = line
         if len(taken) > 1:
             raw = "".join(text for _, text in taken)
-            fields, reason = parse_record([text for _, text in taken], found)
-            if reason or not is_strictly_quoted(raw, found.delimiter):
+            fields, reason = parse_record([text for _, text in taken], scan)
+            if reason or not is_strictly_quoted(raw, scan.delimiter):
                 ahead.extendleft(reversed(taken[1:]))
                 fields, reason, raw = None, OPEN_QUOTE, line
         yield number, fields, reason, raw
@@ -100,19 +100,19 @@ def split_records(
 OPEN_QUOTE = "a quote is opened and never properly closed"
 
 
-def parse_record(lines: list[str], found: Scan) -> tuple[list[str] | None, str]:
+def parse_record(lines: list[str], scan: Scan) -> tuple[list[str] | None, str]:
     """The fields of one record, or the reason why it is a misfit."""
     if any("\0" in line for line in lines):
         return None, "a NUL byte"
     try:
-        records = list(csv.reader(lines, delimiter=found.delimiter, strict=True))
+        records = list(csv.reader(lines, delimiter=scan.delimiter, strict=True))
     except csv.Error as error:
         if "unexpected end" in str(error):
             return None, OPEN_QUOTE
         return None, f"broken quotes: {error}"
     if len(records) != 1:
         return None, OPEN_QUOTE
-    fields, width = records[0], len(found.header)
+    fields, width = records[0], len(scan.header)
     if len(fields) == width + 1 and not fields[-1]:  # as DuckDB reads a delimiter at the line's end
         fields.pop()
     if len(fields) != width:

@@ -29,7 +29,7 @@ UTF8_BOM, UTF16_BOMS = codecs.BOM_UTF8, (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_B
 
 @dataclass
 class Scan:
-    """What one pass found. Lines count from 1 and end in LF, CRLF or, in odd files, CR."""
+    """What one pass scan. Lines count from 1 and end in LF, CRLF or, in odd files, CR."""
 
     header: list[str] = field(default_factory=list)
     delimiter: str = ","
@@ -59,55 +59,55 @@ class Scan:
         return not (self.lines_cr or self.nul_bytes or self.quote_left_open)
 
 
-def scan_csv(stream: BinaryIO, found: Scan, names: set[str]) -> Iterator[bytes]:
+def scan_csv(stream: BinaryIO, scan: Scan, names: set[str]) -> Iterator[bytes]:
     """Repair and number a stream; the text behind its header, in pieces of whole records.
 
     `names` are the column names (as `normalised` gives them) by which a header is recognised.
-    `found` has the header with the first piece, and the counts, by quote parity, behind the last.
+    `scan` has the header with the first piece, and the counts, by quote parity, behind the last.
     Raises Refused where the bytes are not a delimited text with such a header.
     """
     pieces, waiting, odd, last, any_lf = [], 0, False, b"\n", False
-    for block in read_text_blocks(stream, found):
+    for block in read_text_blocks(stream, scan):
         last, any_lf = block[-1:], any_lf or b"\n" in block
-        if not found.header:
-            block = block[read_header(block, found, names) :]
+        if not scan.header:
+            block = block[read_header(block, scan, names) :]
         # What is left of the block without its text is quotes and line ends; without whole
         # quoted fields, too, it is the records' ends.
         marks = block.translate(None, NOT_STRUCTURE)
         line_feeds = marks.count(b"\n")
-        found.lines_cr += marks.count(b"\r") - marks.count(b"\r\n")
-        found.nul_bytes += block.count(b"\0") if b"\0" in block else 0
+        scan.lines_cr += marks.count(b"\r") - marks.count(b"\r\n")
+        scan.nul_bytes += block.count(b"\0") if b"\0" in block else 0
         marks = (b'"' + marks if odd else marks).replace(b'""', b"")
-        pieces.append(add_line_numbers(block, find_lines_inside_quotes(marks, odd), found))
+        pieces.append(add_line_numbers(block, find_lines_inside_quotes(marks, odd), scan))
         waiting += len(block)
         odd = marks.count(b'"') % 2 == 1
         marks = re.sub(rb'"[^"]*("|$)', b"", marks)
         ended = marks.count(b"\n")
-        found.lines_crlf += marks.count(b"\r\n")
-        found.lines_lf += ended - marks.count(b"\r\n")
-        found.records += ended
-        found.lines += line_feeds
+        scan.lines_crlf += marks.count(b"\r\n")
+        scan.lines_lf += ended - marks.count(b"\r\n")
+        scan.records += ended
+        scan.lines += line_feeds
         if odd and waiting > MAX_LINE_BYTES:
-            found.quote_left_open = True
-        if (waiting >= PIECE_BYTES and not odd) or found.quote_left_open:
+            scan.quote_left_open = True
+        if (waiting >= PIECE_BYTES and not odd) or scan.quote_left_open:
             yield b"".join(pieces)
             pieces, waiting = [], 0
-    if not found.header:
+    if not scan.header:
         raise Refused("the file is empty")
-    found.quote_left_open |= odd
-    found.ends_with_newline = last == b"\n" or (last == b"\r" and not any_lf)  # not half a CRLF
-    found.records += bool(block) and not found.ends_with_newline
+    scan.quote_left_open |= odd
+    scan.ends_with_newline = last == b"\n" or (last == b"\r" and not any_lf)  # not half a CRLF
+    scan.records += bool(block) and not scan.ends_with_newline
     yield b"".join(pieces)
 
 
-def add_line_numbers(block: bytes, inside: list[int], found: Scan) -> bytes:
+def add_line_numbers(block: bytes, inside: list[int], scan: Scan) -> bytes:
     """The block with its line number as first field of each record.
 
     `inside` are the lines of the block (from 0) that begin within quotes: they start no record.
     """
     lines = block.split(b"\n")
-    prefix = b"\n%d" + found.delimiter.encode()
-    first = found.lines + 1
+    prefix = b"\n%d" + scan.delimiter.encode()
+    first = scan.lines + 1
     pieces = [b""] * (2 * len(lines))
     pieces[0::2] = [prefix % number for number in range(first, first + len(lines))]
     pieces[1::2] = lines
@@ -127,14 +127,8 @@ def find_lines_inside_quotes(marks: bytes, odd: bool) -> list[int]:
     return inside
 
 
-def skip_line(found: Scan, text: bytes) -> bytes:
-    """A first line, to be skipped: the parser learns from it how the lines of this text end."""
-    line_end = b"\r\n" if b"\r\n" in text[: text.find(b"\n") + 1] else b"\n"
-    return found.delimiter.join(["head"] * (1 + len(found.header))).encode() + line_end
-
-
-def read_header(block: bytes, found: Scan, names: set[str]) -> int:
-    """Set found.header, .delimiter and .lines from the first block; return the header's length.
+def read_header(block: bytes, scan: Scan, names: set[str]) -> int:
+    """Set scan.header, .delimiter and .lines from the first block; return the header's length.
 
     The delimiter is the one under which most columns have a known name.
     """
@@ -151,11 +145,11 @@ def read_header(block: bytes, found: Scan, names: set[str]) -> int:
             header = next(reader)
         except csv.Error:
             continue
-        known = sum(normalise(name) in names for name in header)
-        if known > best[0]:
-            best = (known, header, delimiter, blank + reader.line_num)
-    known, header, delimiter, taken = best
-    if known < 2:
+        matches = sum(normalise(name) in names for name in header)
+        if matches > best[0]:
+            best = (matches, header, delimiter, blank + reader.line_num)
+    matches, header, delimiter, taken = best
+    if matches < 2:
         start = lines[blank].strip()[:80]
         raise Refused(
             f"no recognisable header: the file starts with {start!r}, expected column names like "
@@ -168,19 +162,19 @@ def read_header(block: bytes, found: Scan, names: set[str]) -> int:
             f"the header names {len(header):,} columns, allowed are {MAX_COLUMNS:,}; nothing was "
             "changed"
         )
-    found.header, found.delimiter = [name.strip() for name in header], delimiter
-    found.lines = taken
+    scan.header, scan.delimiter = [name.strip() for name in header], delimiter
+    scan.lines = taken
     return len("".join(lines[:taken]).encode())
 
 
-def read_text_blocks(stream: BinaryIO, found: Scan) -> Iterator[bytes]:
+def read_text_blocks(stream: BinaryIO, scan: Scan) -> Iterator[bytes]:
     """The stream as clean UTF-8 without BOM, in blocks that end with a line.
 
     Bytes that are no UTF-8 are read as Windows-1252, only they and nothing around them; the five
     bytes that Windows-1252 leaves undefined are read as Latin-1.
     """
     codecs.register_error("foreign-bytes", read_as_windows_1252)
-    for block in split_at_line_ends(decode_blocks(stream, found)):
+    for block in split_at_line_ends(decode_blocks(stream, scan)):
         pieces, done = [], 0
         view = memoryview(block)
         while True:
@@ -192,20 +186,20 @@ def read_text_blocks(stream: BinaryIO, found: Scan) -> Iterator[bytes]:
                 end = block.find(b"\n", start) + 1 or len(block)
                 pieces.append(block[done:start])
                 pieces.append(block[start:end].decode(errors="foreign-bytes").encode())
-                found.repaired_lines += 1
-                if found.repaired_lines <= MAX_REPORTED_LINES:
-                    number = found.lines + 1 + block.count(b"\n", 0, start)
-                    found.repaired_line_numbers.append(number)
+                scan.repaired_lines += 1
+                if scan.repaired_lines <= MAX_REPORTED_LINES:
+                    number = scan.lines + 1 + block.count(b"\n", 0, start)
+                    scan.repaired_line_numbers.append(number)
                 done = end
         if pieces:
-            add_foreign_encoding(found)
+            add_foreign_encoding(scan)
             block = b"".join([*pieces, block[done:]])
         yield block
 
 
-def add_foreign_encoding(found: Scan) -> None:
-    if "windows-1252" not in found.encoding:
-        found.encoding += f"{' and' if 'with' in found.encoding else ' with'} windows-1252"
+def add_foreign_encoding(scan: Scan) -> None:
+    if "windows-1252" not in scan.encoding:
+        scan.encoding += f"{' and' if 'with' in scan.encoding else ' with'} windows-1252"
 
 
 def read_as_windows_1252(error: UnicodeDecodeError) -> tuple[str, int]:
@@ -220,21 +214,21 @@ WINDOWS_1252 = [
 ]
 
 
-def decode_blocks(stream: BinaryIO, found: Scan) -> Iterator[bytes]:
+def decode_blocks(stream: BinaryIO, scan: Scan) -> Iterator[bytes]:
     """The stream's blocks as UTF-8 (or nearly), whatever its byte order mark says."""
-    block = read_block(stream, found)
+    block = read_block(stream, scan)
     if block.startswith(UTF8_BOM):
-        found.encoding = "utf-8 with BOM"
+        scan.encoding = "utf-8 with BOM"
         block = block[len(UTF8_BOM) :]
     elif block.startswith(UTF16_BOMS) and not block.startswith(codecs.BOM_UTF32_LE):
-        found.encoding = "utf-16"
+        scan.encoding = "utf-16"
         decoder = codecs.getincrementaldecoder("utf-16")()
         while block:
             try:
                 yield decoder.decode(block).encode()
             except UnicodeError as error:
                 raise Refused(f"the file starts as UTF-16 but is not: {error}") from None
-            block = read_block(stream, found)
+            block = read_block(stream, scan)
         if decoder.getstate()[0]:
             raise Refused("the file is UTF-16 and ends in the middle of a character: it was cut")
         return
@@ -242,12 +236,12 @@ def decode_blocks(stream: BinaryIO, found: Scan) -> Iterator[bytes]:
         raise Refused("the file is not text, or UTF-16 without byte order mark: it is full of NULs")
     while block:
         yield block
-        block = read_block(stream, found)
+        block = read_block(stream, scan)
 
 
-def read_block(stream: BinaryIO, found: Scan) -> bytes:
+def read_block(stream: BinaryIO, scan: Scan) -> bytes:
     block = stream.read(BLOCK_BYTES)
-    found.size += len(block)
+    scan.size += len(block)
     return block
 
 

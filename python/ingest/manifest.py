@@ -6,6 +6,9 @@ that died before it was done, and does not count.
 
 import hashlib
 import json
+import shutil
+import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +16,8 @@ from pathlib import Path
 from config import Settings
 from errors import Refused
 from runner.files import replace_atomically, sha256
+
+OLD_S = 3600  # no temporary file is in use for so long
 
 
 @dataclass(frozen=True)
@@ -67,12 +72,34 @@ def read_batches(path: Path) -> list[Batch]:
     return sorted(batches, key=lambda batch: batch.snapshot_at)
 
 
-def newest_batch(settings: Settings) -> Batch:
-    """The newest snapshot. Raises Refused where nothing was landed yet."""
+def landed_batches(settings: Settings) -> list[Batch]:
+    """All snapshots, the newest last. Raises Refused where nothing was landed yet."""
     batches = read_batches(settings.manifest)
     if not batches:
         raise Refused("nothing was landed yet; run `make raw` (or `make run-all`) first")
-    return batches[-1]
+    return batches
+
+
+def newest_batch(settings: Settings) -> Batch:
+    """The newest snapshot. Raises Refused where nothing was landed yet."""
+    return landed_batches(settings)[-1]
+
+
+def remove_leftovers(settings: Settings, batches: list[Batch], folder: Path) -> None:
+    """Remove what a run that died left behind: temporary files, snapshots without a line."""
+    shutil.rmtree(folder, ignore_errors=True)
+    listed = {name for batch in batches for name in (batch.parquet, batch.rejects)}
+    for parent in (settings.raw_dir, settings.snapshots):
+        for leftover in parent.glob(".*.tmp"):
+            leftover.unlink()
+    for parent in (settings.data_dir, settings.data_dir / "alerts"):  # an audit may write there now
+        for leftover in parent.glob(".*.tmp"):
+            with suppress(FileNotFoundError):  # renamed just now
+                if time.time() - leftover.stat().st_mtime > OLD_S:
+                    leftover.unlink()
+    for path in settings.snapshots.glob("*.parquet"):
+        if path.name not in listed:
+            path.unlink()
 
 
 def append_batch(path: Path, batch: Batch) -> None:
@@ -108,9 +135,9 @@ def verify_file(path: Path, digest: str) -> Path:
     """The file, if its SHA-256 is `digest`. Raises Refused where it is missing or damaged."""
     if not path.exists():
         raise Refused(f"snapshot {path} is missing; nothing was changed. Restore it from a backup.")
-    if (found := sha256(path)) != digest:
+    if (digest_now := sha256(path)) != digest:
         raise Refused(
-            f"snapshot {path} is damaged: its SHA-256 is {found[:12]}, the manifest says "
+            f"snapshot {path} is damaged: its SHA-256 is {digest_now[:12]}, the manifest says "
             f"{digest[:12]}; nothing was changed. Restore it from a backup."
         )
     return path

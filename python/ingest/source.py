@@ -11,45 +11,53 @@ from urllib.parse import unquote, urlsplit
 
 from config import Settings
 from errors import Refused
+from ingest.manifest import Batch
 from ingest.source_file import SourceFile, check_unmodified, parse_sha256_file
 from runner.console import printable
 
 YOUNG_S, SETTLE_S = 2.0, 0.5  # a file changed in the last 2 s is looked at again after 0.5 s
 
 
-def fetch_source(
-    settings: Settings, folder: Path, etag: str | None, modified: str | None
-) -> SourceFile:
-    """Get the source; a remote one is downloaded into `folder`.
+def fetch_source(settings: Settings, folder: Path, newest: Batch | None = None) -> SourceFile:
+    """Get the source; a remote one is downloaded into `folder`, unless it is the newest snapshot.
 
-    `etag` and `modified` are those of the newest snapshot, if it came from the same source.
     Raises Refused where there is no such file, or where it did not come whole.
     """
     source = settings.source
     scheme = source.partition("://")[0].lower() if "://" in source else "file"
+    recorded, etag, modified = recorded_source(source), None, None
+    # With another SNAPSHOT_AT the same file may stand for another time, too.
+    if newest and settings.snapshot_at not in (None, newest.snapshot_at):
+        newest = None
+    if newest and newest.source == recorded:
+        etag, modified = newest.etag, newest.last_modified
     if scheme == "file":
-        return find_local_file(Path(unquote(urlsplit(source).path) if "://" in source else source))
-    if scheme in ("http", "https"):
+        path = unquote(urlsplit(source).path) if "://" in source else source
+        delivery = find_local_file(Path(path))
+    elif scheme in ("http", "https"):
         from ingest.remote import fetch_http
 
-        return fetch_http(source, settings, folder, etag, modified)
-    if scheme in ("s3", "gs"):
+        delivery = fetch_http(source, settings, folder, etag, modified)
+    elif scheme in ("s3", "gs"):
         from ingest.remote import fetch_object
 
-        return fetch_object(source, settings, folder, etag)
-    raise Refused(f"NETFLIX_CSV is a {scheme}:// URL, which is not supported; see .env.example")
+        delivery = fetch_object(source, settings, folder, etag)
+    else:
+        raise Refused(f"NETFLIX_CSV is a {scheme}:// URL, which is not supported; see .env.example")
+    delivery.source = recorded
+    return delivery
 
 
 def find_local_file(path: Path) -> SourceFile:
     if path.is_dir():
         raise Refused(f"{path} is a folder, expected a file; nothing was changed")
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, and is read only once
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, and is read only once
             raise Refused(f"{path} is not a regular file; nothing was changed")
-        if 0 <= time.time() - found.st_mtime < YOUNG_S:
+        if 0 <= time.time() - status.st_mtime < YOUNG_S:
             time.sleep(SETTLE_S)
-            check_unmodified(path, found)
+            check_unmodified(path, status)
     except FileNotFoundError:
         raise Refused(
             f"no input file at {path}; nothing was changed. Put the catalogue there, set "

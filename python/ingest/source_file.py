@@ -38,13 +38,24 @@ class SourceFile:
     name: str
     etag: str | None = None
     last_modified: str | None = None
-    sha256: str | None = None  # as promised by a .sha256 file beside it
+    sha256: str | None = None  # as promised by a .sha256 file next to it
     digest: str | None = None  # its own, once it was taken
     digested: os.stat_result | None = None  # what the file was then
+    source: str = ""  # where it came from, as it may be recorded
+
+
+def check_digest(delivery: SourceFile) -> None:
+    """Raise Refused where the file is not the one that its .sha256 file promises."""
+    if delivery.sha256 and delivery.sha256 != source_digest(delivery):
+        raise Refused(
+            f"{delivery.name} has SHA-256 {source_digest(delivery)[:12]}..., its .sha256 file "
+            f"promises {delivery.sha256[:12]}...; nothing was changed. It was damaged or cut on "
+            "the way."
+        )
 
 
 def source_digest(delivery: SourceFile, block_bytes: int = DIGEST_BYTES) -> str:
-    """SHA-256 of the delivered bytes, taken once; `opened` sees to it that they are those it gave.
+    """SHA-256 of the delivered bytes, taken once; `open_source` proves that it gave the same.
 
     While another thread is at work, each block waits for it: then a few large ones are better.
     """

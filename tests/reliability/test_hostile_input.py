@@ -531,8 +531,7 @@ PUT_INTO_SQL = {
     "engines/spark.py": {"OBJECTS", "name", "place", "view"},  # own names, text()
     "engines/table_digest.py": {"table"},
     "history/merge.py": {"table"},
-    "ingest/csv_feed.py": {"at"},
-    "ingest/snapshot.py": {"at", "limit"},  # numbers
+    "ingest/csv_feed.py": {"number", "limit"},  # numbers
     "publish/exports.py": {"name", "starts", "query", "options"},  # quoted, or constants
     "staging/schema_drift.py": {"table", "PARSERS[column.type].format(identifier(column.name))"},
     "warehouse/duckdb_file.py": {"view"},
