@@ -8,23 +8,22 @@ Fails when: a required column is missing, or a change has the policy "stop" (exi
 import sys
 
 from contract import bind, load_contract
-from ingest.manifest import newest_batch
+from ingest.manifest import landed_batches
 from runner.step import Step, run_step
-from staging.build import find_staged
-from staging.raw_view import is_schema_checked
-from staging.schema_drift import check_columns, set_summary
+from staging.schema_drift import check_columns, is_settled, set_summary
 
 
 def run(step: Step) -> None:
-    batch = newest_batch(step.settings)
+    batches = landed_batches(step.settings)
+    batch = batches[-1]
     contract = load_contract(step.settings.contract_path)
     step.batch_id, step.rows_in = batch.batch_id, len(batch.columns)
     bound = bind(contract, batch.columns)
-    if is_schema_checked(step.con, batch) and find_staged(step.con, batch, contract):
+    if is_settled(step.con, batch, contract):
         set_summary(step, batch, bound, "as before")
         step.unchanged = True
         return
-    changes = check_columns(step, batch, contract)
+    changes = check_columns(step, batches, contract)
     set_summary(step, batch, bound, f"{len(changes)} change(s)" if changes else "as before")
 
 

@@ -13,29 +13,29 @@ Records that the snapshot before had, to the letter, are taken over; `--full` st
 import sys
 
 from contract import load_contract
-from ingest.manifest import newest_batch
+from ingest.manifest import landed_batches
 from runner.step import Step, run_step
-from staging.build import build_staging, check_staging_limits, find_staged
-from staging.raw_view import is_schema_checked
+from staging.build import build_staging, check_staging_limits, find_staged, is_schema_checked
 from staging.schema_drift import check_columns
 
 
 def run(step: Step) -> None:
     settings = step.settings
-    batch = newest_batch(settings)
+    batches = landed_batches(settings)
+    batch = batches[-1]
     contract = load_contract(settings.contract_path)
     step.batch_id = batch.batch_id
     full = "--full" in sys.argv[1:]
-    known = None if full else find_staged(step.con, batch, contract)
-    if not known and not is_schema_checked(step.con, batch):
-        check_columns(step, batch, contract)  # step 04 did not run, or stopped
-    books = known or build_staging(step.con, batch, contract, full=full)
+    as_before = None if full else find_staged(step.con, batch, contract)
+    if not as_before and not is_schema_checked(step.con, batch):
+        check_columns(step, batches, contract)  # step 04 did not run, or stopped
+    books = as_before or build_staging(step.con, batch, contract, full=full)
     step.rows_in, step.rows_out = books.raw, books.staged
     check_staging_limits(step.con, batch, books, settings)
-    step.unchanged = bool(known)
+    step.unchanged = bool(as_before)
     step.message = (
         f"{books.raw:,} raw = {books.staged:,} staged + {books.quarantined:,} quarantined "
-        f"+ {books.duplicates:,} exact duplicates" + (", as before" if known else "")
+        f"+ {books.duplicates:,} exact duplicates" + (", as before" if as_before else "")
     )
     for name, value in (("quarantined", books.quarantined), ("lost in cast", books.lost_in_cast)):
         if value:

@@ -89,6 +89,14 @@ def find_staged(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> St
     return books if same else None
 
 
+def is_schema_checked(con: DuckDBPyConnection, batch: Batch) -> bool:
+    """Whether the last run of step 04 was on this snapshot and let it pass."""
+    last = con.execute(
+        "SELECT batch_id, status FROM ops_runs WHERE step = 'schema' ORDER BY rowid DESC LIMIT 1"
+    ).fetchone()
+    return last == (batch.batch_id, "done")
+
+
 def read_staging_counts(con: DuckDBPyConnection) -> tuple[str, str, StagingCounts] | None:
     """(batch id, version of the rules, books) of what the staging tables hold."""
     if not has_tables(con, "staging_counts"):

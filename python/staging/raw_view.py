@@ -48,11 +48,3 @@ def bind_columns(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> N
         f"SELECT {columns}, {record_hash}, source_line, source_file, batch_id "
         "FROM raw_netflix_titles"
     )
-
-
-def is_schema_checked(con: DuckDBPyConnection, batch: Batch) -> bool:
-    """Whether the last run of step 04 was on this snapshot and let it pass."""
-    last = con.execute(
-        "SELECT batch_id, status FROM ops_runs WHERE step = 'schema' ORDER BY rowid DESC LIMIT 1"
-    ).fetchone()
-    return last == (batch.batch_id, "done")

@@ -7,10 +7,10 @@ from duckdb import DuckDBPyConnection
 from contract import Contract, bind, normalise
 from errors import Refused
 from ingest.decisions import accepts
-from ingest.manifest import Batch, read_batches, verify_snapshot
+from ingest.manifest import Batch, verify_snapshot
 from runner.console import printable
 from runner.step import Step
-from staging.build import create_cleaning_macros
+from staging.build import create_cleaning_macros, find_staged, is_schema_checked
 from staging.raw_view import bind_columns
 from warehouse.quoting import identifier
 from warehouse.sql import column_names, table_names
@@ -33,19 +33,23 @@ class Change:
     detail: str
 
 
-def check_columns(step: Step, batch: Batch, contract: Contract) -> list[Change]:
-    """Bind the columns of the snapshot that raw shows, and record how they changed.
+def is_settled(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> bool:
+    """Whether this very snapshot passed before, and is staged by these very rules."""
+    return is_schema_checked(con, batch) and bool(find_staged(con, batch, contract))
+
+
+def check_columns(step: Step, batches: list[Batch], contract: Contract) -> list[Change]:
+    """Bind the columns of the newest snapshot, which raw shows, and record how they changed.
 
     Raises Refused where a required column is missing, or a change has the policy "stop".
     """
-    settings, con = step.settings, step.con
+    settings, con, batch = step.settings, step.con, batches[-1]
     if not is_loaded(con, batch):
         raise Refused(
             f"snapshot {batch.batch_id} is not loaded yet; nothing was changed. "
             "Run `make load` (or `make run-all`) first."
         )
-    earlier = [b for b in read_batches(settings.manifest) if b.snapshot_at < batch.snapshot_at]
-    previous = earlier[-1] if earlier else None
+    previous = batches[-2] if len(batches) > 1 else None
     bound = bind(contract, batch.columns)
     unknown = columns_with_values(
         con, [name for name in batch.columns if name not in bound.values()]
@@ -123,13 +127,13 @@ def find_header_changes(
             changes.append(Change("added", name, "in the file again."))
         elif now[name] and normalise(now[name]) != normalise(then[name]):
             changes.append(Change("renamed", name, f"comes as {now[name]!r}."))
-    there, names = previous.columns if previous else [], {normalise(name) for name in unknown}
-    there = [name for name in there if normalise(name) in names]
-    known = {normalise(name) for name in columns_with_values(con, there, "previous_snapshot")}
+    names = {normalise(name) for name in unknown}
+    before = [n for n in previous.columns if normalise(n) in names] if previous else []
+    seen = {normalise(name) for name in columns_with_values(con, before, "previous_snapshot")}
     changes += [
         Change("added", name, "unknown to the contract; kept in raw, not used.")
         for name in unknown
-        if normalise(name) not in known
+        if normalise(name) not in seen
     ]
     if previous:
         order = [normalise(name) for name in previous.header if name]
