@@ -33,11 +33,8 @@ def run(step: Step) -> None:
             step.message = f"unchanged since {newest.snapshot_at:%Y-%m-%d %H:%M:%S} UTC"
         else:
             batch = land_snapshot(step, delivery, batches, folder)
-            step.batch_id, step.rows_in, step.rows_out = (
-                batch.batch_id,
-                batch.records,
-                batch.raw_rows,
-            )
+            step.batch_id = batch.batch_id
+            step.rows_in, step.rows_out = batch.records, batch.raw_rows
             step.message = (
                 f"{batch.records:,} records in {delivery.name} = {batch.raw_rows:,} raw "
                 f"+ {batch.rejected:,} rejected"

@@ -9,42 +9,31 @@ from runner.step import Step
 
 
 def check_scan(step: Step, scan: Scan, batches: list[Batch], digest: str) -> None:
-    """Raise Refused where the file was cut, or does not fit its header; ACCEPT lets it pass."""
+    """Raise Refused where the file is empty, was cut, or does not fit its header.
+
+    A file cut in the middle shows at its end mostly; one cut behind the header is empty; one cut
+    inside a record ends with one that does not fit, which only the repair sees.
+    """
     accept = step.settings.accept
     accepted = bool(accept) and digest.startswith(accept)
+    cut, warning = "", ""
+    if not scan.records and (scan.is_repaired or scan.is_strict_csv):  # else the repair tells
+        raise Refused("the file has a header and no record; nothing was changed")
+    if scan.is_repaired and scan.last_misfit and scan.rejected < scan.records:
+        cut = f"its last record does not fit the header ({scan.last_misfit})"
+        warning = "the last record of the file does not fit the header; it may have been cut"
+    elif not scan.is_repaired and not scan.ends_with_newline:
+        cut = "its last line has no line end, the previous snapshot's had one"
+        warning = "the last line of the file has no line end; it may have been cut"
+    if cut and batches and batches[-1].ends_with_newline and not accepted:
+        raise Refused(
+            f"the file looks cut: {cut}; nothing was changed. "
+            f"If it is right: make run-all ACCEPT={digest[:12]}"
+        )
+    if cut:
+        step.warn(warning)
     if scan.is_repaired:
-        check_last(step, scan, batches, accepted, digest)
         check_rejects(scan, accepted, digest, step.settings)
-    else:
-        check_end(step, scan, batches, accepted, digest)
-
-
-def check_end(step: Step, scan: Scan, batches: list[Batch], accepted: bool, digest: str) -> None:
-    """A file cut in the middle shows at its end mostly; one cut behind the header is empty."""
-    if not scan.records and scan.is_strict_csv:  # else the repair tells
-        raise Refused("the file has a header and no record; nothing was changed")
-    if scan.ends_with_newline:
-        return
-    if batches and batches[-1].ends_with_newline and not accepted:
-        raise Refused(
-            "the file looks cut: its last line has no line end, the previous snapshot's had one; "
-            f"nothing was changed. If it is right: make run-all ACCEPT={digest[:12]}"
-        )
-    step.warn("the last line of the file has no line end; it may have been cut")
-
-
-def check_last(step: Step, scan: Scan, batches: list[Batch], accepted: bool, digest: str) -> None:
-    """A file cut inside a record ends with one that does not fit, with or without a line end."""
-    if not scan.records:
-        raise Refused("the file has a header and no record; nothing was changed")
-    if not scan.last_misfit or scan.rejected == scan.records:
-        return
-    if batches and batches[-1].ends_with_newline and not accepted:
-        raise Refused(
-            f"the file looks cut: its last record does not fit the header ({scan.last_misfit}); "
-            f"nothing was changed. If it is right: make run-all ACCEPT={digest[:12]}"
-        )
-    step.warn("the last record of the file does not fit the header; it may have been cut")
 
 
 def check_rejects(scan: Scan, accepted: bool, digest: str, settings: Settings) -> None:

@@ -177,31 +177,25 @@ def name_raw_columns(header: list[str]) -> list[str]:
 
 
 def register_snapshot(
-    step: Step,
-    delivery: SourceFile,
-    snapshot: Snapshot,
-    scan: Scan,
-    columns: list[str],
-    rows: int,
+    step: Step, delivery: SourceFile, new: Snapshot, scan: Scan, columns: list[str], rows: int
 ) -> Batch:
     """Set the rejects next to the snapshot, report the scan, and add the manifest's line."""
-    rejects, settings = None, step.settings
-    if scan.rejected:
-        rejects = write_rejects(scan, snapshot.parquet, snapshot.lineage, settings)
-    report_scan(step, scan, snapshot.digest)
+    settings = step.settings
+    rejects = write_rejects(scan, new.parquet, new.lineage, settings) if scan.rejected else None
+    report_scan(step, scan, new.digest)
     batch = Batch(
-        batch_id=snapshot.batch_id,
-        snapshot_at=snapshot.snapshot_at,
+        batch_id=new.batch_id,
+        snapshot_at=new.snapshot_at,
         landed_at=utc_now(),
         source=delivery.source,
-        sample=snapshot.is_sample,
-        source_sha256=snapshot.digest,
+        sample=new.is_sample,
+        source_sha256=new.digest,
         source_bytes=delivery.path.stat().st_size,
         ends_with_newline=scan.ends_with_newline and not scan.last_misfit,
         etag=delivery.etag,
         last_modified=delivery.last_modified,
-        parquet=snapshot.parquet.name,
-        parquet_sha256=sha256(snapshot.parquet),
+        parquet=new.parquet.name,
+        parquet_sha256=sha256(new.parquet),
         rejects=rejects.name if rejects else None,
         rejects_sha256=sha256(rejects) if rejects else None,
         records=scan.records,

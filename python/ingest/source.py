@@ -26,11 +26,8 @@ def fetch_source(settings: Settings, folder: Path, newest: Batch | None = None) 
     source = settings.source
     scheme = source.partition("://")[0].lower() if "://" in source else "file"
     recorded, etag, modified = recorded_source(source), None, None
-    # With another SNAPSHOT_AT the same file may stand for another time, too.
-    if newest and settings.snapshot_at not in (None, newest.snapshot_at):
-        newest = None
-    if newest and newest.source == recorded:
-        etag, modified = newest.etag, newest.last_modified
+    if newest and newest.source == recorded and settings.snapshot_at in (None, newest.snapshot_at):
+        etag, modified = newest.etag, newest.last_modified  # else it may stand for another time
     if scheme == "file":
         path = unquote(urlsplit(source).path) if "://" in source else source
         delivery = find_local_file(Path(path))
