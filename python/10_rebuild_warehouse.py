@@ -92,18 +92,18 @@ def replay_into(step: Step, target: Path, keep_records: bool) -> int:
         with transaction(con):
             run_file(con, "ops.sql")
             create_tables(con)
-        known = take_over(step, con, keep_records)
+        merged_ids = take_over(step, con, keep_records)
         with transaction(con):
-            todo, _ = find_pending(con, batches, settings)
-            if known:  # what waits, or was refused, is the business of the next run
-                todo = [batch for batch in batches if batch.batch_id in known]
+            todo, _, _ = find_pending(con, batches, settings)
+            if merged_ids:  # what waits, or was refused, is the business of the next run
+                todo = [batch for batch in batches if batch.batch_id in merged_ids]
             contract = load_contract(settings.contract_path)
-            results = merge_pending(step, con, batches, contract, todo, known)
+            merges = merge_pending(step, con, batches, contract, todo, merged_ids)
         con.execute("CHECKPOINT")
     finally:
         con.close()
-    step.batch_id, step.rows_in = batches[-1].batch_id, sum(found.staged for _, found in results)
-    return len(results)
+    step.batch_id, step.rows_in = batches[-1].batch_id, sum(diff.staged for _, diff in merges)
+    return len(merges)
 
 
 def take_over(step: Step, con: duckdb.DuckDBPyConnection, keep_records: bool) -> set[str]:
@@ -113,10 +113,9 @@ def take_over(step: Step, con: duckdb.DuckDBPyConnection, keep_records: bool) ->
         return set()
     try:
         con.execute(f"ATTACH {literal(live)} AS live (READ_ONLY)")
-        found = con.execute(
+        rows = con.execute(
             "SELECT batch_id FROM live.ops_merges WHERE cdc_key = ?", [step.settings.cdc_key]
         ).fetchall()
-        known = {batch_id for (batch_id,) in found}
         with transaction(con):
             for table in OPS_TABLES if keep_records else ():
                 con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM live.{table}")
@@ -130,7 +129,7 @@ def take_over(step: Step, con: duckdb.DuckDBPyConnection, keep_records: bool) ->
         return set()
     finally:
         con.execute("DETACH DATABASE IF EXISTS live")  # else its tables are taken for the new ones
-    return known
+    return {batch_id for (batch_id,) in rows}
 
 
 def compare(step: Step, live: Path, scratch: Path) -> list[str]:

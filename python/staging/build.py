@@ -10,7 +10,7 @@ from duckdb import DuckDBPyConnection
 from config import SQL, Limit, Settings, share
 from contract import Contract
 from errors import Refused, StepError
-from ingest.decisions import accepts
+from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch
 from runner.files import fingerprint
 from warehouse.sql import fetch_file, has_tables, run_file, set_variables
@@ -141,7 +141,7 @@ def check_staging_limits(
         if not Limit(rows, pct).exceeded_by(count, books.raw):
             continue
         found = f"{count:,} {what} ({share(count, books.raw):.1f} % of {books.raw:,})"
-        if not accepts(settings, batch, found):
+        if not is_accepted(settings, batch):
             lines = "".join(
                 f"\n  line {row['source_line']}: {row['rule']}, value {row['raw_value']!r}"
                 for row in fetch_file(con, "staging/examples.sql")
@@ -150,3 +150,4 @@ def check_staging_limits(
                 f"{found}, allowed are {rows:,} and {pct:g} %; nothing was changed. "
                 f"If it is right: make run-all ACCEPT={batch.source_sha256[:12]}{lines}"
             )
+        record_acceptance(settings, batch, found)

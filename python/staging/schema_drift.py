@@ -6,7 +6,7 @@ from duckdb import DuckDBPyConnection
 
 from contract import Contract, bind, normalise
 from errors import Refused
-from ingest.decisions import accepts
+from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, read_batches, verify_snapshot
 from runner.console import printable
 from runner.step import Step
@@ -79,13 +79,15 @@ def check_columns(step: Step, batch: Batch, contract: Contract) -> list[Change]:
             f"{' '.join(hints)} The file has: {', '.join(map(printable, batch.header[:30]))}"
         )
     stops = [change for change in changes if contract.policy[change.kind] == "stop"]
-    if stops and not accepts(settings, batch, f"column {stops[0].column} {stops[0].kind}"):
+    if stops and not is_accepted(settings, batch):
         raise Refused(
             f"column {printable(stops[0].column)} was {stops[0].kind} ({stops[0].detail}), which "
             "the contract says to stop for; no table was changed. Mend "
             f"{settings.contract_path.name} or the file, or let this file pass: "
             f"make run-all ACCEPT={batch.source_sha256[:12]}"
         )
+    if stops:
+        record_acceptance(settings, batch, f"column {stops[0].column} {stops[0].kind}")
     return changes
 
 

@@ -199,9 +199,9 @@ MUTANTS = [
             "WHERE changes.operation IN ('delete')",
         ),
         (REKEYED, "LEFT JOIN merge_input AS new", "INNER JOIN merge_input AS new"),
-        (PENDING, "            if not judge:\n                raise\n", ""),
+        (PENDING, "            if not enforce_limits:\n                raise\n", ""),
         (PENDING, "decisions.latest_decisions(settings.decisions, settings.cdc_key)", "{}"),
-        (PENDING, "        or accepts(settings, batch)\n    ]", "    ]"),
+        (PENDING, "        or is_accepted(settings, batch)\n    ]", "    ]"),
         (
             PENDING,
             "        if not as_staged:\n            load_raw",
