@@ -4,8 +4,8 @@ Reads:   staging_netflix_titles, the manifest, data/decisions.jsonl; the raw sna
          came late, or several wait
 Writes:  analytics_netflix_history (and the views analytics_netflix_current, cdc_netflix_changes
          over it), ops_merges, data/decisions.jsonl
-Fails when: the change is implausible (too many inserts, updates or deletes, renumbered keys; exit
-         20), or an invariant of the history does not hold.
+Fails when: nothing was landed yet (exit 2), the change is implausible (too many inserts, updates or
+         deletes, renumbered keys; exit 20), or an invariant of the history does not hold.
 
 `--plan` shows all that before it happens: it lands, stages and compares in a scratch folder and
 writes nothing.

@@ -3,20 +3,21 @@
 Reads:   the manifest, data/decisions.jsonl, all snapshots; of the live warehouse its run records
          and which snapshots it had merged
 Writes:  the warehouse, in one rename
-Fails when: a snapshot is missing or damaged, or would be refused (exit 20).
+Fails when: nothing was landed yet (exit 2), or a snapshot is damaged or would be refused (exit 20).
 
 `--verify` replays into a scratch file and compares it with the live warehouse, table by table; it
-writes nothing and exits 30 where they differ.
+writes nothing, and exits 30 where they differ and 2 where nothing was merged yet.
 """
 
 import argparse
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
 
 from contract import load_contract
-from errors import QualityError, Refused
+from errors import NotReady, QualityError
 from history.merge import create_tables, find_pending, merge_pending
 from ingest.manifest import read_batches
 from runner.console import PLAIN, RED, say
@@ -25,7 +26,7 @@ from runner.step import Step, run_step
 from warehouse.duckdb_file import connect, describe_lock, transaction
 from warehouse.engine import require_duckdb
 from warehouse.quoting import literal
-from warehouse.sql import run_file
+from warehouse.sql import has_tables, run_file
 
 OPS_TABLES = ("ops_runs", "ops_schema_changes")
 COMPARED = (
@@ -62,9 +63,12 @@ def verify(step: Step) -> None:
     require_duckdb(step.settings, "make verify", "make migrate compares the two when it moves one.")
     live = step.settings.warehouse_path
     if not live.exists():
-        raise Refused(
+        raise NotReady(
             f"there is no warehouse {live} to verify; run `make run-all` or `make rebuild`"
         )
+    with closing(connect(live, step.settings, read_only=True)) as con:
+        if not has_tables(con, "ops_merges"):
+            raise NotReady("nothing was merged yet to be verified; run `make run-all` first")
     scratch = live.with_name(f".{live.name}.verify.tmp")
     try:
         count = replay_into(step, scratch, keep_records=False)
@@ -85,7 +89,7 @@ def replay_into(step: Step, target: Path, keep_records: bool) -> int:
     settings = step.settings
     batches = read_batches(settings.manifest)
     if not batches:
-        raise Refused("nothing was landed yet; run `make run-all` first")
+        raise NotReady("nothing was landed yet; run `make run-all` first")
     target.unlink(missing_ok=True)
     con = connect(target, settings, [settings.snapshots, settings.warehouse_path.parent])
     try:

@@ -100,7 +100,8 @@ def compare_with_history(settings: Settings) -> int:
         show_merge(con, batch, diff)
     con.close()
     if diff.objection and is_accepted(settings, batch):
-        say(f"plan      ACCEPT lets it pass: {diff.objection}\nplan      nothing was written", YELLOW)
+        say(f"plan      ACCEPT lets it pass: {diff.objection}", YELLOW)
+        say("plan      nothing was written", YELLOW)
         return DONE
     if diff.objection:
         say(f"plan      the guard would stop it: {diff.objection}", RED)

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from config import Settings
-from errors import Refused
+from errors import NotReady, Refused
 from runner.files import replace_atomically, sha256
 
 
@@ -68,10 +68,10 @@ def read_batches(path: Path) -> list[Batch]:
 
 
 def newest_batch(settings: Settings) -> Batch:
-    """The newest snapshot. Raises Refused where nothing was landed yet."""
+    """The newest snapshot. Raises NotReady where nothing was landed yet."""
     batches = read_batches(settings.manifest)
     if not batches:
-        raise Refused("nothing was landed yet; run `make raw` (or `make run-all`) first")
+        raise NotReady("nothing was landed yet; run `make raw` (or `make run-all`) first")
     return batches[-1]
 
 

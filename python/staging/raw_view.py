@@ -10,7 +10,7 @@ from contract import Contract, bind
 from errors import Refused
 from ingest.manifest import Batch, verify_snapshot
 from warehouse.quoting import identifier
-from warehouse.sql import column_names
+from warehouse.sql import column_names, table_names
 
 
 def load_raw(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> tuple[int, bool]:
@@ -23,6 +23,14 @@ def load_raw(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> tuple
             f"(of {batch.records:,} records, {batch.rejected:,} rejected); nothing was changed"
         )
     return found, is_new
+
+
+def is_loaded(con: DuckDBPyConnection, batch: Batch) -> bool:
+    """Whether raw_netflix_titles shows this batch; one without a record shows nothing."""
+    if "raw_netflix_titles" not in table_names(con):
+        return False
+    row = con.execute("SELECT batch_id FROM raw_netflix_titles LIMIT 1").fetchone()
+    return row in (None, (batch.batch_id,))
 
 
 def bind_columns(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> None:
@@ -51,8 +59,8 @@ def bind_columns(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> N
 
 
 def is_schema_checked(con: DuckDBPyConnection, batch: Batch) -> bool:
-    """Whether the last run of step 04 was on this snapshot and let it pass."""
+    """Whether the last run of step 04 passed this snapshot, and it is still the loaded one."""
     last = con.execute(
         "SELECT batch_id, status FROM ops_runs WHERE step = 'schema' ORDER BY rowid DESC LIMIT 1"
     ).fetchone()
-    return last == (batch.batch_id, "done")
+    return last == (batch.batch_id, "done") and is_loaded(con, batch)

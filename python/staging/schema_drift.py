@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from duckdb import DuckDBPyConnection
 
 from contract import Contract, bind, normalise
-from errors import Refused
+from errors import NotReady, Refused
 from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, read_batches, verify_snapshot
 from runner.console import printable
 from runner.step import Step
 from staging.build import create_cleaning_macros
-from staging.raw_view import bind_columns
+from staging.raw_view import bind_columns, is_loaded
 from warehouse.quoting import identifier
-from warehouse.sql import column_names, table_names
+from warehouse.sql import column_names
 
 LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
 SAMPLE_ROWS = 10_000  # enough to see that most values no longer parse
@@ -36,11 +36,12 @@ class Change:
 def check_columns(step: Step, batch: Batch, contract: Contract) -> list[Change]:
     """Bind the columns of the snapshot that raw shows, and record how they changed.
 
-    Raises Refused where a required column is missing, or a change has the policy "stop".
+    Raises NotReady if raw shows another snapshot, and Refused if a required column is missing, or
+    a change has the policy "stop".
     """
     settings, con = step.settings, step.con
     if not is_loaded(con, batch):
-        raise Refused(
+        raise NotReady(
             f"snapshot {batch.batch_id} is not loaded yet; nothing was changed. "
             "Run `make load` (or `make run-all`) first."
         )
@@ -89,14 +90,6 @@ def check_columns(step: Step, batch: Batch, contract: Contract) -> list[Change]:
     if stops:
         record_acceptance(settings, batch, f"column {stops[0].column} {stops[0].kind}")
     return changes
-
-
-def is_loaded(con: DuckDBPyConnection, batch: Batch) -> bool:
-    """Whether raw_netflix_titles shows this batch; one without a record shows nothing."""
-    if "raw_netflix_titles" not in table_names(con):
-        return False
-    row = con.execute("SELECT batch_id FROM raw_netflix_titles LIMIT 1").fetchone()
-    return row in (None, (batch.batch_id,))
 
 
 def set_summary(step: Step, batch: Batch, bound: dict[str, str | None], drift: str) -> None:
