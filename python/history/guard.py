@@ -31,7 +31,7 @@ def find_implausible_change(con: DuckDBPyConnection, diff: Diff, settings: Setti
 
 
 def find_renumbered_ids(con: DuckDBPyConnection, diff: Diff) -> str | None:
-    """Say whether many titles have another key than before: then no key means anything."""
+    """Return that many titles have another key than before (so none means anything), or None."""
     if not REKEYED.exceeded_by(diff.counts["update"] + diff.counts["delete"], diff.previous):
         return None
     rows = fetch_file(con, "history/renumbered_ids.sql")

@@ -80,10 +80,9 @@ def merge_pending(
 ) -> list[tuple[Batch, Diff]]:
     """Merge all of `todo` in order. What is refused is left out, unless it is the newest.
 
-    `merged_ids` were judged when they were merged before: no limit stops them. With `dry_run` the
-    newest is merged even if the guard objects, so that the plan can show it.
-    Raises Refused if the newest is refused. Raises it also if a snapshot cannot be read or one of
-    `merged_ids` no longer be merged: without it, which nobody judged, the history would be another.
+    No limit stops `merged_ids`: they were judged when they were merged before. With `dry_run` the
+    newest is merged even if the guard objects, so that the plan can show it. Raises Refused if the
+    newest is refused, if a snapshot cannot be read, or if one of `merged_ids` cannot be merged.
     """
     settings = step.settings
     path, key = settings.decisions, settings.cdc_key
@@ -109,9 +108,8 @@ def merge_pending(
                 raise
             step.warn(f"snapshot {batch.batch_id} is left out of the history: {error}")
             continue
-        if "refused" in {
-            decisions.latest_decisions(path, by).get(batch.batch_id) for by in (None, key)
-        }:
+        verdicts = [decisions.latest_decisions(path, by).get(batch.batch_id) for by in (None, key)]
+        if "refused" in verdicts:
             decisions.record_decision(path, batch, "passed", "judged again, and sound now", key)
         merges.append((batch, diff))
     return merges

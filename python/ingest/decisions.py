@@ -57,9 +57,8 @@ def record_decision(
 
 def is_accepted(settings: Settings, batch: Batch) -> bool:
     """Whether a person let the file that this batch was made of pass, with ACCEPT now or before."""
-    if settings.accept and batch.source_sha256.startswith(settings.accept):
-        return True
-    return latest_decisions(settings.decisions).get(batch.batch_id) == "accepted"
+    named = bool(settings.accept) and batch.source_sha256.startswith(settings.accept)
+    return named or latest_decisions(settings.decisions).get(batch.batch_id) == "accepted"
 
 
 def record_acceptance(settings: Settings, batch: Batch, reason: str) -> None:
