@@ -2,8 +2,8 @@
 
 Reads:   data/raw/manifest.jsonl, the newest snapshot below data/raw/snapshots/
 Writes:  the view raw_netflix_titles
-Fails when: there is no snapshot, its SHA-256 is not the manifest's, or its rows are not as many as
-         the manifest says (exit 20).
+Fails when: nothing was landed yet (exit 2), or the snapshot's SHA-256 or its number of rows is not
+         the manifest's (exit 20).
 
 A view, not a copy: the snapshot is immutable and verified, and copying wide text into table storage
 is what costs most in a load (2.8 s of 9 s at 1,000,000 rows).

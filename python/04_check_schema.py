@@ -2,7 +2,8 @@
 
 Reads:   raw_netflix_titles, the manifest's headers, the previous snapshot, sql/contract.toml
 Writes:  the view contract_netflix_titles (canonical names), ops_schema_changes
-Fails when: a required column is missing, or a change has the policy "stop" (exit 20).
+Fails when: 03 did not load the snapshot yet (exit 2), a required column is missing, or a change
+         has the policy "stop" (exit 20).
 """
 
 import sys

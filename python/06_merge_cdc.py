@@ -4,8 +4,8 @@ Reads:   staging_netflix_titles, the manifest, data/decisions.jsonl; the raw sna
          came late, or several wait
 Writes:  analytics_netflix_history (and the views analytics_netflix_current, cdc_netflix_changes
          over it), ops_merges, data/decisions.jsonl
-Fails when: the change is implausible (too many inserts, updates or deletes, renumbered keys; exit
-         20), or an invariant of the history does not hold.
+Fails when: nothing was landed yet (exit 2), the change is implausible (too many inserts, updates or
+         deletes, renumbered keys; exit 20), or an invariant of the history does not hold.
 
 `--plan` shows all that before it happens: it lands, stages and compares in a scratch folder and
 writes nothing.
@@ -15,40 +15,39 @@ import argparse
 import sys
 
 from contract import load_contract
-from history.merge import clear_history, create_tables, find_pending, merge_pending, merged_batches
-from ingest.manifest import newest_batch, read_batches
+from history.merge import clear_history, create_tables, find_pending, merge_pending
+from ingest.manifest import landed_batches
 from runner.step import Step, run_step
 
 
 def run(step: Step) -> None:
     settings, con = step.settings, step.con
-    batch = newest_batch(settings)
-    batches = read_batches(settings.manifest)
+    batches = landed_batches(settings)
+    batch = batches[-1]
     contract = load_contract(settings.contract_path)
     step.batch_id = batch.batch_id
     create_tables(con)
-    todo, anew = find_pending(con, batches, settings)
-    known = {name for name, key in merged_batches(con) if key == settings.cdc_key}
+    todo, merged_ids, anew = find_pending(con, batches, settings)
     if anew:
         clear_history(con)
-    results = merge_pending(step, con, batches, contract, todo, known)
-    step.rows_in = sum(found.staged for _, found in results)
+    merges = merge_pending(step, con, batches, contract, todo, merged_ids)
+    step.rows_in = sum(diff.staged for _, diff in merges)
     step.rows_out = con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()[0]
-    if not results:
+    if not merges:
         step.message = f"{batch.batch_id} is merged already"
         step.unchanged = not anew
     elif anew:
-        step.message = f"history built anew from {len(results)} snapshots"
+        step.message = f"history built anew from {len(merges)} snapshots"
         step.note(step.message)
     else:
-        step.message = "; ".join(str(found) for _, found in results)
-    for done, _ in results:
+        step.message = "; ".join(str(diff) for _, diff in merges)
+    for merged, _ in merges:
         ambiguous = con.execute(
-            "SELECT count(*) FROM ops_ambiguous_matches WHERE batch_id = ?", [done.batch_id]
+            "SELECT count(*) FROM ops_ambiguous_matches WHERE batch_id = ?", [merged.batch_id]
         ).fetchone()[0]
         if ambiguous:
             step.warn(
-                f"{ambiguous:,} record(s) of {done.batch_id} could be several titles; they were "
+                f"{ambiguous:,} record(s) of {merged.batch_id} could be several titles; they were "
                 "left as they were, see ops_ambiguous_matches"
             )
 

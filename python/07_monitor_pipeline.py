@@ -3,8 +3,8 @@
 Reads:   the warehouse, sql/checks/*.sql, sql/metrics.sql
 Writes:  ops_checks, ops_check_failures, ops_metrics, logs/monitor.log (a line per check); what is
          wrong goes to the alerts (data/alerts), which are sent here unless this runs in a chain
-Fails when: a check of severity "error" finds rows or cannot be run, or there is no warehouse that
-         could be read (exit 30).
+Fails when: nothing was staged yet (exit 2), or a check of severity "error" finds rows or cannot be
+         run (exit 30).
 
 A check is a file. Its first line is the description; `-- severity: error|warn` is what one
 offending row means, `-- warn_if: > N` and `-- error_if: > N` set other limits.
@@ -21,7 +21,7 @@ from audit.checks import (
     select_checks,
 )
 from config import load_settings
-from errors import DONE, LOCKED, QUALITY, QualityError, SettingsError, exit_code
+from errors import DONE, LOCKED, QualityError, SettingsError, exit_code
 from operations import alerts
 from runner import lock
 from runner.console import say_error
@@ -73,7 +73,7 @@ def main() -> int:
                 ended.append(DONE if quiet else LOCKED)
             else:
                 alerts.notify_after_audit(settings, code)
-                ended.append(DONE if code == DONE else QUALITY)
+                ended.append(code)
         return ended[-1]
     except (SettingsError, OSError) as error:  # the latter: data/alerts cannot be written
         say_error(f"monitor   failed: {error}")

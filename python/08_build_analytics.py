@@ -3,7 +3,7 @@
 Reads:   analytics_netflix_history, analytics_netflix_current, ops_merges; sql/analytics/*.sql
 Writes:  dim_*, fact_title_catalog, bridge_title_*, the kpi_* views, analytics_build; the comments
          of all tables that are published
-Fails when: nothing was merged yet (exit 20), or an invariant of the star schema does not hold.
+Fails when: nothing was merged yet (exit 2), or an invariant of the star schema does not hold.
 
 A history that was built on before costs nothing: analytics_build says from what.
 """

@@ -3,7 +3,7 @@
 Reads:   the warehouse (read-only): dim_*, fact_*, bridge_*, kpi_*, analytics_*, cdc_*, ops_*
 Writes:  data/published/versions/<batch>-<digest>/ and the links to the newest one: netflix.duckdb,
          dashboard.html, kpi/, dictionary.md, lookml/
-Fails when: the last audit did not pass on the newest merge (exit 30); readers keep what they have.
+Fails when: the newest merge is not audited or built upon yet (exit 2), or its audit failed (30).
 
 A version is written beside the others, synced, renamed, and one link is moved to it: a reader sees
 the old version or the new one, and who holds an old file open keeps it.
@@ -12,7 +12,7 @@ the old version or the new one, and who holds an old file open keeps it.
 import sys
 from contextlib import closing
 
-from errors import Refused
+from errors import NotReady
 from publish.exports import COPIED, list_published_tables, write_version
 from publish.versions import (
     SUMS,
@@ -31,7 +31,7 @@ SHOWN = ("staging_counts", "staging_netflix_quarantine")  # by the page, beside 
 def run(step: Step) -> None:
     settings = step.settings
     if not has_warehouse(settings):
-        raise Refused("there is no warehouse to publish from; run `make run-all` first")
+        raise NotReady("there is no warehouse to publish from; run `make run-all` first")
     place = settings.published
     with (
         closing(open_warehouse(settings, [place], read_only=True)) as warehouse,

@@ -3,20 +3,21 @@
 Reads:   the manifest, data/decisions.jsonl, all snapshots; of the live warehouse its run records
          and which snapshots it had merged
 Writes:  the warehouse, in one rename
-Fails when: a snapshot is missing or damaged, or would be refused (exit 20).
+Fails when: nothing was landed yet (exit 2), or a snapshot is damaged or would be refused (exit 20).
 
 `--verify` replays into a scratch file and compares it with the live warehouse, table by table; it
-writes nothing and exits 30 where they differ.
+writes nothing, and exits 30 where they differ and 2 where nothing was merged yet.
 """
 
 import argparse
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
 
 from contract import load_contract
-from errors import QualityError, Refused
+from errors import NotReady, QualityError
 from history.merge import create_tables, find_pending, merge_pending
 from ingest.manifest import read_batches
 from runner.console import PLAIN, RED, say
@@ -25,7 +26,7 @@ from runner.step import Step, run_step
 from warehouse.duckdb_file import connect, describe_lock, transaction
 from warehouse.engine import require_duckdb
 from warehouse.quoting import literal
-from warehouse.sql import run_file
+from warehouse.sql import has_tables, run_file
 
 OPS_TABLES = ("ops_runs", "ops_schema_changes")
 COMPARED = (
@@ -62,9 +63,12 @@ def verify(step: Step) -> None:
     require_duckdb(step.settings, "make verify", "make migrate compares the two when it moves one.")
     live = step.settings.warehouse_path
     if not live.exists():
-        raise Refused(
+        raise NotReady(
             f"there is no warehouse {live} to verify; run `make run-all` or `make rebuild`"
         )
+    with closing(connect(live, step.settings, read_only=True)) as con:
+        if not has_tables(con, "ops_merges"):
+            raise NotReady("nothing was merged yet to be verified; run `make run-all` first")
     scratch = live.with_name(f".{live.name}.verify.tmp")
     try:
         count = replay_into(step, scratch, keep_records=False)
@@ -85,25 +89,25 @@ def replay_into(step: Step, target: Path, keep_records: bool) -> int:
     settings = step.settings
     batches = read_batches(settings.manifest)
     if not batches:
-        raise Refused("nothing was landed yet; run `make run-all` first")
+        raise NotReady("nothing was landed yet; run `make run-all` first")
     target.unlink(missing_ok=True)
     con = connect(target, settings, [settings.snapshots, settings.warehouse_path.parent])
     try:
         with transaction(con):
             run_file(con, "ops.sql")
             create_tables(con)
-        known = take_over(step, con, keep_records)
+        merged_ids = take_over(step, con, keep_records)
         with transaction(con):
-            todo, _ = find_pending(con, batches, settings)
-            if known:  # what waits, or was refused, is the business of the next run
-                todo = [batch for batch in batches if batch.batch_id in known]
+            todo, _, _ = find_pending(con, batches, settings)
+            if merged_ids:  # what waits, or was refused, is the business of the next run
+                todo = [batch for batch in batches if batch.batch_id in merged_ids]
             contract = load_contract(settings.contract_path)
-            results = merge_pending(step, con, batches, contract, todo, known)
+            merges = merge_pending(step, con, batches, contract, todo, merged_ids)
         con.execute("CHECKPOINT")
     finally:
         con.close()
-    step.batch_id, step.rows_in = batches[-1].batch_id, sum(found.staged for _, found in results)
-    return len(results)
+    step.batch_id, step.rows_in = batches[-1].batch_id, sum(diff.staged for _, diff in merges)
+    return len(merges)
 
 
 def take_over(step: Step, con: duckdb.DuckDBPyConnection, keep_records: bool) -> set[str]:
@@ -113,10 +117,9 @@ def take_over(step: Step, con: duckdb.DuckDBPyConnection, keep_records: bool) ->
         return set()
     try:
         con.execute(f"ATTACH {literal(live)} AS live (READ_ONLY)")
-        found = con.execute(
+        rows = con.execute(
             "SELECT batch_id FROM live.ops_merges WHERE cdc_key = ?", [step.settings.cdc_key]
         ).fetchall()
-        known = {batch_id for (batch_id,) in found}
         with transaction(con):
             for table in OPS_TABLES if keep_records else ():
                 con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM live.{table}")
@@ -130,7 +133,7 @@ def take_over(step: Step, con: duckdb.DuckDBPyConnection, keep_records: bool) ->
         return set()
     finally:
         con.execute("DETACH DATABASE IF EXISTS live")  # else its tables are taken for the new ones
-    return known
+    return {batch_id for (batch_id,) in rows}
 
 
 def compare(step: Step, live: Path, scratch: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 Reads:   analytics_netflix_history, cdc_netflix_changes, staging_netflix_quarantine, the manifest
 Writes:  nothing
-Fails when: no KEY is given (exit 2), or nothing is known of it (exit 1).
+Fails when: no KEY is given or nothing was merged yet (exit 2), or the KEY is unknown (exit 1).
 
 KEY is a show_id, a title_id or a title.
 """
@@ -12,7 +12,7 @@ import sys
 from duckdb import DuckDBPyConnection
 
 from config import load_settings
-from errors import CRASH, DONE, SettingsError, StepError
+from errors import CRASH, DONE, NotReady, SettingsError, StepError
 from ingest.manifest import Batch, read_batches
 from runner.console import BOLD, CYAN, RED, YELLOW, say, say_error
 from warehouse.engine import has_warehouse, open_warehouse
@@ -67,12 +67,12 @@ def main(arguments: list[str]) -> int:
             raise SettingsError("name one title: make why KEY=s123 (a show_id, title_id or title)")
         settings = load_settings()
         if not has_warehouse(settings):
-            raise StepError(f"there is no warehouse {settings.warehouse_path}; run `make run-all`")
+            raise NotReady(f"there is no warehouse {settings.warehouse_path}; run `make run-all`")
         batches = {batch.batch_id: batch for batch in read_batches(settings.manifest)}
         con = open_warehouse(settings, read_only=True)
         try:
             if not has_tables(con, "ops_merges", "staging_netflix_quarantine"):
-                raise StepError("nothing was merged yet; run `make run-all` first")
+                raise NotReady("nothing was merged yet; run `make run-all` first")
             if explain(con, arguments[0], batches):
                 return DONE
         finally:

@@ -1,9 +1,9 @@
-"""What can go wrong, and the exit code each kind ends in.
+"""What can go wrong, and the exit code each kind ends in, in every script alike.
 
-0   done, or nothing new to do
+0   done, or nothing new to do; `make status` also without a warehouse: it is a report, not a step
 1   crash: a defect or a broken machine; the traceback is in logs/pipeline.log
-2   settings or usage: a variable or an option has a wrong value
-20  stopped by contract or guard: the file is not what it should be; nothing was changed
+2   settings or usage: an option has a wrong value, or another step must run first
+20  stopped by contract or guard: the file or the history is not what it should be
 30  data-quality failure: a check of the audit failed; nothing is published
 75  another run holds the lock; try again later (sysexits' EX_TEMPFAIL)
 """
@@ -24,6 +24,12 @@ def exit_code(error: Exception) -> int:
 
 class SettingsError(StepError):
     """A setting or an option has a value that is not allowed."""
+
+    exit_code = USAGE
+
+
+class NotReady(StepError):
+    """Another step must run first: the message names it."""
 
     exit_code = USAGE
 

@@ -7,7 +7,7 @@ from duckdb import DuckDBPyConnection
 
 from analytics.countries import find_country_codes
 from config import PROJECT, SQL
-from errors import Refused, StepError
+from errors import NotReady, StepError
 from runner.files import fingerprint
 from runner.step import Step
 from warehouse.sql import fetch_file, has_tables, run_file, table_names
@@ -20,12 +20,12 @@ STAR = ("dim_", "fact_", "bridge_", "kpi_")
 def read_history_state(con: DuckDBPyConnection) -> dict[str, Any]:
     """What the star schema is to be built from: columns of state.sql, and the version of the rules.
 
-    Raises Refused where there is no history.
+    Raises NotReady where there is no history.
     """
     merged = has_tables(con, "ops_merges")
     state = fetch_file(con, "analytics/state.sql")[0] if merged else {"batch_id": None}
     if not state["batch_id"]:
-        raise Refused(
+        raise NotReady(
             "there is no history yet to build the star schema from; nothing was changed. "
             "Run `make merge` (or `make run-all`) first."
         )

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from config import SQL
-from errors import QualityError
+from errors import NotReady, QualityError
 from runner import lock
 from runner.console import GREEN, RED, YELLOW, say
 from runner.log import open_log
@@ -55,13 +55,16 @@ def select_checks(con: duckdb.DuckDBPyConnection) -> tuple[list[Path], int]:
     """The checks to run, and how many are left out: before the first merge those of the history.
 
     What is staged stands for what is current, then. That a merge comes is what run_is_fresh checks.
+    Raises NotReady if nothing was staged yet.
     """
     paths = sorted((SQL / "checks").glob("*.sql"))
     merges = con.execute(
         "SELECT count(*) FROM ops_runs WHERE step = 'merge' AND status = 'done'"
     ).fetchone()[0]
-    if merges or has_tables(con, "ops_merges") or not has_tables(con, "staging_records"):
+    if merges or has_tables(con, "ops_merges"):
         return paths, 0
+    if not has_tables(con, "staging_records"):
+        raise NotReady("nothing was staged yet that could be audited; run `make run-all` first")
     run_file(con, "staged_as_current.sql")
     chosen = [path for path in paths if not OF_HISTORY.search(path.read_text(encoding="utf-8"))]
     return chosen, len(paths) - len(chosen)

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 from config import WAREHOUSES
 from engines.table_digest import table_digest
-from errors import QualityError, Refused
+from errors import NotReady, QualityError, Refused
 from runner.console import PLAIN, RED, say
 from runner.step import Step, run_step
 from warehouse.engine import Warehouse, open_warehouse, require_duckdb
@@ -43,7 +43,7 @@ def run(step: Step, to: str) -> None:
     settings = step.settings
     require_duckdb(settings, "make migrate", "Set WAREHOUSE=duckdb: that is what is moved.")
     if not settings.warehouse_path.exists():
-        raise Refused(f"there is no {settings.warehouse_path} to move; run `make run-all`")
+        raise NotReady(f"there is no {settings.warehouse_path} to move; run `make run-all`")
     with TemporaryDirectory(prefix="migrate-", dir=settings.data_dir) as folder:
         Path(folder).chmod(0o755)  # the other engine may be another user
         with (
@@ -51,7 +51,7 @@ def run(step: Step, to: str) -> None:
             closing(open_warehouse(settings, [Path(folder)], read_only=True)) as here,
         ):
             if not has_tables(here, *MOVED):
-                raise Refused("nothing was merged yet that could be moved; run `make run-all`")
+                raise NotReady("nothing was merged yet that could be moved; run `make run-all`")
             refuse_history(there)
             for table in MOVED:
                 move(here, there, table, Path(folder))

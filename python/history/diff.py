@@ -6,7 +6,7 @@ from duckdb import DuckDBPyConnection
 
 from config import Settings
 from contract import Contract, bind
-from ingest.manifest import Batch, verify_file
+from ingest.manifest import Batch
 from warehouse.sql import fetch_file, run_file, set_variables
 
 OPERATIONS = ("insert", "reappear", "update", "delete", "fill", "carry")
@@ -21,6 +21,17 @@ class Diff:
     staged: int
     counts: dict[str, int]
     updated_content: int  # updates but for those of show_id alone (CDC_KEY=title)
+    tracked: list[str]  # the columns of the contract that the snapshot has
+    objection: str | None = None  # why the guard finds this change implausible
+
+    @property
+    def unchanged(self) -> int:
+        return self.previous - sum(self.counts[n] for n in ("update", "delete", "fill", "carry"))
+
+    @property
+    def current(self) -> int:
+        c = self.counts
+        return self.previous + c["insert"] + c["reappear"] - c["delete"]
 
     def __str__(self) -> str:
         c = self.counts
@@ -33,9 +44,8 @@ def find_changes(
     con: DuckDBPyConnection, batch: Batch, settings: Settings, contract: Contract
 ) -> Diff:
     """Find what the staged snapshot changes: the temp table merge_changes, and its counts."""
-    tracked = sorted(
-        set(contract.tracked) & {n for n, c in bind(contract, batch.columns).items() if c}
-    )
+    bound = bind(contract, batch.columns)
+    tracked = sorted(name for name in contract.tracked if bound[name])
     before = con.execute(
         "SELECT tracked_columns, current_rows FROM ops_merges ORDER BY snapshot_at DESC LIMIT 1"
     ).fetchone()
@@ -55,18 +65,17 @@ def find_changes(
     show_rejects(con, batch, settings)
     run_file(con, f"history/match_by_{settings.cdc_key}.sql")
     run_file(con, "history/diff.sql")
-    found = {row["operation"]: row for row in fetch_file(con, "history/diff_counts.sql")}
+    rows = {row["operation"]: row for row in fetch_file(con, "history/diff_counts.sql")}
+    counts = {name: rows[name]["titles"] if name in rows else 0 for name in OPERATIONS}
+    content = rows["update"]["content_changed"] if "update" in rows else 0
     staged = con.execute("SELECT count(*) FROM staging_netflix_titles").fetchone()[0]
-    counts = {name: found[name]["titles"] if name in found else 0 for name in OPERATIONS}
-    content = found["update"]["content_changed"] if "update" in found else 0
-    return Diff(before[1] if before else 0, staged, counts, content)
+    return Diff(before[1] if before else 0, staged, counts, content, tracked)
 
 
 def show_rejects(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> None:
-    """The words of the batch's rejected records, as the temp view rejected_texts."""
+    """Create the temp view rejected_texts: the words of the batch's rejected records."""
     if batch.rejects:
-        path = verify_file(settings.snapshots / batch.rejects, batch.rejects_sha256)
-        con.show_parquet("rejected_records", path, temporary=True)
+        con.show_parquet("rejected_records", settings.snapshots / batch.rejects, temporary=True)
         source = "rejected_records"
     else:
         source = "(SELECT CAST(NULL AS VARCHAR) AS raw_text) AS none WHERE false"

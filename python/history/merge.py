@@ -1,18 +1,20 @@
-"""The history merge: one snapshot after the other, each judged, counted and proven.
+"""Merge one snapshot after the other into the history; check each before and after.
 
 The history is a function of the snapshots (and of the recorded decisions) alone: a snapshot that
 comes late, or a change of CDC_KEY, replays all of them in their order, in one transaction.
 """
 
+from dataclasses import replace
+
 from duckdb import DuckDBPyConnection
 
 from config import Settings
-from contract import Contract, bind
+from contract import Contract
 from errors import Refused, StepError
-from history.diff import OPERATIONS, Diff, find_changes
+from history.diff import Diff, find_changes
 from history.guard import find_implausible_change
 from ingest import decisions
-from ingest.decisions import accepts
+from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_file
 from runner.step import Step
 from staging.build import build_staging, check_staging_limits, find_staged
@@ -21,7 +23,7 @@ from warehouse.sql import fetch_file, run_file
 
 
 def create_tables(con: DuckDBPyConnection) -> None:
-    """The history's tables, views and macros."""
+    """Create the history's tables, views and macros."""
     run_file(con, "history/tables.sql")
     if not con.has_transactions:  # no transaction held the merge together that a run died in
         run_file(
@@ -32,17 +34,17 @@ def create_tables(con: DuckDBPyConnection) -> None:
 
 
 def merged_batches(con: DuckDBPyConnection) -> list[tuple[str, str]]:
-    """(batch id, CDC_KEY it was merged by) in snapshot order."""
+    """Return (batch id, CDC_KEY it was merged by) in snapshot order."""
     return con.execute("SELECT batch_id, cdc_key FROM ops_merges ORDER BY snapshot_at").fetchall()
 
 
 def find_pending(
     con: DuckDBPyConnection, batches: list[Batch], settings: Settings
-) -> tuple[list[Batch], bool]:
-    """The snapshots to merge, in order, and whether the history must be begun anew for that.
+) -> tuple[list[Batch], set[str], bool]:
+    """Return the snapshots to merge, the ids of those that were, and whether it is a rebuild.
 
-    A refused snapshot is left out, unless it is the newest: that one is judged again, since the
-    contract or the settings may have been mended, and unless ACCEPT names it.
+    A refused snapshot is left out, unless ACCEPT names it or it is the newest: that one is judged
+    again, since somebody may have changed the contract or the settings.
     """
     verdicts = decisions.latest_decisions(settings.decisions, settings.cdc_key)
     eligible = [
@@ -50,19 +52,18 @@ def find_pending(
         for batch in batches
         if verdicts.get(batch.batch_id) != "refused"
         or batch is batches[-1]
-        or accepts(settings, batch)
+        or is_accepted(settings, batch)
     ]
     done = merged_batches(con)
-    fits = all(key == settings.cdc_key for _, key in done)
-    if fits and [name for name, _ in done] == [b.batch_id for b in eligible[: len(done)]]:
-        return eligible[len(done) :], False
-    return eligible, True
+    merged_ids = {name for name, key in done if key == settings.cdc_key}
+    fits = [(batch.batch_id, settings.cdc_key) for batch in eligible[: len(done)]] == done
+    return eligible[len(done) if fits else 0 :], merged_ids, not fits
 
 
 def clear_history(con: DuckDBPyConnection) -> None:
-    """Empty the history, to build it anew in the same transaction.
+    """Empty the history, to rebuild it in the same transaction.
 
-    Its records go first: a history without them is undone by the next run.
+    Its records go first: the next run undoes a history without them.
     """
     for table in ("ops_merges", "analytics_netflix_history", "ops_ambiguous_matches"):
         con.execute(f"DELETE FROM {table}")
@@ -74,19 +75,20 @@ def merge_pending(
     batches: list[Batch],
     contract: Contract,
     todo: list[Batch],
-    known: set[str],
+    merged_ids: set[str],
+    dry_run: bool = False,
 ) -> list[tuple[Batch, Diff]]:
     """Merge all of `todo` in order. What is refused is left out, unless it is the newest.
 
-    `known` are the batches that were merged before: they pass unjudged, they were judged then.
-    Raises Refused where the newest is refused, and where a snapshot cannot be read or a known one
-    no longer be merged: that is no verdict on it, and without it the history would be another.
+    No limit stops `merged_ids`: they were judged when they were merged before. With `dry_run` the
+    newest is merged even if the guard objects, so that the plan can show it. Raises Refused if the
+    newest is refused, if a snapshot cannot be read, or if one of `merged_ids` cannot be merged.
     """
     settings = step.settings
     path, key = settings.decisions, settings.cdc_key
-    results = []
+    merges: list[tuple[Batch, Diff]] = []
     for batch in todo:
-        judge = batch.batch_id not in known
+        enforce_limits = batch.batch_id not in merged_ids
         newest = batch is batches[-1]
         as_staged = len(todo) == 1 and find_staged(con, batch, contract)
         if not as_staged:
@@ -94,85 +96,84 @@ def merge_pending(
         if batch.rejects:
             verify_file(settings.snapshots / batch.rejects, batch.rejects_sha256)
         try:
-            if as_staged:
-                found = merge_batch(con, batch, settings, contract, judge)
-            else:
-                found = stage_and_merge(con, batch, settings, contract, judge)
+            if not as_staged:
+                stage_batch(con, batch, settings, contract, enforce_limits)
+            show_only = dry_run and newest
+            diff = merge_batch(con, batch, settings, contract, enforce_limits, show_only)
         except Refused as error:
-            if not judge:
+            if not enforce_limits:
                 raise
             decisions.record_decision(path, batch, "refused", str(error), key)
             if newest:
                 raise
             step.warn(f"snapshot {batch.batch_id} is left out of the history: {error}")
             continue
-        if "refused" in {
-            decisions.latest_decisions(path, by).get(batch.batch_id) for by in (None, key)
-        }:
+        verdicts = [decisions.latest_decisions(path, by).get(batch.batch_id) for by in (None, key)]
+        if "refused" in verdicts:
             decisions.record_decision(path, batch, "passed", "judged again, and sound now", key)
-        results.append((batch, found))
-    return results
+        merges.append((batch, diff))
+    return merges
 
 
-def stage_and_merge(
-    con: DuckDBPyConnection, batch: Batch, settings: Settings, contract: Contract, judge: bool
-) -> Diff:
-    """Stage and merge the snapshot that raw holds; with `judge` within the limits only."""
+def stage_batch(
+    con: DuckDBPyConnection, batch: Batch, settings: Settings, contract: Contract, enforce: bool
+) -> None:
+    """Stage the snapshot that raw holds. Raises Refused if a column is missing or too much lost."""
     bind_columns(con, batch, contract)
-    books = build_staging(con, batch, contract)
-    if judge:
-        check_staging_limits(con, batch, books, settings)
-    return merge_batch(con, batch, settings, contract, judge)
+    counts = build_staging(con, batch, contract)
+    if enforce:
+        check_staging_limits(con, batch, counts, settings)
 
 
 def merge_batch(
-    con: DuckDBPyConnection, batch: Batch, settings: Settings, contract: Contract, judge: bool
+    con: DuckDBPyConnection,
+    batch: Batch,
+    settings: Settings,
+    contract: Contract,
+    enforce_limits: bool,
+    dry_run: bool = False,
 ) -> Diff:
-    """Merge the staged snapshot into the history and prove the result.
+    """Merge the staged snapshot into the history and verify the result.
 
-    Raises Refused where the guard stops it (with `judge`) or an invariant does not hold.
+    Raises Refused if the guard objects and nobody accepted the file; not so in a `dry_run`.
     """
-    found = find_changes(con, batch, settings, contract)
-    verdict = find_implausible_change(con, found, settings) if judge else None
-    if verdict and not accepts(settings, batch, verdict):
-        raise Refused(
-            f"{verdict}\n  Nothing was changed. See it with `make plan`; if it is right: "
-            f"make run-all ACCEPT={batch.source_sha256[:12]}"
-        )
+    diff = find_changes(con, batch, settings, contract)
+    objection = find_implausible_change(con, diff, settings) if enforce_limits else None
+    if objection and not dry_run:
+        if not is_accepted(settings, batch):
+            raise Refused(
+                f"{objection}\n  Nothing was changed. See it with `make plan`; if it is right: "
+                f"make run-all ACCEPT={batch.source_sha256[:12]}"
+            )
+        record_acceptance(settings, batch, objection)
     run_file(con, "history/merge.sql")
-    books = fetch_file(con, "history/verify.sql")[0]
-    current, carried = books.pop("current_rows"), books.pop("carried_rows")
-    c = found.counts
-    books["previous_plus_inserted_minus_deleted_is_current"] = current - (
-        found.previous + c["insert"] + c["reappear"] - c["delete"]
-    )
-    broken = [name for name, value in books.items() if value]
-    if broken or carried != c["carry"]:
+    verify_merge(con, batch, diff)
+    record_merge(con, batch, settings, diff)
+    return replace(diff, objection=objection)
+
+
+def verify_merge(con: DuckDBPyConnection, batch: Batch, diff: Diff) -> None:
+    """Raise StepError if an invariant of the history does not hold after the merge."""
+    differences = fetch_file(con, "history/verify.sql")[0]
+    current, carried = differences.pop("current_rows"), differences.pop("carried_rows")
+    differences["previous_plus_inserted_minus_deleted_is_current"] = current - diff.current
+    broken = [name for name, value in differences.items() if value]
+    if broken or carried != diff.counts["carry"]:
         raise StepError(
             f"the merge of {batch.batch_id} breaks an invariant ({', '.join(broken)}); "
             "nothing was changed. This is a defect: please report it with this line."
         )
-    tracked = sorted(
-        set(contract.tracked) & {n for n, s in bind(contract, batch.columns).items() if s}
-    )
-    unchanged = current - sum(c[name] for name in OPERATIONS if name != "delete")
+
+
+def record_merge(con: DuckDBPyConnection, batch: Batch, settings: Settings, diff: Diff) -> None:
+    """Write the merge's row in ops_merges; without it, the merge counts as not made."""
+    c = diff.counts
+    accepted = decisions.latest_decisions(settings.decisions).get(batch.batch_id) == "accepted"
     con.execute(
         "INSERT INTO ops_merges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            batch.batch_id,
-            batch.snapshot_at,
-            settings.cdc_key,
-            " ".join(tracked),
-            found.previous,
-            c["insert"],
-            c["reappear"],
-            c["update"],
-            c["delete"],
-            unchanged,
-            c["fill"],
-            c["carry"],
-            current,
-            decisions.latest_decisions(settings.decisions).get(batch.batch_id) == "accepted",
+            *(batch.batch_id, batch.snapshot_at, settings.cdc_key, " ".join(diff.tracked)),
+            *(diff.previous, c["insert"], c["reappear"], c["update"], c["delete"]),
+            *(diff.unchanged, c["fill"], c["carry"], diff.current, accepted),
         ],
     )
-    return found

@@ -55,8 +55,12 @@ def record_decision(
         temporary.write_text(lines + json.dumps(entry) + "\n", encoding="utf-8")
 
 
-def accepts(settings: Settings, batch: Batch, reason: str = "by ACCEPT") -> bool:
-    """Whether a person let the file that this batch was made of pass; ACCEPT is recorded."""
-    if settings.accept and batch.source_sha256.startswith(settings.accept):
-        record_decision(settings.decisions, batch, "accepted", reason)
-    return latest_decisions(settings.decisions).get(batch.batch_id) == "accepted"
+def is_accepted(settings: Settings, batch: Batch) -> bool:
+    """Whether a person let the file that this batch was made of pass, with ACCEPT now or before."""
+    named = bool(settings.accept) and batch.source_sha256.startswith(settings.accept)
+    return named or latest_decisions(settings.decisions).get(batch.batch_id) == "accepted"
+
+
+def record_acceptance(settings: Settings, batch: Batch, reason: str) -> None:
+    """Record that an accepted file passed, and what it would else have been refused for."""
+    record_decision(settings.decisions, batch, "accepted", reason)

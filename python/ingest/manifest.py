@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from config import Settings
-from errors import Refused
+from errors import NotReady, Refused
 from runner.files import replace_atomically, sha256
 
 OLD_S = 3600  # no temporary file is in use for so long
@@ -73,15 +73,15 @@ def read_batches(path: Path) -> list[Batch]:
 
 
 def landed_batches(settings: Settings) -> list[Batch]:
-    """All snapshots, the newest last. Raises Refused where nothing was landed yet."""
+    """All snapshots, the newest last. Raises NotReady where nothing was landed yet."""
     batches = read_batches(settings.manifest)
     if not batches:
-        raise Refused("nothing was landed yet; run `make raw` (or `make run-all`) first")
+        raise NotReady("nothing was landed yet; run `make raw` (or `make run-all`) first")
     return batches
 
 
 def newest_batch(settings: Settings) -> Batch:
-    """The newest snapshot. Raises Refused where nothing was landed yet."""
+    """The newest snapshot. Raises NotReady where nothing was landed yet."""
     return landed_batches(settings)[-1]
 
 

@@ -27,7 +27,7 @@ SPOOL_FILES, SPOOL_AGE = 200, timedelta(days=14)  # a receiver that is gone for 
 LONG = 4_000  # characters of a message; chat services take no more
 NEXT_COMMAND = {
     1: "make status, then logs/pipeline.log; after mending: make run-all",
-    2: "mend the setting that the message names, then: make run-all",
+    2: "mend the setting or run the step that the message names, then: make run-all",
     20: "make plan (what the file would change), then as the message says",
     30: "make monitor (the audit alone), then mend and: make run-all",
 }
@@ -51,7 +51,7 @@ def save_audit_state(
 
 def notify_after_audit(settings: Settings, code: int) -> None:
     """Tell how an audit ended that ran alone; if it could not run, that is the news."""
-    if code not in (DONE, QUALITY) or not settings.warehouse_path.exists():
+    if code not in (DONE, QUALITY):
         text = step.last_error or "the audit could not run"
         save_audit_state(settings, {"warehouse": text}, {})
     notify_on_change(settings, code)

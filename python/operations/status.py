@@ -12,7 +12,7 @@ from pathlib import Path
 from cronsim import CronSim, CronSimError
 
 from config import Settings, load_settings
-from errors import DONE, Refused, StepError
+from errors import DONE, NotReady, StepError
 from operations import alerts, cron
 from runner.console import BOLD, PLAIN, RED, YELLOW, say, say_error
 from runner.log import utc_now
@@ -41,7 +41,7 @@ def open_page(settings: Settings) -> int:
     """Say where the dashboard is; show it where there is a desktop."""
     path = settings.published / "dashboard.html"
     if not path.exists():
-        raise Refused(f"there is no {path} yet; run `make run-all` first")
+        raise NotReady(f"there is no {path} yet; run `make run-all` first")
     say(str(path))
     if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         webbrowser.open(path.as_uri())

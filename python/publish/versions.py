@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from config import SQL, Settings
-from errors import QualityError, Refused
+from errors import NotReady, QualityError
 from publish import dashboard
 from runner.files import fingerprint, sha256, sync
 from warehouse.duckdb_file import DuckDBWarehouse
@@ -16,23 +16,25 @@ SUMS = "SHA256SUMS"  # in each version, of its other files
 
 
 def require_passed_audit(con: DuckDBWarehouse) -> tuple[str, str]:
-    """(newest merged batch, name of its version). Raises QualityError where no audit passed it.
+    """Return (newest merged batch, name of its version), if its audit passed.
 
+    Raises NotReady if it was not audited or built upon yet, QualityError if its audit failed.
     The name holds a digest of what decides on the content: merges, verdicts, and how it is made.
     """
     known = has_tables(con, "ops_merges", "ops_checks", "analytics_build")
     found = fetch_file(con, "publish/audit.sql") if known else []
     if not found:
-        raise Refused("nothing was audited and built yet; run `make run-all` first")
+        raise NotReady("nothing was audited and built yet; run `make run-all` first")
     state = found[0]
-    of_newest = state["audited_batch"] == state["batch_id"] and state["is_after_merge"]
-    if state["status"] != "done" or not of_newest:
+    if state["audited_batch"] != state["batch_id"] or not state["is_after_merge"]:
+        raise NotReady(f"the merge of {state['batch_id']} is not audited: run `make monitor`")
+    if state["status"] != "done":
         raise QualityError(
             f"the audit of {state['batch_id']} did not pass; nothing was published, readers keep "
             "what they have. See `make monitor`."
         )
     if state["built_batch"] != state["batch_id"]:
-        raise Refused(f"the star schema of {state['batch_id']} is not built: run `make analytics`")
+        raise NotReady(f"the star schema of {state['batch_id']} is not built: run `make analytics`")
     made_by = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(dashboard.ASSETS.iterdir())]
     made_by += sorted((SQL / "publish").glob("*.sql"))
     digest = fingerprint(made_by, *(str(state[key]) for key in ("merges", "verdicts", "rules")))

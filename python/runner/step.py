@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config import PROJECT, Settings, load_settings
-from errors import CRASH, DONE, LockedError, QualityError, StepError, exit_code
+from errors import CRASH, DONE, LockedError, NotReady, StepError, exit_code
 from runner import lock
 from runner.console import CYAN, say, say_error, say_warning
 from runner.log import new_run_id, open_log, utc_now
@@ -180,7 +180,7 @@ def open_with_ops_tables(step: Step) -> "Iterator[DuckDBPyConnection]":
     from warehouse.sql import run_file
 
     if step.requires_warehouse and not has_warehouse(step.settings):
-        raise QualityError(
+        raise NotReady(
             f"there is no warehouse at {step.settings.warehouse_path}. If it should be there: "
             "`make rebuild` restores it from the raw snapshots; else `make run-all` makes it."
         )

@@ -10,9 +10,10 @@ from duckdb import DuckDBPyConnection
 from config import SQL, Limit, Settings, share
 from contract import Contract
 from errors import Refused, StepError
-from ingest.decisions import accepts
+from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch
 from runner.files import fingerprint
+from staging.raw_view import is_loaded
 from warehouse.sql import fetch_file, has_tables, run_file, set_variables
 
 REUSE_SHARE = 0.8  # with fewer records as before, or more that are gone, all are staged anew
@@ -90,11 +91,11 @@ def find_staged(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> St
 
 
 def is_schema_checked(con: DuckDBPyConnection, batch: Batch) -> bool:
-    """Whether the last run of step 04 was on this snapshot and let it pass."""
+    """Whether the last run of step 04 passed this snapshot, and it is still the loaded one."""
     last = con.execute(
         "SELECT batch_id, status FROM ops_runs WHERE step = 'schema' ORDER BY rowid DESC LIMIT 1"
     ).fetchone()
-    return last == (batch.batch_id, "done")
+    return last == (batch.batch_id, "done") and is_loaded(con, batch)
 
 
 def read_staging_counts(con: DuckDBPyConnection) -> tuple[str, str, StagingCounts] | None:
@@ -149,7 +150,7 @@ def check_staging_limits(
         if not Limit(rows, pct).exceeded_by(count, books.raw):
             continue
         found = f"{count:,} {what} ({share(count, books.raw):.1f} % of {books.raw:,})"
-        if not accepts(settings, batch, found):
+        if not is_accepted(settings, batch):
             lines = "".join(
                 f"\n  line {row['source_line']}: {row['rule']}, value {row['raw_value']!r}"
                 for row in fetch_file(con, "staging/examples.sql")
@@ -158,3 +159,4 @@ def check_staging_limits(
                 f"{found}, allowed are {rows:,} and {pct:g} %; nothing was changed. "
                 f"If it is right: make run-all ACCEPT={batch.source_sha256[:12]}{lines}"
             )
+        record_acceptance(settings, batch, found)

@@ -10,7 +10,7 @@ from contract import Contract, bind
 from errors import Refused
 from ingest.manifest import Batch, verify_snapshot
 from warehouse.quoting import identifier
-from warehouse.sql import column_names
+from warehouse.sql import column_names, table_names
 
 
 def load_raw(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> tuple[int, bool]:
@@ -23,6 +23,14 @@ def load_raw(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> tuple
             f"(of {batch.records:,} records, {batch.rejected:,} rejected); nothing was changed"
         )
     return found, is_new
+
+
+def is_loaded(con: DuckDBPyConnection, batch: Batch) -> bool:
+    """Whether raw_netflix_titles shows this batch; one without a record shows nothing."""
+    if "raw_netflix_titles" not in table_names(con):
+        return False
+    row = con.execute("SELECT batch_id FROM raw_netflix_titles LIMIT 1").fetchone()
+    return row in (None, (batch.batch_id,))
 
 
 def bind_columns(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> None:

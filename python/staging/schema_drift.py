@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from duckdb import DuckDBPyConnection
 
 from contract import Contract, bind, normalise
-from errors import Refused
-from ingest.decisions import accepts
+from errors import NotReady, Refused
+from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_snapshot
 from runner.console import printable
 from runner.step import Step
 from staging.build import create_cleaning_macros, find_staged, is_schema_checked
-from staging.raw_view import bind_columns
+from staging.raw_view import bind_columns, is_loaded
 from warehouse.quoting import identifier
-from warehouse.sql import column_names, table_names
+from warehouse.sql import column_names
 
 LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
 SAMPLE_ROWS = 10_000  # enough to see that most values no longer parse
@@ -41,11 +41,12 @@ def is_settled(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> boo
 def check_columns(step: Step, batches: list[Batch], contract: Contract) -> list[Change]:
     """Bind the columns of the newest snapshot, which raw shows, and record how they changed.
 
-    Raises Refused where a required column is missing, or a change has the policy "stop".
+    Raises NotReady if raw shows another snapshot, and Refused if a required column is missing, or
+    a change has the policy "stop".
     """
     settings, con, batch = step.settings, step.con, batches[-1]
     if not is_loaded(con, batch):
-        raise Refused(
+        raise NotReady(
             f"snapshot {batch.batch_id} is not loaded yet; nothing was changed. "
             "Run `make load` (or `make run-all`) first."
         )
@@ -83,22 +84,16 @@ def check_columns(step: Step, batches: list[Batch], contract: Contract) -> list[
             f"{' '.join(hints)} The file has: {', '.join(map(printable, batch.header[:30]))}"
         )
     stops = [change for change in changes if contract.policy[change.kind] == "stop"]
-    if stops and not accepts(settings, batch, f"column {stops[0].column} {stops[0].kind}"):
+    if stops and not is_accepted(settings, batch):
         raise Refused(
             f"column {printable(stops[0].column)} was {stops[0].kind} ({stops[0].detail}), which "
             "the contract says to stop for; no table was changed. Mend "
             f"{settings.contract_path.name} or the file, or let this file pass: "
             f"make run-all ACCEPT={batch.source_sha256[:12]}"
         )
+    if stops:
+        record_acceptance(settings, batch, f"column {stops[0].column} {stops[0].kind}")
     return changes
-
-
-def is_loaded(con: DuckDBPyConnection, batch: Batch) -> bool:
-    """Whether raw_netflix_titles shows this batch; one without a record shows nothing."""
-    if "raw_netflix_titles" not in table_names(con):
-        return False
-    row = con.execute("SELECT batch_id FROM raw_netflix_titles LIMIT 1").fetchone()
-    return row in (None, (batch.batch_id,))
 
 
 def set_summary(step: Step, batch: Batch, bound: dict[str, str | None], drift: str) -> None:

@@ -386,7 +386,7 @@ def check_history(con: duckdb.DuckDBPyConnection, ours, days: list[Day], every: 
         batch = batch_of(number, day, **with_rejects(con, ours.snapshots, number, day))
         con.execute("SET VARIABLE day = ?", [number])
         build.build_staging(con, batch, CONTRACT)
-        merge.merge_batch(con, batch, ours, CONTRACT, judge=False)
+        merge.merge_batch(con, batch, ours, CONTRACT, enforce_limits=False)
         model.merge(batch.batch_id, batch.snapshot_at, day)
         if number % every == 0 or number == len(days) - 1:
             compare(con, model)
@@ -484,7 +484,7 @@ def arrive(con: duckdb.DuckDBPyConnection, ours, batches: list[Batch]) -> dict:
     known: list[Batch] = []
     for batch in batches:
         known = sorted([*known, batch], key=lambda one: one.snapshot_at)
-        todo, anew = merge.find_pending(con, known, ours)
+        todo, _, anew = merge.find_pending(con, known, ours)
         merged = {name for name, _ in merge.merged_batches(con)}
         assert anew == any(one.snapshot_at > batch.snapshot_at for one in known)
         if anew:

@@ -199,9 +199,9 @@ MUTANTS = [
             "WHERE changes.operation IN ('delete')",
         ),
         (REKEYED, "LEFT JOIN merge_input AS new", "INNER JOIN merge_input AS new"),
-        (PENDING, "            if not judge:\n                raise\n", ""),
+        (PENDING, "            if not enforce_limits:\n                raise\n", ""),
         (PENDING, "decisions.latest_decisions(settings.decisions, settings.cdc_key)", "{}"),
-        (PENDING, "        or accepts(settings, batch)\n    ]", "    ]"),
+        (PENDING, "        or is_accepted(settings, batch)\n    ]", "    ]"),
         (
             PENDING,
             "        if not as_staged:\n            load_raw",
@@ -215,14 +215,14 @@ MUTANTS = [
             "count > self.rows and share(count, total) > self.pct",
             "count >= self.rows and share(count, total) >= self.pct",
         ),
-        (GUARD, "if not found.previous:", "if found.previous:"),
+        (GUARD, "if not diff.previous:", "if diff.previous:"),
         (GUARD, 'counts["insert"] + counts["reappear"]', 'counts["insert"]'),
-        (GUARD, 'found.counts["update"] + found.counts["delete"]', 'found.counts["delete"]'),
+        (GUARD, 'diff.counts["update"] + diff.counts["delete"]', 'diff.counts["delete"]'),
         (GUARD, "Limit(rows=20, pct=5)", "Limit(rows=0, pct=5)"),
         (
             GUARD,
-            'settings.cdc_key == "show_id" and (verdict',
-            'settings.cdc_key == "title" and (verdict',
+            'settings.cdc_key == "show_id" and (objection',
+            'settings.cdc_key == "title" and (objection',
         ),
     )
 ]
