@@ -17,6 +17,8 @@ from warehouse.quoting import identifier, literal
 from warehouse.sql import fetch_file
 
 COPIED = ("dim_", "fact_", "bridge_", "kpi_", "analytics_netflix_", "cdc_", "ops_")
+# What a spreadsheet would run, for DuckDB and Python: also behind blanks, and in full width.
+FORMULA_START = r"^[\s\x00]*[=+\-@＝＋－＠]|^[\t\r\n]"
 LOOKER_TYPES = {"VARCHAR": "string", "DATE": "date", "TIMESTAMP": "date_time", "BOOLEAN": "yesno"}
 
 
@@ -106,13 +108,11 @@ def export_kpi(con: DuckDBPyConnection, name: str, columns: list, folder: Path) 
 
 
 def escape_formula(column: str) -> str:
-    """A text cell that a spreadsheet shows and never runs: an apostrophe before what starts one.
-
-    Also behind blanks, and for the full-width signs that some programs take for the plain ones.
-    """
+    """A text cell that a spreadsheet shows and never runs: an apostrophe before what starts one."""
     name = identifier(column)
-    starts = r"^[\s\x00]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|^[\t\r\n]"
-    return f"CASE WHEN regexp_matches({name}, '{starts}') THEN '''' || {name} ELSE {name} END"
+    return (
+        f"CASE WHEN regexp_matches({name}, '{FORMULA_START}') THEN '''' || {name} ELSE {name} END"
+    )
 
 
 def write_dictionary(tables: dict, batch: str) -> str:

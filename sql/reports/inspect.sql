@@ -14,10 +14,10 @@ CREATE OR REPLACE TEMP MACRO oddity(hit, line) AS {
 -- CASE keeps the costly second test away from values that fail the cheap first one.
 CREATE OR REPLACE TEMP MACRO profile(value, line) AS {
     'filled': count(value),
-    'about_distinct': approx_count_distinct(value),
+    'distinct': approx_count_distinct(value),
     'shortest': min(length(value)),
     'longest': max(length(value)),
-    'first_values': arg_min(left(value, 200), line, 50),
+    'examples': arg_min(left(value, 200), line, 50),
     'multi_byte': sum(
         CASE
             WHEN strlen(value) > length(value)

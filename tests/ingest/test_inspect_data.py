@@ -1,13 +1,20 @@
 """01_inspect_data.py: the report says what is in the file, and looking leaves no trace."""
 
+import csv
 import gzip
 import importlib
 import os
+import subprocess
+import sys
 from pathlib import Path
+from unicodedata import category, east_asian_width
 
+import duckdb
+import pandas as pd
 import pytest
-from conftest import Pipeline
+from conftest import PROJECT, Pipeline
 
+from ingest import profile
 from runner.files import sha256
 
 STEP = "01_inspect_data"
@@ -68,15 +75,14 @@ def test_a_handful_of_rows_gives_the_whole_report(pipeline: Pipeline) -> None:
         "records    4",
         "columns    8, 1 unnamed and empty",
         "",
-        "  #  column         filled  distinct  length  examples",
-        "  1  show_id        75.0 %         2     2-2  s1 | s4",
-        "  2  type          100.0 %         2     5-7  Movie | TV Show",
-        "  3  title         100.0 %         4    5-10  Cañón | two\\r\\nlines | 寿司の時間",
-        "  4  country        75.0 %         3    7-13  France, Italy | , Italy |  France",
-        "  5  release_year  100.0 %         2     4-4  2020 | 2021",
-        "  6  rating         75.0 %         3     2-6  PG | 74 min | TV-MA",
-        "  7  extra          25.0 %         1     1-1  x",
-        "8-8  (1 unnamed)     0.0 %         0",
+        "#  column         filled  distinct  length  examples",
+        "1  show_id        75.0 %         2     2-2  s1 | s4",
+        "2  type          100.0 %         2     5-7  Movie | TV Show",
+        "3  title         100.0 %         4    5-10  Cañón | two\\r\\nlines | 寿司の時間",
+        "4  country        75.0 %         3    7-13  France, Italy | , Italy |  France",
+        "5  release_year  100.0 %         2     4-4  2020 | 2021",
+        "6  rating         75.0 %         3     2-6  PG | 74 min | TV-MA",
+        "7  extra          25.0 %         1     1-1  x",
         "",
         "15 warnings",
         "  no line end at the end of the file: it may have been cut",
@@ -116,12 +122,22 @@ def test_hostile_content_never_reaches_the_terminal_raw(pipeline: Pipeline) -> N
 def test_lines_never_exceed_the_terminal(pipeline: Pipeline) -> None:
     content = rows(
         PLAIN_ROW.replace("Text", "寿司" * 90), PLAIN_ROW.replace("Text", "e\u0301" * 300)
-    )
+    ).replace(b"director", "監督の名前".encode())
     for width in (80, 100, 120):
         path = delivered(pipeline, content)
-        look = inspect_data.run(settings_for(pipeline, path))
-        lines = inspect_data.table(look, width)
-        assert max(inspect_data.taken(line) for line in lines) in (width, width - 1)
+        lines = inspect_data.draw_table(profiled(pipeline, path), width)
+        assert max(map(taken, lines)) in (width, width - 1, width - 2)  # no half a wide letter
+        assert len({taken(line.partition(" %")[0]) for line in lines[1:]}) == 1  # they align
+
+
+def taken(text: str) -> int:
+    return sum(
+        0 if category(c) in ("Mn", "Me") else 2 if east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
+def profiled(pipeline: Pipeline, path: Path) -> profile.Profile:
+    return profile.profile_source(settings_for(pipeline, path))
 
 
 def settings_for(pipeline: Pipeline, path: Path) -> inspect_data.Settings:
@@ -188,10 +204,110 @@ def test_odd_files_are_looked_at_nevertheless(pipeline: Pipeline) -> None:
 def test_distinct_counts_of_long_files_are_marked_as_estimates(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspect_data, "EXACT_ROWS", 1)
+    monkeypatch.setattr(profile, "EXACT_ROWS", 1)
     path = delivered(pipeline, rows(PLAIN_ROW, PLAIN_ROW.replace("s1", "s2")))
-    lines = inspect_data.table(inspect_data.run(settings_for(pipeline, path)), 100)
+    lines = inspect_data.draw_table(profiled(pipeline, path), 100)
     assert lines[1].split() == ["1", "show_id", "100.0", "%", "~2", "2-2", "s1", "|", "s2"]
+
+
+HOSTILE = (
+    "show_id,type,title,release_year,=cmd(),<b>&\x1b[2J\n"
+    's1,Movie,"@SUM(A1), ""quoted""",2020,<script>,\uff1d1+1\n'
+    "s2,Movie,-1,2020,,\n"
+)
+
+
+def saved(pipeline: Pipeline, name: str) -> Path:
+    """The report on HOSTILE as a file of that name, written beside the catalogue and nowhere."""
+    path, output = delivered(pipeline, HOSTILE.encode()), pipeline.root / name
+    plain = pipeline.step(STEP, str(path))
+    done = pipeline.step(STEP, str(path), "--output", str(output))
+    assert (done.returncode, done.stdout, done.stderr) == (0, plain.stdout, "")
+    assert {entry.name for entry in pipeline.root.iterdir()} == {path.name, name}
+    return output
+
+
+def test_the_columns_are_saved_as_a_csv_without_formulas(pipeline: Pipeline) -> None:
+    with saved(pipeline, "profile.csv").open(encoding="utf-8", newline="") as file:
+        heading, *lines = csv.reader(file)
+    assert heading == [
+        "position", "column", "is_named", "filled", "filled_pct", "distinct", "distinct_is_exact",
+        "shortest", "longest", "examples",
+    ]  # fmt: skip
+    assert [",".join(line[:2] + line[3:6] + line[7:9]) for line in lines] == [
+        "1,show_id,2,100.0,2,2,2",
+        "2,type,2,100.0,1,5,5",
+        "3,title,2,100.0,2,2,18",
+        "4,release_year,2,100.0,1,4,4",
+        "5,'=cmd(),1,50.0,1,8,8",
+        "6,<b>&\\x1b[2J,1,50.0,1,4,4",
+    ]
+    assert [line[-1] for line in lines[2:]] == [
+        "'@SUM(A1), \"quoted\" | -1", "2020", "<script>", "'\uff1d1+1",
+    ]  # fmt: skip
+
+
+def test_the_columns_are_saved_as_parquet_with_their_types(pipeline: Pipeline) -> None:
+    output = saved(pipeline, "profile.parquet")
+    assert duckdb.sql(
+        f"SELECT position, \"column\", filled, filled_pct, longest FROM '{output}' LIMIT 1"
+    ).fetchall() == [(1, "show_id", 2, 100.0, 2)]
+    frame = pd.read_parquet(output)
+    assert list(frame["column"][4:]) == ["=cmd()", "<b>&\\x1b[2J"]
+    assert list(frame["examples"][2:4]) == ['@SUM(A1), "quoted" | -1', "2020"]
+
+
+def test_the_page_has_both_tables_whole_and_runs_nothing(pipeline: Pipeline) -> None:
+    page = saved(pipeline, "profile.html").read_text(encoding="utf-8")
+    assert "&lt;script&gt;" in page and "<script" not in page and "<b>" not in page
+    assert "<td>&lt;b&gt;&amp;\\x1b[2J</td>" in page
+    assert "<td>2 unknown columns: =cmd(), &lt;b&gt;&amp;\\x1b[2J</td>" in page
+    assert sha256(pipeline.root / "catalogue.csv") in page
+    assert all(c.isprintable() or c == "\n" for c in page)
+
+
+def test_an_output_that_cannot_be_is_refused_in_one_sentence(pipeline: Pipeline) -> None:
+    path = delivered(pipeline, rows(PLAIN_ROW))
+    for name, why in (
+        ("profile.xlsx", "must end in one of .csv, .html, .parquet"),
+        ("catalogue.csv", "is the file that is inspected"),
+    ):
+        refused = pipeline.step(STEP, str(path), "--output", str(pipeline.root / name))
+        assert (refused.returncode, refused.stdout) == (2, ""), refused
+        assert refused.stderr == f"inspect   failed: --output {pipeline.root / name} {why}\n"
+    assert path.read_bytes() == rows(PLAIN_ROW)
+    assert [entry.name for entry in pipeline.root.iterdir()] == ["catalogue.csv"]
+
+
+def test_what_was_saved_before_stays_where_saving_fails(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, output = delivered(pipeline, rows(PLAIN_ROW)), pipeline.root / "profile.csv"
+    output.write_text("of yesterday")
+
+    def fill_the_disk(frame: pd.DataFrame, target: Path, **options: object) -> None:
+        target.write_text("position,col")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", fill_the_disk)
+    failed = pipeline.step(STEP, str(path), "--output", str(output))
+    assert (failed.returncode, failed.stderr) == (1, "inspect   failed: no space left\n")
+    assert output.read_text() == "of yesterday"
+    assert {entry.name for entry in pipeline.root.iterdir()} == {path.name, output.name}
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(pipeline: Pipeline) -> None:
+    path = delivered(pipeline, rows(PLAIN_ROW))
+    process = subprocess.Popen(
+        [sys.executable, PROJECT / "python" / f"{STEP}.py", path],
+        env=pipeline.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(60)) == ("", 0)
+    process.stderr.close()
 
 
 def test_what_is_no_catalogue_ends_in_one_line_and_its_exit_code(pipeline: Pipeline) -> None:
