@@ -15,7 +15,7 @@ from contract import load_contract
 
 DEFAULTS = {setting.name.upper(): setting.metadata["default"] for setting in fields(Settings)}
 MAKEFILE = (PROJECT / "Makefile").read_text()
-README = (PROJECT / "README.md").read_text()
+README = (PROJECT / "README.md").read_text() + (PROJECT / "docs/testing.md").read_text()
 SCRIPTS = sorted((PROJECT / "python").glob("[0-9][0-9]_*.py"))
 MODULES = sorted((PROJECT / "python").glob("[a-z]*.py"))
 SQL_FILES = sorted((PROJECT / "sql").rglob("*.sql"))
