@@ -140,7 +140,7 @@ test: setup-test ## Run the quick tests (3 minutes on 2 cores)
 
 .PHONY: test-full
 test-full: setup-test ## Run the slow tests, too: 25 to 50 minutes; NINTH=0 to 8: a ninth of them
-	@$(RUN) -m pytest -n 3 --dist worksteal -m "not mutants"
+	@$(RUN) -m pytest -n 3 --dist worksteal -m "not mutants and not engines"
 
 .PHONY: test-mutants
 test-mutants: setup-test ## Break the SQL on purpose: the tests notice (15 minutes)

@@ -235,14 +235,10 @@ def remove(settings: Settings) -> int:
                 csv.unlink()
             truth.unlink()
         shutil.rmtree(settings.snapshots, ignore_errors=True)
-        for path in (
-            settings.manifest,
-            settings.latest,
-            settings.decisions,
-            settings.warehouse_path,
-            Path(f"{settings.warehouse_path}.wal"),
-        ):
+        warehouse = settings.warehouse_path
+        for path in (settings.manifest, settings.latest, settings.decisions, warehouse):
             path.unlink(missing_ok=True)
+        Path(f"{warehouse}.wal").unlink(missing_ok=True)
     say("sample    removed, with its snapshots and its warehouse")
     return DONE
 
@@ -259,18 +255,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=42, help="another catalogue (%(default)s)")
     parser.add_argument("--out", type=Path, help="DATA_DIR/raw/netflix_titles.csv")
     for name, share in (("inserts", INSERTS), ("updates", UPDATES), ("deletes", DELETES)):
-        parser.add_argument(
-            f"--{name}", type=float, default=share, help="share a day (%(default)s)"
-        )
-    parser.add_argument(
-        "--force", action="store_true", help="replace a file made by something else"
-    )
-    parser.add_argument(
-        "--if-missing", action="store_true", help="only where there is no input and none is named"
-    )
-    parser.add_argument(
-        "--remove", action="store_true", help="remove the sample, its snapshots and its warehouse"
-    )
+        parser.add_argument(f"--{name}", type=float, default=share, help="a day (%(default)s)")
+    for name, text in (
+        ("force", "replace a file made by something else"),
+        ("if-missing", "only where there is no input and none is named"),
+        ("remove", "remove the sample, its snapshots and its warehouse"),
+    ):
+        parser.add_argument(f"--{name}", action="store_true", help=text)
     try:
         options = vars(parser.parse_args(argv))
         settings = load_settings()

@@ -15,7 +15,7 @@ from contract import load_contract
 
 DEFAULTS = {setting.name.upper(): setting.metadata["default"] for setting in fields(Settings)}
 MAKEFILE = (PROJECT / "Makefile").read_text()
-README = (PROJECT / "README.md").read_text()
+README = (PROJECT / "README.md").read_text() + (PROJECT / "docs/testing.md").read_text()
 SCRIPTS = sorted((PROJECT / "python").glob("[0-9][0-9]_*.py"))
 MODULES = sorted(path for path in (PROJECT / "python").rglob("*.py") if path not in SCRIPTS)
 SQL_FILES = sorted((PROJECT / "sql").rglob("*.sql"))

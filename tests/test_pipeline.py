@@ -179,6 +179,22 @@ def test_sample_and_real_files_never_share_a_history(pipeline):
     assert pipeline.digests() == kept
 
 
+def test_a_warehouse_with_the_old_names_is_staged_and_built_once_more(pipeline):
+    night = ("05_run_staging_sql", "08_build_analytics")
+    assert pipeline.land(catalogue(title(1))).returncode == 0
+    assert pipeline.steps("06_merge_cdc", *night).returncode == 0
+    expected = pipeline.tables()
+    with duckdb.connect(str(pipeline.root / "dw.db")) as con:
+        con.execute("ALTER TABLE staging_counts RENAME TO staging_books")
+        con.execute("ALTER TABLE analytics_build RENAME TO analytics_books")
+    said = [pipeline.step(name).stdout for name in night]
+    again = [pipeline.step(name).stdout for name in night]
+    assert ["as before" in text for text in (*said, *again)] == [False, False, True, True]
+    tables = pipeline.tables()
+    assert tables.keys() == expected.keys()
+    assert tables["fact_title_catalog"] == expected["fact_title_catalog"]
+
+
 BY_HAND = (
     "01_inspect_data", "02_create_raw_layer", "03_load_raw_to_duckdb", "05_run_staging_sql",
     "07_monitor_pipeline",

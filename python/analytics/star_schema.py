@@ -61,6 +61,7 @@ def build_star_schema(con: DuckDBPyConnection) -> None:
     con.execute("SET preserve_insertion_order = false")  # costs time, and nothing needs it
     if has_tables(con, "dim_title"):  # of a version before; it is a view since
         con.execute("DROP TABLE dim_title")
+    con.execute("DROP TABLE IF EXISTS analytics_books")  # the name of analytics_build, once
     run_file(con, "analytics/prepare.sql")
     names = con.execute("SELECT country FROM catalog_countries ORDER BY country").fetchall()
     codes = find_country_codes([name for (name,) in names])
