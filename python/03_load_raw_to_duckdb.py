@@ -13,7 +13,7 @@ import sys
 
 from ingest.manifest import newest_batch
 from runner.step import Step, run_step
-from staging.raw_view import load_raw
+from staging.build import load_raw
 
 
 def run(step: Step) -> None:

@@ -27,7 +27,7 @@ from runner import lock
 from runner.console import say_error
 from runner.log import redirect_to_cron_log, utc_now
 from runner.step import Step, run_step
-from warehouse.sql import fetch_file, set_variables
+from warehouse.database import fetch_file, set_variables
 
 VARIABLES = ("freshness_days", "max_run_age_hours", "same_bytes_days", "newest_title_days")
 

@@ -20,7 +20,7 @@ from analytics.star_schema import (
     report_unknown_countries,
 )
 from runner.step import Step, run_step
-from warehouse.sql import run_file
+from warehouse.database import run_file
 
 
 def run(step: Step) -> None:

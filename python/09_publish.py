@@ -22,7 +22,7 @@ from publish.versions import (
     update_links,
 )
 from runner.step import Step, run_step
-from warehouse.engine import has_warehouse, open_warehouse
+from warehouse.database import has_warehouse, open_warehouse
 
 NEEDED_FIRST = ("ops_", "analytics_build")  # to know whether there is anything to publish
 SHOWN = ("staging_counts", "staging_netflix_quarantine")  # by the page, beside what is copied

@@ -23,10 +23,15 @@ from ingest.manifest import read_batches
 from runner.console import PLAIN, RED, say
 from runner.files import sync
 from runner.step import Step, run_step
-from warehouse.duckdb_file import connect, describe_lock, transaction
-from warehouse.engine import require_duckdb
-from warehouse.quoting import literal
-from warehouse.sql import has_tables, run_file
+from warehouse.database import (
+    connect,
+    describe_lock,
+    has_tables,
+    literal,
+    require_duckdb,
+    run_file,
+    transaction,
+)
 
 OPS_TABLES = ("ops_runs", "ops_schema_changes")
 COMPARED = (

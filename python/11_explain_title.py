@@ -15,8 +15,7 @@ from config import load_settings
 from errors import CRASH, DONE, NotReady, SettingsError, StepError
 from ingest.manifest import Batch, read_batches
 from runner.console import BOLD, CYAN, RED, YELLOW, say, say_error
-from warehouse.engine import has_warehouse, open_warehouse
-from warehouse.sql import fetch_file, has_tables, set_variables
+from warehouse.database import fetch_file, has_tables, has_warehouse, open_warehouse, set_variables
 
 
 def explain(con: DuckDBPyConnection, key: str, batches: dict[str, Batch]) -> bool:

@@ -1,7 +1,7 @@
 """The house: which folder may import which, how long a file may be, how much there is in all.
 
 Computed from the imports, those inside functions too; what is imported for type checkers alone does
-not count, nor what is named in a text (the engines, which warehouse/engine.py loads by name).
+not count, nor what is named in a text (the engines, which warehouse/database.py loads by name).
 """
 
 import ast

@@ -19,7 +19,7 @@ from runner import lock
 from runner.console import GREEN, RED, YELLOW, say
 from runner.log import open_log
 from runner.step import Step
-from warehouse.sql import has_tables, run_file
+from warehouse.database import has_tables, run_file
 
 SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check: on the terminal, in the warehouse
 OF_HISTORY = re.compile("analytics_netflix_history|ops_merges|metrics_now")  # a check of it

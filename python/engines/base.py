@@ -1,4 +1,4 @@
-"""The warehouse on another engine than DuckDB: a Warehouse (warehouse/engine.py).
+"""The warehouse on another engine than DuckDB: a Warehouse (warehouse/database.py).
 
 One subclass per engine, in engines/<engine>.py. Each says how a translated statement is run and
 which tables there are; the rest is here.
@@ -19,8 +19,7 @@ from sqlglot import exp
 
 from config import SQL, Settings
 from engines.translator import ROWID, Translator, parse_statements
-from warehouse.duckdb_file import DuckDBWarehouse, connect
-from warehouse.quoting import identifier
+from warehouse.database import DuckDBWarehouse, connect, identifier
 
 if TYPE_CHECKING:
     import pyarrow

@@ -21,9 +21,16 @@ from engines.table_digest import table_digest
 from errors import NotReady, QualityError, Refused
 from runner.console import PLAIN, RED, say
 from runner.step import Step, run_step
-from warehouse.engine import Warehouse, open_warehouse, require_duckdb
-from warehouse.quoting import identifier, literal
-from warehouse.sql import column_names, has_tables, run_file
+from warehouse.database import (
+    Warehouse,
+    column_names,
+    has_tables,
+    identifier,
+    literal,
+    open_warehouse,
+    require_duckdb,
+    run_file,
+)
 
 MOVED = (
     "ops_runs",

@@ -17,7 +17,7 @@ from config import Settings
 from engines.base import Adapter, Rows, parquet_columns
 from engines.translator import Translator, call_function, find_unnests, transform
 from errors import SettingsError, StepError
-from warehouse.quoting import identifier
+from warehouse.database import identifier
 
 if TYPE_CHECKING:
     import pyarrow

@@ -3,8 +3,7 @@
 import hashlib
 from decimal import Decimal
 
-from warehouse.engine import Warehouse
-from warehouse.quoting import identifier
+from warehouse.database import Warehouse, identifier
 
 FETCHED_ROWS = 10_000
 DIGITS = 9  # of a number with a fraction, behind the point

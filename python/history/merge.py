@@ -11,15 +11,13 @@ from duckdb import DuckDBPyConnection
 from config import Settings
 from contract import Contract
 from errors import Refused, StepError
-from history.diff import Diff, find_changes
-from history.guard import find_implausible_change
+from history.diff import Diff, find_changes, find_implausible_change
 from ingest import decisions
 from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_file
 from runner.step import Step
-from staging.build import build_staging, check_staging_limits, find_staged
-from staging.raw_view import bind_columns, load_raw
-from warehouse.sql import fetch_file, run_file
+from staging.build import bind_columns, build_staging, check_staging_limits, find_staged, load_raw
+from warehouse.database import fetch_file, run_file
 
 
 def create_tables(con: DuckDBPyConnection) -> None:

@@ -24,9 +24,7 @@ from runner.console import CYAN, GREEN, RED, YELLOW, say, say_error
 from runner.lock import hold_lock
 from runner.log import open_log
 from runner.step import Step
-from warehouse.duckdb_file import connect, transaction
-from warehouse.engine import require_duckdb
-from warehouse.sql import fetch_file
+from warehouse.database import connect, fetch_file, require_duckdb, transaction
 
 STEPS = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 

@@ -26,8 +26,7 @@ import duckdb
 from config import Settings
 from ingest.csv_scan import Scan
 from runner.files import replace_atomically
-from warehouse.duckdb_file import connect
-from warehouse.quoting import identifier, literal
+from warehouse.database import connect, identifier, literal
 
 PIPES = 2  # DuckDB reads each with one thread; the scan keeps two busy
 POLL_S = 0.001  # how often a writer looks for its reader

@@ -21,8 +21,7 @@ from ingest.csv_scan import Scan, scan_csv
 from ingest.snapshot import name_raw_columns
 from ingest.source import fetch_source
 from ingest.source_file import SourceFile, open_source, source_digest
-from warehouse.duckdb_file import connect
-from warehouse.sql import run_file
+from warehouse.database import connect, run_file
 
 EXACT_ROWS = 100_000  # up to here distinct values are counted exactly, above it by HyperLogLog
 CERTAIN_FROM = 10  # fewer multi-byte characters might be valid UTF-8 by chance

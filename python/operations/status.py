@@ -16,8 +16,7 @@ from errors import DONE, NotReady, StepError
 from operations import alerts, cron
 from runner.console import BOLD, PLAIN, RED, YELLOW, say, say_error
 from runner.log import utc_now
-from warehouse.engine import has_warehouse, open_warehouse
-from warehouse.sql import fetch_file, has_tables, set_variables
+from warehouse.database import fetch_file, has_tables, has_warehouse, open_warehouse, set_variables
 
 ORDER = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "publish")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from warehouse.sql import fetch_file, run_file
+from warehouse.database import fetch_file, run_file
 
 ASSETS = Path(__file__).resolve().parent / "page"
 MAX_CELLS = 60_000  # combinations in the cube: about 2 MB of the page

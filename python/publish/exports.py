@@ -12,9 +12,7 @@ from duckdb import DuckDBPyConnection
 from publish import dashboard
 from publish.versions import SUMS, checksums
 from runner.files import sync
-from warehouse.duckdb_file import STORAGE_VERSION, transaction
-from warehouse.quoting import identifier, literal
-from warehouse.sql import fetch_file
+from warehouse.database import STORAGE_VERSION, fetch_file, identifier, literal, transaction
 
 COPIED = ("dim_", "fact_", "bridge_", "kpi_", "analytics_netflix_", "cdc_", "ops_")
 # What a spreadsheet would run, for DuckDB and Python: also behind blanks, and in full width.

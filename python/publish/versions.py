@@ -8,8 +8,7 @@ from config import SQL, Settings
 from errors import NotReady, QualityError
 from publish import dashboard
 from runner.files import fingerprint, sha256, sync
-from warehouse.duckdb_file import DuckDBWarehouse
-from warehouse.sql import fetch_file, has_tables
+from warehouse.database import DuckDBWarehouse, fetch_file, has_tables
 
 ENTRIES = ("netflix.duckdb", "dashboard.html", "kpi", "dictionary.md", "lookml")
 SUMS = "SHA256SUMS"  # in each version, of its other files

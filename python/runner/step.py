@@ -160,7 +160,7 @@ def run_in_transaction(step: Step, run: Callable[[Step], None], warehouse: bool)
         with open_with_ops_tables(step) as con:
             record_run(con, step, "done", step.message)
         return
-    from warehouse.duckdb_file import transaction
+    from warehouse.database import transaction
 
     with open_with_ops_tables(step) as con:
         step.con = con
@@ -176,8 +176,7 @@ def open_with_ops_tables(step: Step) -> "Iterator[DuckDBPyConnection]":
     The record of a step that found its work done may stay in DuckDB's log, beside the file, until
     the next checkpoint: one takes 20 ms, a third of such a step.
     """
-    from warehouse.engine import has_warehouse, open_warehouse
-    from warehouse.sql import run_file
+    from warehouse.database import has_warehouse, open_warehouse, run_file
 
     if step.requires_warehouse and not has_warehouse(step.settings):
         raise NotReady(
@@ -215,8 +214,7 @@ def record_run(con: "DuckDBPyConnection", step: Step, status: str, message: str)
 
 def record_failure(step: Step, error: BaseException) -> None:
     """The failed run's row in ops_runs; where even that fails, the log says so and why."""
-    from warehouse.duckdb_file import transaction
-    from warehouse.engine import has_warehouse
+    from warehouse.database import has_warehouse, transaction
 
     if isinstance(error, LockedError) or (
         step.requires_warehouse and not has_warehouse(step.settings)

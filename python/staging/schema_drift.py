@@ -10,10 +10,14 @@ from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_snapshot
 from runner.console import printable
 from runner.step import Step
-from staging.build import create_cleaning_macros, find_staged, is_schema_checked
-from staging.raw_view import bind_columns, is_loaded
-from warehouse.quoting import identifier
-from warehouse.sql import column_names
+from staging.build import (
+    bind_columns,
+    create_cleaning_macros,
+    find_staged,
+    is_loaded,
+    is_schema_checked,
+)
+from warehouse.database import column_names, identifier
 
 LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
 SAMPLE_ROWS = 10_000  # enough to see that most values no longer parse

@@ -12,7 +12,7 @@ from conftest import CHAIN, COLUMNS, PROJECT, Pipeline, catalogue, title
 
 import config
 from analytics import star_schema
-from warehouse import sql
+from warehouse import database
 
 STEP = "08_build_analytics"
 TO_HISTORY = CHAIN[:-1]
@@ -613,7 +613,7 @@ def test_a_broken_star_schema_is_not_kept(
     assert old in text
     (folder / "analytics" / file).write_text(text.replace(old, new))
     monkeypatch.setattr(config, "SQL", folder)
-    monkeypatch.setattr(sql, "SQL", folder)
+    monkeypatch.setattr(database, "SQL", folder)
     monkeypatch.setattr(star_schema, "SQL", folder)
     result = pipeline.step(STEP)
     assert (result.returncode, "Traceback" in result.stderr) == (1, False), result.stdout

@@ -34,9 +34,9 @@ class Elsewhere(Pipeline):
 
     @contextmanager
     def warehouse(self) -> Iterator:
-        from warehouse import engine
+        from warehouse import database
 
-        con = engine.open_warehouse(load_settings(self.environment))
+        con = database.open_warehouse(load_settings(self.environment))
         try:
             yield con
         finally:

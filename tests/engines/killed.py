@@ -42,9 +42,9 @@ def killing(open_warehouse: Callable[..., Any], number: int) -> Callable[..., An
 if __name__ == "__main__":
     script = Path(sys.argv[1])
     sys.path.insert(0, str(script.parent))
-    from warehouse import engine
+    from warehouse import database
 
     number = int(os.environ["KILL_BEFORE_WRITE"])
-    engine.open_warehouse = killing(engine.open_warehouse, number)
+    database.open_warehouse = killing(database.open_warehouse, number)
     sys.argv = sys.argv[1:]
     runpy.run_path(str(script), run_name="__main__")

@@ -7,8 +7,7 @@ from test_history_properties import OPTIONAL, POOLS, Day, check_history, place
 
 from config import load_settings
 from errors import StepError
-from warehouse.duckdb_file import connect
-from warehouse.sql import run_file
+from warehouse.database import connect, run_file
 
 __all__ = ["place"]
 

@@ -25,7 +25,7 @@ from history import merge
 from ingest.manifest import Batch
 from runner.step import Step
 from staging import build
-from warehouse import duckdb_file, quoting
+from warehouse import database
 
 CONTRACT = load_contract(PROJECT / "sql" / "contract.toml")
 FIRST_DAY = dt.datetime(2020, 1, 1)
@@ -344,7 +344,7 @@ def with_rejects(con: duckdb.DuckDBPyConnection, folder: Path, number: int, day:
         return {}
     path = folder / f"b{number:02}.rejects.parquet"
     con.execute(
-        f"COPY (SELECT unnest(?) AS raw_text) TO {quoting.literal(path)} (FORMAT parquet)",
+        f"COPY (SELECT unnest(?) AS raw_text) TO {database.literal(path)} (FORMAT parquet)",
         [day.rejected],
     )
     return {"rejects": path.name, "rejects_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
@@ -361,7 +361,7 @@ def sandbox(folder: Path):
         }
     )
     ours.snapshots.mkdir(parents=True, exist_ok=True)
-    return ours, duckdb_file.connect(":memory:", ours, [folder])
+    return ours, database.connect(":memory:", ours, [folder])
 
 
 def compare(con: duckdb.DuckDBPyConnection, model: Model) -> None:
@@ -461,8 +461,8 @@ def landed(con: duckdb.DuckDBPyConnection, ours, days: list[Day]) -> list[Batch]
         con.execute(
             f"COPY (SELECT {columns}, TIMESTAMP '2020-01-01' AS ingestion_ts, "
             "'made-up.csv' AS source_file, source_line, "
-            f"{quoting.literal(batch.batch_id)} AS batch_id FROM all_days WHERE day = {number}) "
-            f"TO {quoting.literal(path)} (FORMAT parquet)"
+            f"{database.literal(batch.batch_id)} AS batch_id FROM all_days WHERE day = {number}) "
+            f"TO {database.literal(path)} (FORMAT parquet)"
         )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         batches.append(batch_of(number, day, **fields, parquet_sha256=digest))

@@ -276,7 +276,7 @@ def test_a_step_that_is_killed_or_crashes_is_told(pipeline, receiver, instead, t
     """No code of a killed step runs any more; the chain sees it. A crash is told in one line."""
     script = (
         "import os, sys; sys.path.insert(0, sys.argv[1] + '/python'); import run_all\n"
-        f"from warehouse import sql; sql.run_file = lambda *_: {instead}\n"
+        f"from warehouse import database; database.run_file = lambda *_: {instead}\n"
         "sys.argv = ['run_all.py']; sys.exit(run_all.main())"
     )
     settings = {"ALERT_URLS": receiver.url, "NETFLIX_CSV": pipeline.put(catalogue(*TITLES))}

@@ -15,7 +15,7 @@ import pytest
 from conftest import PROJECT, Pipeline, catalogue, replace_everywhere, title
 
 from runner import redact
-from warehouse import duckdb_file
+from warehouse import database
 
 AREA = "Secrets and rights"
 TITLES = [title(number) for number in range(1, 13)]
@@ -400,7 +400,7 @@ def test_no_connection_of_any_step_reaches_beyond_its_folders(
         "NEWEST_TITLE_DAYS": "36500",
     }
     pipeline.put("outside", "outside.txt")
-    connect, tried, let, refusals = duckdb_file.connect, [], [], set()
+    connect, tried, let, refusals = database.connect, [], [], set()
     at = ""
 
     def hardened(path, *arguments, **options):

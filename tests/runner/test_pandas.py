@@ -13,7 +13,7 @@ import sys
 {first}
 import duckdb
 from config import load_settings
-from warehouse.duckdb_file import connect
+from warehouse.database import connect
 
 con = connect(":memory:", load_settings())
 assert con.execute("SELECT ? + 1", [41]).fetchone() == (42,)

@@ -18,7 +18,7 @@ from config import load_settings
 from ingest import manifest
 from ingest.manifest import Batch
 from runner.step import Step
-from warehouse import duckdb_file, quoting, sql
+from warehouse import database
 
 FIRST_DAY = datetime(2020, 1, 1)
 SEPARATOR = "\x1e"  # in no value
@@ -41,8 +41,8 @@ class History:
         }
         self.settings = load_settings(self.given)
         self.settings.snapshots.mkdir(parents=True, exist_ok=True)
-        self.con = duckdb_file.connect(":memory:", self.settings, [folder, PROJECT / "sql"])
-        sql.run_file(self.con, "ops.sql")
+        self.con = database.connect(":memory:", self.settings, [folder, PROJECT / "sql"])
+        database.run_file(self.con, "ops.sql")
 
     def land(self, rows: list[dict[str, str]], day: int, rejected: list[str] = ()) -> Batch:
         """A snapshot of that day (from 1) with these records, as step 02 leaves it."""
@@ -53,7 +53,7 @@ class History:
         # One text for each column: a list of texts is bound as slowly as one INSERT a row.
         values = [SEPARATOR.join(row[column] for row in rows) for column in columns]
         named = [
-            f"nullif(unnest(string_split(?, '{SEPARATOR}')), '') AS {quoting.identifier(column)}"
+            f"nullif(unnest(string_split(?, '{SEPARATOR}')), '') AS {database.identifier(column)}"
             for column in columns
         ]
         parquet = self.write(
@@ -96,7 +96,7 @@ class History:
     def write(self, name: str, query: str, values: list) -> tuple[str, str]:
         """A Parquet file among the snapshots; its name and its SHA-256."""
         path = self.settings.snapshots / name
-        target = quoting.literal(path)
+        target = database.literal(path)
         self.con.execute(f"COPY ({query}) TO {target} (FORMAT parquet)", values)
         return name, hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -107,7 +107,7 @@ class History:
         """
         log = logging.Logger("test")
         step = Step("merge", load_settings(self.given | settings), "test", log, self.con)
-        with suppress(RolledBack), duckdb_file.transaction(self.con):
+        with suppress(RolledBack), database.transaction(self.con):
             import_module("06_merge_cdc").run(step)
             if not keep:
                 raise RolledBack

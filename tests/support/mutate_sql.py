@@ -32,7 +32,7 @@ NOT_BY_PROPERTIES = (
     "sql/history/match_by_title.sql",
     "sql/history/renumbered_ids.sql",
     "python/history/merge.py",
-    "python/history/guard.py",
+    "python/history/diff.py",
     "python/config.py",
 )
 AT_ONCE, LIMIT_S = 2, 240
@@ -43,7 +43,7 @@ TABLES, STAGING, MACROS = "sql/history/tables.sql", "sql/staging/quarantine.sql"
 RECORDS, KEPT = "sql/staging.sql", "sql/staging/match_unchanged.sql"
 CHANGED = "sql/staging/load_changed.sql"
 REKEYED, PENDING = "sql/history/renumbered_ids.sql", "python/history/merge.py"
-FOUND, GUARD = "python/history/diff.py", "python/history/guard.py"
+FOUND, GUARD = "python/history/diff.py", "python/history/diff.py"
 CONFIG = "python/config.py"
 
 

@@ -1,17 +1,30 @@
-"""Open the DuckDB file: hardened, at most one writer, one transaction at a time."""
+"""The database: quote for it, open it on the engine that WAREHOUSE names, run SQL in it."""
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from opcode import opmap
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
-from config import PROJECT, Settings
-from errors import LockedError, StepError
-from warehouse.quoting import literal
+from config import PROJECT, SQL, Settings
+from errors import LockedError, SettingsError, StepError
+
+
+def identifier(name: str) -> str:
+    """Quote a name as a SQL identifier; the only way a name from a file gets into a statement."""
+    if not name or "\0" in name:
+        raise ValueError(f"not usable as a column name: {name!r}")
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str | Path) -> str:
+    """Quote a text as a SQL string, for the few statements (COPY, views) that take no parameter."""
+    return "'" + str(text).replace("'", "''") + "'"
+
 
 # The storage format that every DuckDB 1.x, and so the BI tools of today, can open.
 STORAGE_VERSION = "v1.0.0"
@@ -42,7 +55,7 @@ class PandasForImportsOnly:
 
 
 class DuckDBWarehouse:
-    """A DuckDB connection as a Warehouse (warehouse/engine.py); what is not here is its own."""
+    """A DuckDB connection as a Warehouse (warehouse/database.py); what is not here is its own."""
 
     has_transactions = True
 
@@ -155,3 +168,107 @@ def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         with suppress(duckdb.TransactionException):  # a failed COMMIT has rolled back already
             con.execute("ROLLBACK")
         raise
+
+
+class Warehouse(Protocol):
+    """A session on an engine: what the steps use of a DuckDB connection, and what differs."""
+
+    has_transactions: bool  # that undo what a step that died has done; else its statements stay
+    description: Sequence[tuple]
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> "Warehouse":
+        """Run DuckDB's SQL; the result is that of the last statement."""
+
+    def fetchone(self) -> tuple | None: ...
+    def fetchmany(self, size: int) -> list[tuple]: ...
+    def fetchall(self) -> list[tuple]: ...
+    def close(self) -> None: ...
+
+    def objects(self) -> Iterable[tuple[str, bool]]:
+        """List (name, whether it is a view) of all tables and views."""
+
+    def show_parquet(self, view: str, path: Path, temporary: bool = False) -> bool:
+        """Make a view (where the engine copies files in, a table) of a Parquet file's rows.
+
+        A view that is of this file already stays, as making it again would write it again. Whether
+        one was made.
+        """
+
+    def as_duckdb(self, *prefixes: str) -> DuckDBWarehouse:
+        """Return a DuckDB connection with the tables and views whose names begin so.
+
+        What another engine holds is copied, once in a session, as tables.
+        """
+
+
+def open_warehouse(
+    settings: Settings, reads: Collection[Path] = (), read_only: bool = False
+) -> Warehouse:
+    """Open the warehouse on the engine that WAREHOUSE names; for the arguments see `connect`.
+
+    Raises SettingsError where the packages of that engine are missing.
+    """
+    engine = settings.warehouse
+    if engine == "duckdb":
+        return connect(settings.warehouse_path, settings, reads, read_only)
+    try:
+        session = import_module(f"engines.{engine}").connect(settings)
+    except ImportError as error:
+        raise SettingsError(
+            f"{error}: WAREHOUSE={engine} needs what python/engines/requirements/{engine}.txt "
+            "lists installed, too"
+        ) from None
+    session.settings, session.reads = settings, reads
+    return session
+
+
+def has_warehouse(settings: Settings) -> bool:
+    """Whether there is a warehouse; another engine is there, or cannot be reached at all."""
+    return settings.warehouse != "duckdb" or settings.warehouse_path.exists()
+
+
+def require_duckdb(settings: Settings, what: str, instead: str) -> None:
+    """Raises SettingsError where WAREHOUSE is another engine, which `what` does not work on."""
+    if settings.warehouse != "duckdb":
+        raise SettingsError(
+            f"WAREHOUSE is {settings.warehouse!r}; `{what}` works on DuckDB's file only. {instead}"
+        )
+
+
+def run_file(con: Warehouse, name: str, variables: Mapping[str, Any] | None = None) -> None:
+    """Run sql/<name>, whole or not at all; its statements read `variables` with getvariable().
+
+    A file opens no transaction itself: it is a part of the caller's, which run_step opens.
+    """
+    set_variables(con, variables or {})
+    con.execute((SQL / name).read_text(encoding="utf-8"))
+
+
+def fetch_file(con: Warehouse, name: str) -> list[dict[str, Any]]:
+    """The result of the query in sql/<name>, row by row; for results that a person could read."""
+    cursor = con.execute((SQL / name).read_text(encoding="utf-8"))
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def set_variables(con: Warehouse, variables: Mapping[str, Any]) -> None:
+    """Set session variables; a list is one of texts, also where it is empty."""
+    for name, value in variables.items():
+        bound = "CAST(? AS VARCHAR[])" if isinstance(value, list) else "?"
+        con.execute(f"SET VARIABLE {identifier(name)} = {bound}", [value])
+
+
+def table_names(con: Warehouse) -> list[str]:
+    """All tables and views."""
+    return [name for name, _ in con.objects()]
+
+
+def has_tables(con: Warehouse, *names: str) -> bool:
+    """Whether all of these tables are there: a step that made them may not have run yet."""
+    return {name for name, is_view in con.objects() if not is_view}.issuperset(names)
+
+
+def column_names(con: Warehouse, table: str) -> list[str]:
+    """The columns of one of the pipeline's own tables or views, in their order."""
+    found = con.execute(f"SELECT * FROM {table} LIMIT 0").description
+    return [column[0] for column in found]
