@@ -16,16 +16,15 @@ import sys
 
 from contract import load_contract
 from history.merge import clear_history, create_tables, find_pending, merge_pending, merged_batches
-from ingest.manifest import newest_batch, read_batches
+from ingest.manifest import landed_batches
 from runner.step import Step, run_step
 
 
 def run(step: Step) -> None:
     settings, con = step.settings, step.con
-    batch = newest_batch(settings)
-    batches = read_batches(settings.manifest)
+    batches = landed_batches(settings)
     contract = load_contract(settings.contract_path)
-    step.batch_id = batch.batch_id
+    step.batch_id = batches[-1].batch_id
     create_tables(con)
     todo, anew = find_pending(con, batches, settings)
     known = {name for name, key in merged_batches(con) if key == settings.cdc_key}
@@ -35,7 +34,7 @@ def run(step: Step) -> None:
     step.rows_in = sum(found.staged for _, found in results)
     step.rows_out = con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()[0]
     if not results:
-        step.message = f"{batch.batch_id} is merged already"
+        step.message = f"{step.batch_id} is merged already"
         step.unchanged = not anew
     elif anew:
         step.message = f"history built anew from {len(results)} snapshots"
