@@ -192,14 +192,10 @@ def read_text_blocks(stream: BinaryIO, scan: Scan) -> Iterator[bytes]:
                     scan.repaired_line_numbers.append(number)
                 done = end
         if pieces:
-            add_foreign_encoding(scan)
+            if "windows-1252" not in scan.encoding:
+                scan.encoding += f"{' and' if 'with' in scan.encoding else ' with'} windows-1252"
             block = b"".join([*pieces, block[done:]])
         yield block
-
-
-def add_foreign_encoding(scan: Scan) -> None:
-    if "windows-1252" not in scan.encoding:
-        scan.encoding += f"{' and' if 'with' in scan.encoding else ' with'} windows-1252"
 
 
 def read_as_windows_1252(error: UnicodeDecodeError) -> tuple[str, int]:

@@ -80,11 +80,6 @@ def landed_batches(settings: Settings) -> list[Batch]:
     return batches
 
 
-def newest_batch(settings: Settings) -> Batch:
-    """The newest snapshot. Raises NotReady where nothing was landed yet."""
-    return landed_batches(settings)[-1]
-
-
 def remove_leftovers(settings: Settings, batches: list[Batch], folder: Path) -> None:
     """Remove what a run that died left behind: temporary files, snapshots without a line."""
     shutil.rmtree(folder, ignore_errors=True)
