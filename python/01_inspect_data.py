@@ -70,14 +70,14 @@ def print_profile(profile: Profile, width: int) -> None:
     for line in lines:
         say(line)
     warnings = tabulate_warnings(profile)
-    say(f"\n{many(len(warnings), 'warning')}", YELLOW if len(warnings) else PLAIN)
+    say(f"\n{many(len(warnings), 'warning')}", PLAIN if warnings.empty else YELLOW)
     for column, warning in warnings.itertuples(index=False):
         say(f"  {printable(f'{column}: {warning}' if column else warning)}", YELLOW)
     sys.stdout.flush()
 
 
 def draw_table(profile: Profile, width: int) -> list[str]:
-    """One line per column that has a name or a value, each at most `width` wide."""
+    """Draw one line per column that has a name or a value, each at most `width` wide."""
     columns = profile.columns.query("is_named or filled > 0")
     rows, digits = list(columns.itertuples()), len(str(columns["position"].max()))
     about = "" if columns["distinct_is_exact"].all() else "~"
@@ -116,7 +116,7 @@ def cut(text: str, room: int) -> str:
 
 
 def measure(text: str) -> list[int]:
-    """The terminal columns up to each character: wide letters take two, combining marks none."""
+    """Count terminal columns up to each character: wide letters take two, combining marks none."""
     wide = ((category(c) not in ("Mn", "Me")) * (1 + (east_asian_width(c) in "WF")) for c in text)
     return list(accumulate(wide, initial=0))
 
@@ -125,7 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Print the report; the exit code is one of those in errors.py."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", nargs="?", metavar="FILE", help="a path or a URL, not NETFLIX_CSV")
-    parser.add_argument("--output", type=Path, help="also save it: .csv or .parquet, .html (all)")
+    parser.add_argument("--output", type=Path, help="a .csv, .parquet or .html to save it in")
     given = parser.parse_args(arguments)
     try:
         settings = load_settings()

@@ -37,7 +37,7 @@ class Profile:
     scan: Scan
     contract: Contract
     bound: dict[str, str | None]  # canonical name -> name in the file
-    columns: pd.DataFrame  # one row per column; the report ends at `examples`
+    columns: pd.DataFrame  # one row per column; what is saved ends with `examples`
     keys: dict[str, Any]  # see inspect_keys in sql/reports/inspect.sql
     beyond_ascii: int  # records with such characters; counted if bytes were repaired
     misfits: str  # line and reason of the first three records that do not fit
@@ -112,11 +112,13 @@ def profile_parts(
 
 def list_facts(profile: Profile) -> dict[str, str]:
     scan, unnamed = profile.scan, len(profile.columns.query("not is_named and filled == 0"))
+    kinds = {"CRLF": scan.lines_crlf, "LF": scan.lines_lf, "CR": scan.lines_cr}
+    ends = ", ".join(f"{kind} {count:,}" for kind, count in kinds.items() if count)
     return {
         "file": f"{profile.delivery.name}, {scan.size:,} bytes of text",
         "sha-256": source_digest(profile.delivery),
         "encoding": describe_encoding(profile),
-        "line ends": ", ".join(f"{kind} {count:,}" for kind, count in line_ends(scan)) or "none",
+        "line ends": ends or "none",
         "delimiter": DELIMITERS[scan.delimiter],
         "records": f"{scan.records:,}" + f", {scan.rejected:,} do not fit" * (scan.rejected > 0),
         "columns": f"{len(scan.header)}" + f", {unnamed} unnamed and empty" * (unnamed > 0),
@@ -145,17 +147,12 @@ def describe_encoding(profile: Profile) -> str:
     return f"UTF-8 ({sure}: {characters}, all valid)"
 
 
-def line_ends(scan: Scan) -> list[tuple[str, int]]:
-    kinds = (("CRLF", scan.lines_crlf), ("LF", scan.lines_lf), ("CR", scan.lines_cr))
-    return [(kind, count) for kind, count in kinds if count]
-
-
 def many(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def tabulate_warnings(profile: Profile) -> pd.DataFrame:
-    """One row per warning: the column that it is about, empty for the whole file, and its text."""
+    """List each warning and the column that it is about, which is empty for the whole file."""
     rows = [("", text) for text in (*warn_of_file(profile), *warn_of_header(profile))]
     return pd.DataFrame([*rows, *warn_of_values(profile)], columns=["column", "warning"])
 
@@ -171,8 +168,8 @@ def warn_of_file(profile: Profile) -> Iterator[str]:
         yield f"{count} set aside, not fitting the header ({profile.misfits})"
     if not scan.ends_with_newline:
         yield "no line end at the end of the file: it may have been cut"
-    if len(line_ends(scan)) > 1:
-        yield f"mixed line ends: {list_facts(profile)['line ends']}"
+    if ", " in (ends := list_facts(profile)["line ends"]):
+        yield f"mixed line ends: {ends}"
     if scan.blank_lines:
         yield f"{many(scan.blank_lines, 'blank line')} between the records"
 
@@ -200,8 +197,8 @@ def warn_of_header(profile: Profile) -> Iterator[str]:
 def warn_of_values(profile: Profile) -> Iterator[tuple[str, str]]:
     key, keys, bound = " + ".join(profile.contract.key), profile.keys, profile.bound
     if keys["missing"]:
-        first = f"first in line {keys['missing_line']}"
-        yield key, f"{many(keys['missing'], 'record')} without it, {first}"
+        count = many(keys["missing"], "record")
+        yield key, f"{count} without it, first in line {keys['missing_line']}"
     if keys["repeated"]:
         shown = "; ".join(
             "{key} {times} times, from line {line}".format(**it) for it in keys["examples"]
