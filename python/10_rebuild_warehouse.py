@@ -24,6 +24,7 @@ from runner.console import PLAIN, RED, say
 from runner.files import sync
 from runner.step import Step, run_step
 from warehouse.database import (
+    Warehouse,
     connect,
     describe_lock,
     has_tables,
@@ -115,7 +116,7 @@ def replay_into(step: Step, target: Path, keep_records: bool) -> int:
     return len(merges)
 
 
-def take_over(step: Step, con: duckdb.DuckDBPyConnection, keep_records: bool) -> set[str]:
+def take_over(step: Step, con: Warehouse, keep_records: bool) -> set[str]:
     """The batches that the live warehouse had merged; its run records are copied on request."""
     live = step.settings.warehouse_path
     if not live.exists():

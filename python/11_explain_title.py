@@ -9,16 +9,21 @@ KEY is a show_id, a title_id or a title.
 
 import sys
 
-from duckdb import DuckDBPyConnection
-
 from config import load_settings
 from errors import CRASH, DONE, NotReady, SettingsError, StepError
 from ingest.manifest import Batch, read_batches
 from runner.console import BOLD, CYAN, RED, YELLOW, say, say_error
-from warehouse.database import fetch_file, has_tables, has_warehouse, open_warehouse, set_variables
+from warehouse.database import (
+    Warehouse,
+    fetch_file,
+    has_tables,
+    has_warehouse,
+    open_warehouse,
+    set_variables,
+)
 
 
-def explain(con: DuckDBPyConnection, key: str, batches: dict[str, Batch]) -> bool:
+def explain(con: Warehouse, key: str, batches: dict[str, Batch]) -> bool:
     """Print all that is known of the titles that `key` names; whether there was any."""
     set_variables(con, {"wanted": key})
     changes: dict[tuple, list[dict]] = {}

@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from duckdb import DuckDBPyConnection
-
 from config import PROJECT, SQL
 from errors import NotReady, StepError
 from runner.files import fingerprint
 from runner.step import Step
-from warehouse.database import fetch_file, has_tables, run_file, table_names
+from warehouse.database import Warehouse, fetch_file, has_tables, run_file, table_names
 
 # Names that catalogues use and ISO 3166 does not: the code of the country that is meant.
 ALIASES = {
@@ -81,7 +79,7 @@ SHOWN_LETTERS = 40
 STAR = ("dim_", "fact_", "bridge_", "kpi_")
 
 
-def read_history_state(con: DuckDBPyConnection) -> dict[str, Any]:
+def read_history_state(con: Warehouse) -> dict[str, Any]:
     """What the star schema is to be built from: columns of state.sql, and the version of the rules.
 
     Raises NotReady where there is no history.
@@ -102,7 +100,7 @@ def analytics_fingerprint() -> str:
     return fingerprint([*sorted(rules), PROJECT / ".ci/locks/requirements.lock"])
 
 
-def find_built(con: DuckDBPyConnection, state: dict[str, Any]) -> int:
+def find_built(con: Warehouse, state: dict[str, Any]) -> int:
     """The facts there are, if all was built from this very history by these very rules; else 0."""
     if not has_tables(con, "analytics_build"):
         return 0
@@ -111,16 +109,16 @@ def find_built(con: DuckDBPyConnection, state: dict[str, Any]) -> int:
     return count_facts(con) if books == tuple(now.values()) else 0
 
 
-def count_star_objects(con: DuckDBPyConnection) -> dict[str, int]:
+def count_star_objects(con: Warehouse) -> dict[str, int]:
     """How many tables and views of the star schema there are: one that is missing is made again."""
     return {"objects": sum(name.startswith(STAR) for name in table_names(con))}
 
 
-def count_facts(con: DuckDBPyConnection) -> int:
+def count_facts(con: Warehouse) -> int:
     return con.execute("SELECT count(*) FROM fact_title_catalog").fetchone()[0]
 
 
-def build_star_schema(con: DuckDBPyConnection) -> None:
+def build_star_schema(con: Warehouse) -> None:
     """The dimensions, facts, bridges and views, from the history."""
     con.execute("SET preserve_insertion_order = false")  # costs time, and nothing needs it
     if has_tables(con, "dim_title"):  # of a version before; it is a view since
@@ -134,7 +132,7 @@ def build_star_schema(con: DuckDBPyConnection) -> None:
         run_file(con, f"analytics/{name}.sql")
 
 
-def check_invariants(con: DuckDBPyConnection) -> None:
+def check_invariants(con: Warehouse) -> None:
     """Raises StepError where the star schema breaks an invariant."""
     invariants = fetch_file(con, "analytics/invariants.sql")[0]
     broken = [f"{name}: {value:,}" for name, value in invariants.items() if value]

@@ -19,7 +19,7 @@ from runner import lock
 from runner.console import GREEN, RED, YELLOW, say
 from runner.log import open_log
 from runner.step import Step
-from warehouse.database import has_tables, run_file
+from warehouse.database import Warehouse, has_tables, run_file
 
 SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check: on the terminal, in the warehouse
 OF_HISTORY = re.compile("analytics_netflix_history|ops_merges|metrics_now")  # a check of it
@@ -51,7 +51,7 @@ def compute_metrics(step: Step) -> None:
         step.batch_id = batch[0]
 
 
-def select_checks(con: duckdb.DuckDBPyConnection) -> tuple[list[Path], int]:
+def select_checks(con: Warehouse) -> tuple[list[Path], int]:
     """The checks to run, and how many are left out: before the first merge those of the history.
 
     What is staged stands for what is current, then. That a merge comes is what run_is_fresh checks.
@@ -70,7 +70,7 @@ def select_checks(con: duckdb.DuckDBPyConnection) -> tuple[list[Path], int]:
     return chosen, len(paths) - len(chosen)
 
 
-def run_check(con: duckdb.DuckDBPyConnection, path: Path) -> Result:
+def run_check(con: Warehouse, path: Path) -> Result:
     """Run one check. A check that cannot be run has failed: what it guards is not known."""
     text = path.read_text(encoding="utf-8")
     description = text.splitlines()[0].removeprefix("-- ")

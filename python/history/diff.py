@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-from duckdb import DuckDBPyConnection
-
 from config import Limit, Settings, share
 from contract import Contract, bind
 from ingest.manifest import Batch
-from warehouse.database import fetch_file, run_file, set_variables
+from warehouse.database import Warehouse, fetch_file, run_file, set_variables
 
 OPERATIONS = ("insert", "reappear", "update", "delete", "fill", "carry")
 EXTRA = (("reappear", "reappeared"), ("fill", "filled"), ("carry", "kept though unreadable"))
@@ -40,9 +38,7 @@ class Diff:
         return ", ".join(words)
 
 
-def find_changes(
-    con: DuckDBPyConnection, batch: Batch, settings: Settings, contract: Contract
-) -> Diff:
+def find_changes(con: Warehouse, batch: Batch, settings: Settings, contract: Contract) -> Diff:
     """Find what the staged snapshot changes: the temp table merge_changes, and its counts."""
     bound = bind(contract, batch.columns)
     tracked = sorted(name for name in contract.tracked if bound[name])
@@ -72,7 +68,7 @@ def find_changes(
     return Diff(before[1] if before else 0, staged, counts, content, tracked)
 
 
-def show_rejects(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> None:
+def show_rejects(con: Warehouse, batch: Batch, settings: Settings) -> None:
     """Create the temp view rejected_texts: the words of the batch's rejected records."""
     if batch.rejects:
         con.show_parquet("rejected_records", settings.snapshots / batch.rejects, temporary=True)
@@ -89,7 +85,7 @@ def show_rejects(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> N
 REKEYED = Limit(rows=20, pct=5)  # no publisher corrects that many titles at once
 
 
-def find_implausible_change(con: DuckDBPyConnection, diff: Diff, settings: Settings) -> str | None:
+def find_implausible_change(con: Warehouse, diff: Diff, settings: Settings) -> str | None:
     """Return why this change is implausible, or None; a first load has nothing to compare with."""
     if not diff.previous:
         return None
@@ -110,7 +106,7 @@ def find_implausible_change(con: DuckDBPyConnection, diff: Diff, settings: Setti
     return None
 
 
-def find_renumbered_ids(con: DuckDBPyConnection, diff: Diff) -> str | None:
+def find_renumbered_ids(con: Warehouse, diff: Diff) -> str | None:
     """Return that many titles have another key than before (so none means anything), or None."""
     if not REKEYED.exceeded_by(diff.counts["update"] + diff.counts["delete"], diff.previous):
         return None

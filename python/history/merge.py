@@ -6,8 +6,6 @@ comes late, or a change of CDC_KEY, replays all of them in their order, in one t
 
 from dataclasses import replace
 
-from duckdb import DuckDBPyConnection
-
 from config import Settings
 from contract import Contract
 from errors import Refused, StepError
@@ -17,10 +15,10 @@ from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_file
 from runner.step import Step
 from staging.build import bind_columns, build_staging, check_staging_limits, find_staged, load_raw
-from warehouse.database import fetch_file, run_file
+from warehouse.database import Warehouse, fetch_file, run_file
 
 
-def create_tables(con: DuckDBPyConnection) -> None:
+def create_tables(con: Warehouse) -> None:
     """Create the history's tables, views and macros."""
     run_file(con, "history/tables.sql")
     if not con.has_transactions:  # no transaction held the merge together that a run died in
@@ -31,13 +29,13 @@ def create_tables(con: DuckDBPyConnection) -> None:
         )
 
 
-def merged_batches(con: DuckDBPyConnection) -> list[tuple[str, str]]:
+def merged_batches(con: Warehouse) -> list[tuple[str, str]]:
     """Return (batch id, CDC_KEY it was merged by) in snapshot order."""
     return con.execute("SELECT batch_id, cdc_key FROM ops_merges ORDER BY snapshot_at").fetchall()
 
 
 def find_pending(
-    con: DuckDBPyConnection, batches: list[Batch], settings: Settings
+    con: Warehouse, batches: list[Batch], settings: Settings
 ) -> tuple[list[Batch], set[str], bool]:
     """Return the snapshots to merge, the ids of those that were, and whether it is a rebuild.
 
@@ -58,7 +56,7 @@ def find_pending(
     return eligible[len(done) if fits else 0 :], merged_ids, not fits
 
 
-def clear_history(con: DuckDBPyConnection) -> None:
+def clear_history(con: Warehouse) -> None:
     """Empty the history, to rebuild it in the same transaction.
 
     Its records go first: the next run undoes a history without them.
@@ -69,7 +67,7 @@ def clear_history(con: DuckDBPyConnection) -> None:
 
 def merge_pending(
     step: Step,
-    con: DuckDBPyConnection,
+    con: Warehouse,
     batches: list[Batch],
     contract: Contract,
     todo: list[Batch],
@@ -114,7 +112,7 @@ def merge_pending(
 
 
 def stage_batch(
-    con: DuckDBPyConnection, batch: Batch, settings: Settings, contract: Contract, enforce: bool
+    con: Warehouse, batch: Batch, settings: Settings, contract: Contract, enforce: bool
 ) -> None:
     """Stage the snapshot that raw holds. Raises Refused if a column is missing or too much lost."""
     bind_columns(con, batch, contract)
@@ -124,7 +122,7 @@ def stage_batch(
 
 
 def merge_batch(
-    con: DuckDBPyConnection,
+    con: Warehouse,
     batch: Batch,
     settings: Settings,
     contract: Contract,
@@ -150,7 +148,7 @@ def merge_batch(
     return replace(diff, objection=objection)
 
 
-def verify_merge(con: DuckDBPyConnection, batch: Batch, diff: Diff) -> None:
+def verify_merge(con: Warehouse, batch: Batch, diff: Diff) -> None:
     """Raise StepError if an invariant of the history does not hold after the merge."""
     differences = fetch_file(con, "history/verify.sql")[0]
     current, carried = differences.pop("current_rows"), differences.pop("carried_rows")
@@ -163,7 +161,7 @@ def verify_merge(con: DuckDBPyConnection, batch: Batch, diff: Diff) -> None:
         )
 
 
-def record_merge(con: DuckDBPyConnection, batch: Batch, settings: Settings, diff: Diff) -> None:
+def record_merge(con: Warehouse, batch: Batch, settings: Settings, diff: Diff) -> None:
     """Write the merge's row in ops_merges; without it, the merge counts as not made."""
     c = diff.counts
     accepted = decisions.latest_decisions(settings.decisions).get(batch.batch_id) == "accepted"

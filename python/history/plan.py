@@ -11,8 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from duckdb import DuckDBPyConnection
-
 from config import PROJECT, Settings, load_settings
 from contract import load_contract
 from errors import DONE, STOPPED, StepError
@@ -24,7 +22,7 @@ from runner.console import CYAN, GREEN, RED, YELLOW, say, say_error
 from runner.lock import hold_lock
 from runner.log import open_log
 from runner.step import Step
-from warehouse.database import connect, fetch_file, require_duckdb, transaction
+from warehouse.database import Warehouse, connect, fetch_file, require_duckdb, transaction
 
 STEPS = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 
@@ -109,7 +107,7 @@ def compare_with_history(settings: Settings) -> int:
     return DONE
 
 
-def show_merge(con: DuckDBPyConnection, batch: Batch, diff: Diff) -> None:
+def show_merge(con: Warehouse, batch: Batch, diff: Diff) -> None:
     """Show the counts, columns and samples of the merge that was made last."""
     c = diff.counts
     say(

@@ -12,9 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from duckdb import DuckDBPyConnection
-
-from warehouse.database import fetch_file, run_file
+from warehouse.database import Warehouse, fetch_file, run_file
 
 ASSETS = Path(__file__).resolve().parent / "page"
 MAX_CELLS = 60_000  # combinations in the cube: about 2 MB of the page
@@ -41,7 +39,7 @@ COUNTS = ("titles", "titles_before", "new_titles", "changed_titles", "gone_title
 LONG = 300  # characters of a value that changed
 
 
-def build_dashboard(con: DuckDBPyConnection) -> str:
+def build_dashboard(con: Warehouse) -> str:
     """The page of what the warehouse holds, as HTML."""
     style = (ASSETS / "page.css").read_text(encoding="utf-8")
     script = (ASSETS / "page.js").read_text(encoding="utf-8")
@@ -76,7 +74,7 @@ def run_seconds(run: dict[str, Any]) -> float:
     return round((run["finished_at"] - run["started_at"]).total_seconds(), 3)
 
 
-def collect_content(con: DuckDBPyConnection) -> dict[str, Any]:
+def collect_content(con: Warehouse) -> dict[str, Any]:
     """All that the page shows: the cube as columns of codes, tables as lists of rows."""
     remark = build_cube(con)
     people = con.execute("SELECT person, role, titles FROM kpi_top_people").fetchall()
@@ -120,7 +118,7 @@ def collect_content(con: DuckDBPyConnection) -> dict[str, Any]:
     }
 
 
-def build_cube(con: DuckDBPyConnection) -> str:
+def build_cube(con: Warehouse) -> str:
     """Make the temp table page_cube, of at most MAX_CELLS rows; what the page says about it."""
     run_file(con, "publish/page_cube.sql")
     remark = REMARK

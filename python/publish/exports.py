@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from duckdb import DuckDBPyConnection
-
 from publish import dashboard
 from publish.versions import SUMS, checksums
 from runner.files import sync
-from warehouse.database import STORAGE_VERSION, fetch_file, identifier, literal, transaction
+from warehouse.database import (
+    STORAGE_VERSION,
+    Warehouse,
+    fetch_file,
+    identifier,
+    literal,
+    transaction,
+)
 
 COPIED = ("dim_", "fact_", "bridge_", "kpi_", "analytics_netflix_", "cdc_", "ops_")
 # What a spreadsheet would run, for DuckDB and Python: also behind blanks, and in full width.
@@ -20,7 +25,7 @@ FORMULA_START = r"^[\s\x00]*[=+\-@＝＋－＠]|^[\t\r\n]"
 LOOKER_TYPES = {"VARCHAR": "string", "DATE": "date", "TIMESTAMP": "date_time", "BOOLEAN": "yesno"}
 
 
-def list_published_tables(con: DuckDBPyConnection) -> dict[str, dict]:
+def list_published_tables(con: Warehouse) -> dict[str, dict]:
     """Table or view -> its comment and its columns (name, type, comment), as they are published."""
     tables: dict[str, dict] = {}
     for row in fetch_file(con, "publish/columns.sql"):
@@ -32,7 +37,7 @@ def list_published_tables(con: DuckDBPyConnection) -> dict[str, dict]:
     return tables
 
 
-def write_version(con: DuckDBPyConnection, tables: dict, version: Path, batch: str) -> None:
+def write_version(con: Warehouse, tables: dict, version: Path, batch: str) -> None:
     """Make the version in a folder of its own; it gets its name when all of it is on the disk."""
     temporary = version.with_name(f".{version.name}.{os.getpid()}.tmp")
     try:
@@ -59,7 +64,7 @@ def write_version(con: DuckDBPyConnection, tables: dict, version: Path, batch: s
 
 
 @contextmanager
-def attach_copy(con: DuckDBPyConnection, path: Path) -> Iterator[None]:
+def attach_copy(con: Warehouse, path: Path) -> Iterator[None]:
     """A new database as `copy`; its file is read-only afterwards."""
     storage = f"STORAGE_VERSION {literal(STORAGE_VERSION)}"
     con.execute(f"ATTACH {literal(path)} AS copy (READ_WRITE, {storage})")
@@ -68,7 +73,7 @@ def attach_copy(con: DuckDBPyConnection, path: Path) -> Iterator[None]:
     path.chmod(path.stat().st_mode & 0o444)
 
 
-def copy_database(con: DuckDBPyConnection, tables: dict) -> None:
+def copy_database(con: Warehouse, tables: dict) -> None:
     """Every table, and every view as a table, with their comments, in one transaction.
 
     From here on a KPI's name means its table in the copy: it is worked out once.
@@ -89,7 +94,7 @@ def copy_database(con: DuckDBPyConnection, tables: dict) -> None:
             con.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM copy.{view}")
 
 
-def export_kpi(con: DuckDBPyConnection, name: str, columns: list, folder: Path) -> None:
+def export_kpi(con: Warehouse, name: str, columns: list, folder: Path) -> None:
     """<name>.parquet, <name>.csv (exact) and <name>.spreadsheet.csv (no cell is a formula)."""
     safe = ", ".join(
         f"{escape_formula(column) if kind == 'VARCHAR' else identifier(column)} "

@@ -22,8 +22,7 @@ from runner.log import new_run_id, open_log, utc_now
 from runner.redact import redact_source
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
+    from warehouse.database import Warehouse
 DAMAGED = ("Corrupt database file", "Could not read enough bytes")  # what DuckDB says then
 last_error = ""  # why the last step of this process failed; the chain and the alerts tell it
 
@@ -36,7 +35,7 @@ class Step:
     settings: Settings
     run_id: str
     log: logging.Logger
-    con: "DuckDBPyConnection | None" = None
+    con: "Warehouse | None" = None
     requires_warehouse: bool = False
     reads: tuple[Path, ...] = ()  # the folders that step.con may read and write
     batch_id: str | None = None
@@ -170,7 +169,7 @@ def run_in_transaction(step: Step, run: Callable[[Step], None], warehouse: bool)
 
 
 @contextmanager
-def open_with_ops_tables(step: Step) -> "Iterator[DuckDBPyConnection]":
+def open_with_ops_tables(step: Step) -> "Iterator[Warehouse]":
     """The warehouse with its ops tables, closed with a checkpoint at the end.
 
     The record of a step that found its work done may stay in DuckDB's log, beside the file, until
@@ -193,7 +192,7 @@ def open_with_ops_tables(step: Step) -> "Iterator[DuckDBPyConnection]":
         con.close()
 
 
-def record_run(con: "DuckDBPyConnection", step: Step, status: str, message: str) -> None:
+def record_run(con: "Warehouse", step: Step, status: str, message: str) -> None:
     for statement, values in step.ops_rows:
         con.execute(statement, values)
     con.execute(

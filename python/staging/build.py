@@ -5,8 +5,6 @@ Each function works in the caller's transaction, on the batch it is given, and o
 
 from dataclasses import dataclass
 
-from duckdb import DuckDBPyConnection
-
 from config import SQL, Limit, Settings, share
 from contract import Contract, bind
 from errors import Refused, StepError
@@ -14,6 +12,7 @@ from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_snapshot
 from runner.files import fingerprint
 from warehouse.database import (
+    Warehouse,
     column_names,
     fetch_file,
     has_tables,
@@ -24,7 +23,7 @@ from warehouse.database import (
 )
 
 
-def load_raw(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> tuple[int, bool]:
+def load_raw(con: Warehouse, batch: Batch, settings: Settings) -> tuple[int, bool]:
     """raw_netflix_titles = the batch's snapshot: (rows, proven against the manifest; is it new)."""
     is_new = con.show_parquet("raw_netflix_titles", verify_snapshot(settings.snapshots, batch))
     found = con.execute("SELECT count(*) FROM raw_netflix_titles").fetchone()[0]
@@ -36,7 +35,7 @@ def load_raw(con: DuckDBPyConnection, batch: Batch, settings: Settings) -> tuple
     return found, is_new
 
 
-def is_loaded(con: DuckDBPyConnection, batch: Batch) -> bool:
+def is_loaded(con: Warehouse, batch: Batch) -> bool:
     """Whether raw_netflix_titles shows this batch; one without a record shows nothing."""
     if "raw_netflix_titles" not in table_names(con):
         return False
@@ -44,7 +43,7 @@ def is_loaded(con: DuckDBPyConnection, batch: Batch) -> bool:
     return row in (None, (batch.batch_id,))
 
 
-def bind_columns(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> None:
+def bind_columns(con: Warehouse, batch: Batch, contract: Contract) -> None:
     """contract_netflix_titles = the raw columns under their canonical names; missing ones NULL.
 
     So is the record_hash of snapshots from before there was one: all of it is staged, then.
@@ -84,7 +83,7 @@ class StagingCounts:
 
 
 def build_staging(
-    con: DuckDBPyConnection, batch: Batch, contract: Contract, full: bool = True
+    con: Warehouse, batch: Batch, contract: Contract, full: bool = True
 ) -> StagingCounts:
     """staging_netflix_titles and its quarantine from the batch that raw holds.
 
@@ -115,7 +114,7 @@ def build_staging(
     return books
 
 
-def can_reuse_staged_rows(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> bool:
+def can_reuse_staged_rows(con: Warehouse, batch: Batch, contract: Contract) -> bool:
     """Whether it pays to take over what is staged; record_moves says then which records."""
     found = read_staging_counts(con)
     if not found or not has_tables(con, "staging_records"):
@@ -132,7 +131,7 @@ def can_reuse_staged_rows(con: DuckDBPyConnection, batch: Batch, contract: Contr
     return kept > REUSE_SHARE * max(staged, batch.raw_rows)
 
 
-def find_staged(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> StagingCounts | None:
+def find_staged(con: Warehouse, batch: Batch, contract: Contract) -> StagingCounts | None:
     """The books of staging, if it holds this very batch as these very rules make it."""
     if not (found := read_staging_counts(con)):
         return None
@@ -143,7 +142,7 @@ def find_staged(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> St
     return books if same else None
 
 
-def is_schema_checked(con: DuckDBPyConnection, batch: Batch) -> bool:
+def is_schema_checked(con: Warehouse, batch: Batch) -> bool:
     """Whether the last run of step 04 passed this snapshot, and it is still the loaded one."""
     last = con.execute(
         "SELECT batch_id, status FROM ops_runs WHERE step = 'schema' ORDER BY rowid DESC LIMIT 1"
@@ -151,7 +150,7 @@ def is_schema_checked(con: DuckDBPyConnection, batch: Batch) -> bool:
     return last == (batch.batch_id, "done") and is_loaded(con, batch)
 
 
-def read_staging_counts(con: DuckDBPyConnection) -> tuple[str, str, StagingCounts] | None:
+def read_staging_counts(con: Warehouse) -> tuple[str, str, StagingCounts] | None:
     """(batch id, version of the rules, books) of what the staging tables hold."""
     if not has_tables(con, "staging_counts"):
         return None
@@ -168,7 +167,7 @@ def staging_fingerprint(contract: Contract, batch: Batch) -> str:
     return fingerprint(files, f"{contract.sha256} {batch.snapshot_at.year}")
 
 
-def create_cleaning_macros(con: DuckDBPyConnection, contract: Contract) -> None:
+def create_cleaning_macros(con: Warehouse, contract: Contract) -> None:
     """The cleaning rules of macros.sql, with the contract as the lists that they read."""
     columns = contract.columns
     variables = {
@@ -183,7 +182,7 @@ def create_cleaning_macros(con: DuckDBPyConnection, contract: Contract) -> None:
 
 
 def check_staging_limits(
-    con: DuckDBPyConnection, batch: Batch, books: StagingCounts, settings: Settings
+    con: Warehouse, batch: Batch, books: StagingCounts, settings: Settings
 ) -> None:
     """Raises Refused where more than allowed, by count and by share, was set aside or lost."""
     for what, count, rows, pct in (

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from duckdb import DuckDBPyConnection
-
 from contract import Contract, bind, normalise
 from errors import NotReady, Refused
 from ingest.decisions import is_accepted, record_acceptance
@@ -17,7 +15,7 @@ from staging.build import (
     is_loaded,
     is_schema_checked,
 )
-from warehouse.database import column_names, identifier
+from warehouse.database import Warehouse, column_names, identifier
 
 LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
 SAMPLE_ROWS = 10_000  # enough to see that most values no longer parse
@@ -37,7 +35,7 @@ class Change:
     detail: str
 
 
-def is_settled(con: DuckDBPyConnection, batch: Batch, contract: Contract) -> bool:
+def is_settled(con: Warehouse, batch: Batch, contract: Contract) -> bool:
     """Whether this very snapshot passed before, and is staged by these very rules."""
     return is_schema_checked(con, batch) and bool(find_staged(con, batch, contract))
 
@@ -107,7 +105,7 @@ def set_summary(step: Step, batch: Batch, bound: dict[str, str | None], drift: s
 
 
 def find_header_changes(
-    con: DuckDBPyConnection,
+    con: Warehouse,
     contract: Contract,
     batch: Batch,
     previous: Batch | None,
@@ -143,7 +141,7 @@ def find_header_changes(
 
 
 def columns_with_values(
-    con: DuckDBPyConnection, columns: list[str], table: str = "raw_netflix_titles"
+    con: Warehouse, columns: list[str], table: str = "raw_netflix_titles"
 ) -> list[str]:
     """Those of the columns that hold any value."""
     if not columns:
@@ -154,7 +152,7 @@ def columns_with_values(
 
 
 def suggest_rename(
-    con: DuckDBPyConnection,
+    con: Warehouse,
     change: Change,
     contract: Contract,
     bound: dict[str, str | None],
@@ -196,7 +194,7 @@ def suggest_rename(
     )
 
 
-def find_unparsable_columns(con: DuckDBPyConnection, contract: Contract) -> list[Change]:
+def find_unparsable_columns(con: Warehouse, contract: Contract) -> list[Change]:
     """Typed columns of which most values do not parse."""
     create_cleaning_macros(con, contract)
     typed = [column for column in contract.columns if column.type in PARSERS]

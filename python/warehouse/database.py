@@ -158,7 +158,7 @@ def describe_lock(path: Path | str, error: duckdb.Error) -> LockedError | None:
 
 
 @contextmanager
-def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+def transaction(con: "Warehouse") -> Iterator[None]:
     """BEGIN ... COMMIT; ROLLBACK when the block, or the COMMIT itself, raises."""
     con.execute("BEGIN TRANSACTION")
     try:
