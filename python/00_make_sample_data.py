@@ -86,7 +86,7 @@ def run(
         con.execute("SET VARIABLE seed = ?", [seed])
         con.execute("SET VARIABLE one_in = ?", [ONE_IN])
         con.execute(SQL_FILE.read_text(encoding="utf-8"))
-        last_id, changes = _play_days(con, rows, day, **options)
+        last_id, changes = _play_days(con, rows, day, options)
 
         truth = {
             "file": out.name,
@@ -130,19 +130,14 @@ def _refuse_foreign_file(out: Path, truth_file: Path) -> None:
 
 
 def _play_days(
-    con: "duckdb.DuckDBPyConnection",
-    rows: int,
-    day: int,
-    inserts: float,
-    updates: float,
-    deletes: float,
+    con: "duckdb.DuckDBPyConnection", rows: int, day: int, shares: dict[str, float]
 ) -> tuple[int, dict | None]:
     """Bring the state to `day`; return the last id and what changed on that day (None on day 1)."""
     con.execute("INSERT INTO titles SELECT id, 1 FROM range(1, ?) AS r (id)", [rows + 1])
     next_id, changes = rows + 1, None
     for today in range(2, day + 1):
         (living,) = con.execute("SELECT count(*) FROM titles").fetchone()
-        n_in, n_up, n_del = (_at_least_one(s, living) for s in (inserts, updates, deletes))
+        n_in, n_up, n_del = (_at_least_one(share, living) for share in shares.values())
         new = range(next_id, next_id + n_in)
         next_id = new.stop
         con.execute(

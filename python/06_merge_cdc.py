@@ -15,7 +15,14 @@ import argparse
 import sys
 
 from contract import load_contract
-from history.merge import clear_history, create_tables, find_pending, merge_pending
+from history.merge import (
+    clear_history,
+    count_ambiguous,
+    create_tables,
+    describe_merges,
+    find_pending,
+    merge_pending,
+)
 from ingest.manifest import landed_batches
 from runner.step import Step, run_step
 
@@ -40,16 +47,12 @@ def run(step: Step) -> None:
         step.message = f"history built anew from {len(merges)} snapshots"
         step.note(step.message)
     else:
-        step.message = "; ".join(str(diff) for _, diff in merges)
-    for merged, _ in merges:
-        ambiguous = con.execute(
-            "SELECT count(*) FROM ops_ambiguous_matches WHERE batch_id = ?", [merged.batch_id]
-        ).fetchone()[0]
-        if ambiguous:
-            step.warn(
-                f"{ambiguous:,} record(s) of {merged.batch_id} could be several titles; they were "
-                "left as they were, see ops_ambiguous_matches"
-            )
+        step.message = describe_merges(merges)
+    for batch_id, ambiguous in count_ambiguous(con, merges):
+        step.warn(
+            f"{ambiguous:,} record(s) of {batch_id} could be several titles; they were left as "
+            "they were, see ops_ambiguous_matches"
+        )
 
 
 def main() -> int:

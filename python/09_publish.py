@@ -10,33 +10,24 @@ the old version or the new one, and who holds an old file open keeps it.
 """
 
 import sys
-from contextlib import closing
 
-from errors import NotReady
 from publish.exports import COPIED, list_published_tables, write_version
 from publish.versions import (
     SUMS,
     find_version,
+    open_for_publishing,
     remove_old_versions,
     require_passed_audit,
     update_links,
 )
 from runner.step import Step, run_step
-from warehouse.database import has_warehouse, open_warehouse
 
-NEEDED_FIRST = ("ops_", "analytics_build")  # to know whether there is anything to publish
 SHOWN = ("staging_counts", "staging_netflix_quarantine")  # by the page, beside what is copied
 
 
 def run(step: Step) -> None:
-    settings = step.settings
-    if not has_warehouse(settings):
-        raise NotReady("there is no warehouse to publish from; run `make run-all` first")
-    place = settings.published
-    with (
-        closing(open_warehouse(settings, [place], read_only=True)) as warehouse,
-        closing(warehouse.as_duckdb(*NEEDED_FIRST)) as con,
-    ):
+    place = step.settings.published
+    with open_for_publishing(step.settings) as (warehouse, con):
         step.batch_id, name = require_passed_audit(con)
         version, damaged = find_version(place / "versions" / name)
         if not version.exists():
@@ -51,7 +42,7 @@ def run(step: Step) -> None:
             step.unchanged = True
         step.rows_out = len(list_published_tables(con))
     update_links(place, version)
-    remove_old_versions(place, version, settings)
+    remove_old_versions(place, version, step.settings)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,19 @@ def merge_pending(
     return merges
 
 
+def describe_merges(merges: list[tuple[Batch, Diff]]) -> str:
+    return "; ".join(str(diff) for _, diff in merges)
+
+
+def count_ambiguous(con: Warehouse, merges: list[tuple[Batch, Diff]]) -> list[tuple[str, int]]:
+    """Return (batch id, records that could be several titles) where there are any."""
+    return con.execute(
+        "SELECT batch_id, count(*) FROM ops_ambiguous_matches "
+        "WHERE list_contains(CAST(? AS VARCHAR[]), batch_id) GROUP BY batch_id ORDER BY batch_id",
+        [[batch.batch_id for batch, _ in merges]],
+    ).fetchall()
+
+
 def stage_batch(
     con: Warehouse, batch: Batch, settings: Settings, contract: Contract, enforce: bool
 ) -> None:

@@ -101,9 +101,6 @@ def compose_message(settings: Settings, title: str, texts: dict[str, str], code:
     return text if len(text) <= LONG else text[:LONG] + "\n(cut; the rest is in the log)"
 
 
-# ------------------------------------------------------------------------------------- the state
-
-
 def alerts_folder(settings: Settings) -> Path:
     return settings.data_dir / "alerts"
 
@@ -130,9 +127,6 @@ def log_warning(settings: Settings, event: str, **fields: object) -> None:
     run_id = os.environ.get("RUN_ID") or new_run_id()
     with open_log(settings, "alerts", run_id) as log:
         log.warning(event, extra={"fields": fields})
-
-
-# ----------------------------------------------------------------------------------- the sending
 
 
 def receiver_id(url: str) -> str:

@@ -2,16 +2,41 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from config import SQL, Settings
 from errors import NotReady, QualityError
 from publish import dashboard
 from runner.files import fingerprint, sha256, sync
-from warehouse.database import DuckDBWarehouse, fetch_file, has_tables
+from warehouse.database import (
+    DuckDBWarehouse,
+    Warehouse,
+    fetch_file,
+    has_tables,
+    has_warehouse,
+    open_warehouse,
+)
 
 ENTRIES = ("netflix.duckdb", "dashboard.html", "kpi", "dictionary.md", "lookml")
+NEEDED_FIRST = ("ops_", "analytics_build")  # to know whether there is anything to publish
 SUMS = "SHA256SUMS"  # in each version, of its other files
+
+
+@contextmanager
+def open_for_publishing(settings: Settings) -> Iterator[tuple[Warehouse, DuckDBWarehouse]]:
+    """Open the warehouse read-only, and as DuckDB with what tells whether there is anything new.
+
+    Raises NotReady if there is none.
+    """
+    if not has_warehouse(settings):
+        raise NotReady("there is no warehouse to publish from; run `make run-all` first")
+    with (
+        closing(open_warehouse(settings, [settings.published], read_only=True)) as warehouse,
+        closing(warehouse.as_duckdb(*NEEDED_FIRST)) as con,
+    ):
+        yield warehouse, con
 
 
 def require_passed_audit(con: DuckDBWarehouse) -> tuple[str, str]:

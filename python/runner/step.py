@@ -193,22 +193,11 @@ def open_with_ops_tables(step: Step) -> "Iterator[Warehouse]":
 
 
 def record_run(con: "Warehouse", step: Step, status: str, message: str) -> None:
-    for statement, values in step.ops_rows:
-        con.execute(statement, values)
-    con.execute(
-        "INSERT INTO ops_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            step.run_id,
-            step.batch_id,
-            step.name,
-            status,
-            step.started_at,
-            utc_now(),
-            step.rows_in,
-            step.rows_out,
-            message,
-        ],
-    )
+    for statement, row in step.ops_rows:
+        con.execute(statement, row)
+    values = [step.run_id, step.batch_id, step.name, status, step.started_at, utc_now()]
+    values += [step.rows_in, step.rows_out, message]
+    con.execute("INSERT INTO ops_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def record_failure(step: Step, error: BaseException) -> None:

@@ -49,28 +49,12 @@ dimensions AS (
     LEFT JOIN dim_date AS ended ON facts.valid_to_key = ended.date_key
 ),
 
-country_weights AS (
-    SELECT
-        title_key,
-        sum(weight) AS weight
-    FROM bridge_title_country
-    GROUP BY title_key
-),
-
 country_check AS (
     SELECT
         count(*) AS versions,
         sum(CAST(hash(title_key) AS HUGEINT)) AS keys,
         count(*) FILTER (WHERE abs(weight - 1) > 1e-9) AS wrong
-    FROM country_weights
-),
-
-genre_weights AS (
-    SELECT
-        title_key,
-        sum(weight) AS weight
-    FROM bridge_title_genre
-    GROUP BY title_key
+    FROM (SELECT title_key, sum(weight) AS weight FROM bridge_title_country GROUP BY title_key)
 ),
 
 genre_check AS (
@@ -78,15 +62,7 @@ genre_check AS (
         count(*) AS versions,
         sum(CAST(hash(title_key) AS HUGEINT)) AS keys,
         count(*) FILTER (WHERE abs(weight - 1) > 1e-9) AS wrong
-    FROM genre_weights
-),
-
-cast_weights AS (
-    SELECT
-        title_key,
-        sum(weight) AS weight
-    FROM bridge_title_cast
-    GROUP BY title_key
+    FROM (SELECT title_key, sum(weight) AS weight FROM bridge_title_genre GROUP BY title_key)
 ),
 
 cast_check AS (
@@ -94,15 +70,7 @@ cast_check AS (
         count(*) AS versions,
         sum(CAST(hash(title_key) AS HUGEINT)) AS keys,
         count(*) FILTER (WHERE abs(weight - 1) > 1e-9) AS wrong
-    FROM cast_weights
-),
-
-director_weights AS (
-    SELECT
-        title_key,
-        sum(weight) AS weight
-    FROM bridge_title_director
-    GROUP BY title_key
+    FROM (SELECT title_key, sum(weight) AS weight FROM bridge_title_cast GROUP BY title_key)
 ),
 
 director_check AS (
@@ -110,7 +78,7 @@ director_check AS (
         count(*) AS versions,
         sum(CAST(hash(title_key) AS HUGEINT)) AS keys,
         count(*) FILTER (WHERE abs(weight - 1) > 1e-9) AS wrong
-    FROM director_weights
+    FROM (SELECT title_key, sum(weight) AS weight FROM bridge_title_director GROUP BY title_key)
 ),
 
 country_kpi AS (
@@ -131,74 +99,51 @@ genre_kpi AS (
 SELECT
     facts.versions - history.versions AS one_fact_per_version,
     titles.versions - history.versions AS one_title_row_per_version,
-    CASE
-        WHEN facts.keys IS DISTINCT FROM history.keys
-            OR facts.keys IS DISTINCT FROM titles.keys THEN 1
-        ELSE 0
-    END AS every_fact_finds_its_title,
+    CAST(
+        facts.keys IS DISTINCT FROM history.keys OR facts.keys IS DISTINCT FROM titles.keys
+        AS INTEGER
+    ) AS every_fact_finds_its_title,
     dimensions.facts - facts.versions AS keys_are_unique,
     dimensions.without_rating AS every_fact_finds_its_rating,
     dimensions.without_date AS every_fact_finds_its_dates,
     country_check.wrong
         + abs(country_check.versions - history.country_versions)
-        + CASE
-            WHEN country_check.keys IS DISTINCT FROM history.country_keys THEN 1
-            ELSE 0
-        END AS country_weights_sum_to_1,
+        + CAST(country_check.keys IS DISTINCT FROM history.country_keys AS INTEGER)
+        AS country_weights_sum_to_1,
     genre_check.wrong
         + abs(genre_check.versions - history.genre_versions)
-        + CASE
-            WHEN genre_check.keys IS DISTINCT FROM history.genre_keys THEN 1
-            ELSE 0
-        END AS genre_weights_sum_to_1,
+        + CAST(genre_check.keys IS DISTINCT FROM history.genre_keys AS INTEGER)
+        AS genre_weights_sum_to_1,
     cast_check.wrong
         + abs(cast_check.versions - history.cast_versions)
-        + CASE
-            WHEN cast_check.keys IS DISTINCT FROM history.cast_keys THEN 1
-            ELSE 0
-        END AS cast_weights_sum_to_1,
+        + CAST(cast_check.keys IS DISTINCT FROM history.cast_keys AS INTEGER)
+        AS cast_weights_sum_to_1,
     director_check.wrong
         + abs(director_check.versions - history.director_versions)
-        + CASE
-            WHEN director_check.keys IS DISTINCT FROM history.director_keys THEN 1
-            ELSE 0
-        END AS director_weights_sum_to_1,
+        + CAST(director_check.keys IS DISTINCT FROM history.director_keys AS INTEGER)
+        AS director_weights_sum_to_1,
     (
-        SELECT count(*)
-        FROM bridge_title_country AS bridge
+        SELECT count(*) FROM bridge_title_country AS bridge
         LEFT JOIN dim_country AS dim ON bridge.country_key = dim.country_key
         WHERE dim.country_key IS NULL
     ) AS every_bridge_finds_its_country,
     (
-        SELECT count(*)
-        FROM bridge_title_genre AS bridge
+        SELECT count(*) FROM bridge_title_genre AS bridge
         LEFT JOIN dim_genre AS dim ON bridge.genre_key = dim.genre_key
         WHERE dim.genre_key IS NULL
     ) AS every_bridge_finds_its_genre,
     (
-        SELECT count(*)
-        FROM bridge_title_cast AS bridge
+        SELECT count(*) FROM bridge_title_cast AS bridge
         LEFT JOIN dim_person AS dim ON bridge.person_key = dim.person_key
         WHERE dim.person_key IS NULL
     ) + (
-        SELECT count(*)
-        FROM bridge_title_director AS bridge
+        SELECT count(*) FROM bridge_title_director AS bridge
         LEFT JOIN dim_person AS dim ON bridge.person_key = dim.person_key
         WHERE dim.person_key IS NULL
     ) AS every_bridge_finds_its_person,
-    (
-        SELECT count(*) FROM dim_country
-    ) - (
-        SELECT count(DISTINCT country) FROM dim_country
-    ) + (
-        SELECT count(*) FROM dim_genre
-    ) - (
-        SELECT count(DISTINCT genre) FROM dim_genre
-    ) + (
-        SELECT count(*) FROM dim_person
-    ) - (
-        SELECT count(DISTINCT person) FROM dim_person
-    ) AS names_are_unique,
+    (SELECT count(*) - count(DISTINCT country) FROM dim_country)
+        + (SELECT count(*) - count(DISTINCT genre) FROM dim_genre)
+        + (SELECT count(*) - count(DISTINCT person) FROM dim_person) AS names_are_unique,
     (SELECT count(*) FROM fact_title_catalog WHERE is_current)
         - current_titles.titles AS current_facts_are_current,
     (SELECT coalesce(sum(titles), 0) FROM kpi_movies_vs_tv)
@@ -211,16 +156,15 @@ SELECT
         - current_titles.titles AS kpi_additions_by_month_is_current,
     (SELECT coalesce(sum(titles), 0) FROM kpi_duration_by_type)
         - current_titles.titles AS kpi_duration_by_type_is_current,
-    CASE
-        WHEN abs(country_kpi.weighted_titles - current_titles.titles)
-            > 0.001 * (country_kpi.countries + 1) THEN 1
-        ELSE 0
-    END AS kpi_titles_by_country_is_current,
-    CASE
-        WHEN abs(genre_kpi.weighted_titles - current_titles.titles)
-            > 0.001 * (genre_kpi.genres + 1) THEN 1
-        ELSE 0
-    END AS kpi_top_genres_is_current,
+    CAST(
+        abs(country_kpi.weighted_titles - current_titles.titles)
+            > 0.001 * (country_kpi.countries + 1)
+        AS INTEGER
+    ) AS kpi_titles_by_country_is_current,
+    CAST(
+        abs(genre_kpi.weighted_titles - current_titles.titles) > 0.001 * (genre_kpi.genres + 1)
+        AS INTEGER
+    ) AS kpi_top_genres_is_current,
     (SELECT coalesce(sum(titles), 0) FROM kpi_genres_over_time)
         - genre_kpi.titles AS kpi_genres_over_time_is_genres
 FROM current_titles

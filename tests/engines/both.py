@@ -9,7 +9,7 @@ from pathlib import Path
 from conftest import LANDING, PROJECT, Pipeline
 
 from config import load_settings
-from engines.table_digest import normalise_number
+from engines.migrate import normalise_number
 
 LAUNCHER = Path(__file__).with_name("killed.py")
 LIMITS = {"FRESHNESS_DAYS": "36500", "NEWEST_TITLE_DAYS": "36500"}  # the tests' files are old

@@ -102,7 +102,7 @@ def peak_mb(pid: int) -> float:
 
 def same(duck: Elsewhere, spark: Elsewhere, name: str) -> bool:
     """By digest: the rows of a big table are too many to be compared as they are."""
-    from engines.table_digest import table_digest
+    from engines.migrate import table_digest
 
     found = []
     for pipeline in (duck, spark):

@@ -528,7 +528,6 @@ PUT_INTO_SQL = {
     "engines/migrate.py": {"table"},  # constants of the file
     "engines/snowflake.py": {"view", "kind", "signature", "code", "numbers", "entries", "sql"},
     "engines/spark.py": {"OBJECTS", "name", "place", "view"},  # own names, text()
-    "engines/table_digest.py": {"table"},
     "history/merge.py": {"table"},
     "ingest/csv_feed.py": {"number", "limit"},  # numbers
     "ingest/profile.py": {"complete", "key", "bool(keys)"},  # c0, c1 ... and one of two words
