@@ -19,7 +19,7 @@ import duckdb
 from contract import load_contract
 from errors import NotReady, QualityError
 from history.merge import create_tables, find_pending, merge_pending
-from ingest.manifest import read_batches
+from ingest.manifest import landed_batches
 from runner.console import PLAIN, RED, say
 from runner.files import sync
 from runner.step import Step, run_step
@@ -93,9 +93,7 @@ def verify(step: Step) -> None:
 def replay_into(step: Step, target: Path, keep_records: bool) -> int:
     """Build a warehouse in a new file from the raw snapshots; how many there were."""
     settings = step.settings
-    batches = read_batches(settings.manifest)
-    if not batches:
-        raise NotReady("nothing was landed yet; run `make run-all` first")
+    batches = landed_batches(settings)
     target.unlink(missing_ok=True)
     con = connect(target, settings, [settings.snapshots, settings.warehouse_path.parent])
     try:

@@ -296,7 +296,7 @@ def test_before_the_first_merge_what_is_staged_is_audited(staged):
     }
     assert staged.steps("06_merge_cdc", "08_build_analytics").returncode == 0
     unaudited = staged.step("09_publish")
-    assert (unaudited.returncode, "did not pass" in unaudited.stderr) == (30, True)
+    assert (unaudited.returncode, "is not audited" in unaudited.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ TABLE = {
         {SCHEMA: 2, STAGING: 2},
     ),
     "the snapshot before is loaded": (land_next(RAW), {SCHEMA: 2, STAGING: 2}),
-    "the snapshot before is loaded again": (rebuild_before_staging, {SCHEMA: 2, STAGING: 2}),
+    "the snapshot before is loaded again": (rebuild_before_staging, {STAGING: 2, SCHEMA: 2}),
     "nothing was staged": (
         lambda pipeline: run_night(pipeline, ONE, 1, RAW, LOAD, SCHEMA),
         dict.fromkeys((MONITOR, ANALYTICS, PUBLISH, VERIFY, WHY, MIGRATE), 2) | {STATUS: 0},
