@@ -18,7 +18,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-import ingest.snapshot  # noqa: F401  (loaded once, with DuckDB, for all steps)
 from config import Settings, load_settings
 from errors import CRASH, DONE, QUALITY, StepError, exit_code
 from operations import alerts
@@ -39,7 +38,10 @@ CHAIN = (
     "09_publish.py",
 )
 AUDIT = "07_monitor_pipeline.py"
-LOADED_ONCE = ("argparse", "decimal", "uuid", "history.merge", "audit.checks", "publish.exports")
+LOADED_ONCE = (  # by this process, while the first step loads what it needs itself
+    *("argparse", "decimal", "pkgutil", "uuid", "staging.schema_drift", "history.merge"),
+    *("audit.checks", "analytics.star_schema", "publish.exports", "publish.versions"),
+)
 ERROR_LENGTH = 4_000  # characters that a child hands over; a pipe takes 64 kB unread
 
 
@@ -107,7 +109,7 @@ def run_forked(script: Path, arguments: list[str]) -> tuple[int, str]:
         run_script(script, arguments, writer)
     os.close(writer)
     try:
-        for name in LOADED_ONCE:  # by the first step's time: there is a second core for it
+        for name in LOADED_ONCE:
             import_module(name)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     except BaseException as error:
