@@ -39,15 +39,15 @@ def run(step: Step) -> None:
     compute_metrics(step)
     paths, left_out = select_checks(con)
     results = [run_check(con, path) for path in paths]
-    failed = [result.name for result in results if result.verdict == "fail"]
+    failed = [result.name for result in results if result.outcome == "fail"]
     record_results(step, results, checked_at, is_good=not failed)
     report_results(step, results)
     alerts.save_audit_state(
         step.settings,
-        problems={r.name: str(r) for r in results if r.verdict == "fail"},
-        warnings={r.name: str(r) for r in results if r.verdict == "warn"},
+        problems={r.name: str(r) for r in results if r.outcome == "fail"},
+        warnings={r.name: str(r) for r in results if r.outcome == "warn"},
     )
-    count = {verdict: sum(result.verdict == verdict for result in results) for verdict in COLOURS}
+    count = {outcome: sum(result.outcome == outcome for result in results) for outcome in COLOURS}
     step.rows_out = len(results)
     step.message = f"checks: {count['pass']} passed, {count['warn']} warned, {count['fail']} failed"
     if left_out:

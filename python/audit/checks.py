@@ -34,13 +34,13 @@ class Result:
     name: str
     description: str
     severity: str
-    verdict: str  # pass, warn or fail
+    outcome: str  # pass, warn or fail
     count: int
     rows: list[str]
 
     def __str__(self) -> str:
         rows = "".join(f"\n            {row}" for row in self.rows[:SHOWN_ROWS])
-        return f"{self.verdict}: {self.name}, {self.count:,} row(s): {self.description}{rows}"
+        return f"{self.outcome}: {self.name}, {self.count:,} row(s): {self.description}{rows}"
 
 
 def compute_metrics(step: Step) -> None:
@@ -93,12 +93,12 @@ def run_check(con: Warehouse, path: Path) -> Result:
     except duckdb.Error as error:
         return Result(path.stem, description, severity, "fail", 0, [str(error).splitlines()[0]])
     shown = [", ".join(map("{}={}".format, names, row)) for row in rows]
-    verdict = "pass"
+    outcome = "pass"
     if limits["error_if"] is not None and count > limits["error_if"]:
-        verdict = "fail"
+        outcome = "fail"
     elif count > limits["warn_if"]:
-        verdict = "warn"
-    return Result(path.stem, description, severity, verdict, count, shown)
+        outcome = "warn"
+    return Result(path.stem, description, severity, outcome, count, shown)
 
 
 def record_results(step: Step, results: list[Result], checked_at: Any, is_good: bool) -> None:
@@ -107,12 +107,12 @@ def record_results(step: Step, results: list[Result], checked_at: Any, is_good: 
     insert_rows(
         step,
         "ops_checks",
-        [(*start, r.name, r.severity, r.verdict, r.count, r.description) for r in results],
+        [(*start, r.name, r.severity, r.outcome, r.count, r.description) for r in results],
     )
     offending = [
         (step.run_id, result.name, at, row)
         for result in results
-        if result.verdict != "pass"
+        if result.outcome != "pass"
         for at, row in enumerate(result.rows, 1)
     ]
     insert_rows(step, "ops_check_failures", offending)
@@ -137,16 +137,16 @@ def report_results(step: Step, results: list[Result]) -> None:
     with open_log(step.settings, "monitor", step.run_id, "monitor.log") as log:
         for result in results:
             fields = {"rows": result.count}
-            if result.verdict != "pass":
+            if result.outcome != "pass":
                 fields["examples"] = "; ".join(result.rows[:SHOWN_ROWS])
             log.log(
-                LEVELS[result.verdict], f"{result.verdict} {result.name}", extra={"fields": fields}
+                LEVELS[result.outcome], f"{result.outcome} {result.name}", extra={"fields": fields}
             )
     if not lock.inherited:
         width = max(len(result.name) for result in results)
         for result in results:
-            line = f"{result.verdict:<5} {result.name:<{width}} {result.count:>9,}"
-            say(f"monitor   {line}  {result.description}", COLOURS[result.verdict])
+            line = f"{result.outcome:<5} {result.name:<{width}} {result.count:>9,}"
+            say(f"monitor   {line}  {result.description}", COLOURS[result.outcome])
     for result in results:
-        if result.verdict != "pass":
-            say(f"monitor   {result}", COLOURS[result.verdict], sys.stderr)
+        if result.outcome != "pass":
+            say(f"monitor   {result}", COLOURS[result.outcome], sys.stderr)
