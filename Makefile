@@ -130,7 +130,7 @@ test-engines: setup-test ## Run the tests on other engines: ENGINES="spark apach
 		client=".ci/locks/$$engine.lock"; server=".ci/locks/test-$$engine.lock"; \
 		if [ -f "$$client" ]; then bash .ci/setup "$(PYTHON)" "$(VENV)" "$$client"; fi; \
 		if [ -f "$$server" ]; then bash .ci/setup "$(PYTHON)" ".venv-$$engine" "$$server"; fi; done
-	@$(RUN) -m pytest -n auto --dist worksteal tests/engines tests/engines/test_dialects.py
+	@$(RUN) -m pytest -n auto --dist worksteal tests/engines
 
 ##@ Develop
 
