@@ -5,9 +5,6 @@ Writes:  ops_checks, ops_check_failures, ops_metrics, logs/monitor.log (a line p
          wrong goes to the alerts (data/alerts), which are sent here unless this runs in a chain
 Fails when: nothing was staged yet (exit 2), or a check of severity "error" finds rows or cannot be
          run (exit 30).
-
-A check is a file. Its first line is the description; `-- severity: error|warn` is what one
-offending row means, `-- warn_if: > N` and `-- error_if: > N` set other limits.
 """
 
 import sys

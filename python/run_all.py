@@ -14,6 +14,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -109,8 +110,9 @@ def run_forked(script: Path, arguments: list[str]) -> tuple[int, str]:
         run_script(script, arguments, writer)
     os.close(writer)
     try:
-        for name in LOADED_ONCE:
-            import_module(name)
+        with suppress(Exception):  # what is wrong here stops the step that uses it
+            for name in LOADED_ONCE:
+                import_module(name)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     except BaseException as error:
         if isinstance(error, SystemExit):  # a SIGTERM is for this process alone, a Ctrl-C is not
