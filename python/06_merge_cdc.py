@@ -48,11 +48,12 @@ def run(step: Step) -> None:
         step.note(step.message)
     else:
         step.message = describe_merges(merges)
-    for batch_id, ambiguous in count_ambiguous(con, merges):
-        step.warn(
-            f"{ambiguous:,} record(s) of {batch_id} could be several titles; they were left as "
-            "they were, see ops_ambiguous_matches"
-        )
+    for merged, _ in merges:
+        if ambiguous := count_ambiguous(con, merged):
+            step.warn(
+                f"{ambiguous:,} record(s) of {merged.batch_id} could be several titles; they were "
+                "left as they were, see ops_ambiguous_matches"
+            )
 
 
 def main() -> int:

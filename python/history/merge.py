@@ -115,13 +115,11 @@ def describe_merges(merges: list[tuple[Batch, Diff]]) -> str:
     return "; ".join(str(diff) for _, diff in merges)
 
 
-def count_ambiguous(con: Warehouse, merges: list[tuple[Batch, Diff]]) -> list[tuple[str, int]]:
-    """Return (batch id, records that could be several titles) where there are any."""
+def count_ambiguous(con: Warehouse, batch: Batch) -> int:
+    """Count the records of a merged snapshot that could be several titles."""
     return con.execute(
-        "SELECT batch_id, count(*) FROM ops_ambiguous_matches "
-        "WHERE list_contains(CAST(? AS VARCHAR[]), batch_id) GROUP BY batch_id ORDER BY batch_id",
-        [[batch.batch_id for batch, _ in merges]],
-    ).fetchall()
+        "SELECT count(*) FROM ops_ambiguous_matches WHERE batch_id = ?", [batch.batch_id]
+    ).fetchone()[0]
 
 
 def stage_batch(

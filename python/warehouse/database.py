@@ -55,7 +55,7 @@ class PandasForImportsOnly:
 
 
 class DuckDBWarehouse:
-    """A DuckDB connection as a Warehouse (warehouse/database.py); what is not here is its own."""
+    """A DuckDB connection as a Warehouse (see below); what is not here is its own."""
 
     has_transactions = True
 
