@@ -18,8 +18,12 @@ ROUNDS ?= 3
 DAY ?= 1
 SEED ?= 42
 ENGINES ?= spark
+# What a person gives is text: it is never expanded here, and reaches a recipe by the environment.
+export VENV PYTHON ROWS ROUNDS DAY SEED ENGINES KEY TO FIRST SECOND
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
+    $(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 IN := cd "$(ROOT)" &&
-RUN := $(IN) PYTHONPATH=python "$(VENV)/bin/python"
+RUN := $(IN) PYTHONPATH=python "$$VENV/bin/python"
 
 ##@ Start
 
@@ -34,7 +38,7 @@ run-all: setup ## Run the nightly job: all steps (on sample data if there is no 
 
 .PHONY: sample
 sample: setup ## 00: make up a catalogue: ROWS=10000 DAY=1 SEED=42
-	@$(RUN) python/00_make_sample_data.py --rows "$(ROWS)" --day "$(DAY)" --seed "$(SEED)"
+	@$(RUN) python/00_make_sample_data.py --rows="$$ROWS" --day="$$DAY" --seed="$$SEED"
 
 .PHONY: clean-sample
 clean-sample: setup ## Remove the sample and what came of it, before the first real file
@@ -42,7 +46,7 @@ clean-sample: setup ## Remove the sample and what came of it, before the first r
 
 .PHONY: setup
 setup: ## Make .venv of what .ci/locks/requirements.lock names, by hash
-	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" .ci/locks/requirements.lock
+	@$(IN) bash .ci/setup "$$PYTHON" "$$VENV" .ci/locks/requirements.lock
 
 ##@ Look
 
@@ -64,7 +68,7 @@ plan: setup ## Show what the input file would change, and write nothing
 
 .PHONY: why
 why: setup ## 11: show every version of a title and where it came from: KEY=s123
-	@$(RUN) python/11_explain_title.py "$(KEY)"
+	@$(RUN) python/11_explain_title.py "$$KEY"
 
 ##@ Run one step
 
@@ -122,14 +126,14 @@ verify: setup ## 10: prove that the live warehouse equals a replay of the raw sn
 
 .PHONY: migrate
 migrate: setup ## Move the warehouse to another engine: TO=spark (see the README)
-	@$(RUN) -m engines.migrate --to "$(TO)"
+	@$(RUN) -m engines.migrate --to="$$TO"
 
 .PHONY: test-engines
 test-engines: setup-test ## Run the tests on other engines: ENGINES="spark apache snowflake bigquery"
-	@$(IN) for engine in $(ENGINES); do \
+	@$(IN) for engine in $$ENGINES; do \
 		client=".ci/locks/$$engine.lock"; server=".ci/locks/test-$$engine.lock"; \
-		if [ -f "$$client" ]; then bash .ci/setup "$(PYTHON)" "$(VENV)" "$$client"; fi; \
-		if [ -f "$$server" ]; then bash .ci/setup "$(PYTHON)" ".venv-$$engine" "$$server"; fi; done
+		if [ -f "$$client" ]; then bash .ci/setup "$$PYTHON" "$$VENV" "$$client"; fi; \
+		if [ -f "$$server" ]; then bash .ci/setup "$$PYTHON" ".venv-$$engine" "$$server"; fi; done
 	@$(RUN) -m pytest -n auto --dist worksteal tests/engines
 
 ##@ Develop
@@ -149,25 +153,26 @@ test-mutants: setup-test ## Break the SQL on purpose: the tests notice (15 minut
 .PHONY: reliability
 reliability: setup-test ## Inject every fault, and write what happened to tests/RELIABILITY.md
 	@$(IN) results=$$(mktemp) && trap 'rm -f "$$results"' EXIT && RELIABILITY_RESULTS="$$results" \
-		"$(VENV)/bin/python" -m pytest -n auto --dist worksteal tests/reliability && \
-		"$(VENV)/bin/python" tests/reliability/table.py "$$results"
+		"$$VENV/bin/python" -m pytest -n auto --dist worksteal tests/reliability && \
+		"$$VENV/bin/python" tests/reliability/table.py "$$results"
 
 .PHONY: lint
 lint: setup-test ## Check style and formatting
-	@$(RUN) -m ruff check . && "$(VENV)/bin/python" -m ruff format --check .
+	@$(RUN) -m ruff check . && "$$VENV/bin/python" -m ruff format --check .
 
 .PHONY: peers
 peers: setup-peers ## Put the same faults through dbt-duckdb and dlt
-	@$(IN) PIPELINE_PYTHON="$(VENV)/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python tests/peers/compare.py
+	@$(IN) PIPELINE_PYTHON="$$VENV/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python tests/peers/compare.py
 
 .PHONY: bench
 bench: setup-test ## Time all steps beside the bare minimum: ROWS="10000 100000" ROUNDS=3 -> docs/
-	@$(RUN) tests/bench/bench.py docs $(ROUNDS) $(ROWS)
+	@$(RUN) tests/bench/bench.py docs $$ROUNDS $$ROWS
 
 .PHONY: bench-peers
 bench-peers: setup-peers ## Time a second night beside dbt-duckdb and dlt: FIRST=a.csv SECOND=b.csv
-	@$(IN) PIPELINE_PYTHON="$(VENV)/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python \
-		tests/peers/day2.py "$(realpath $(FIRST))" "$(realpath $(SECOND))" $(ROUNDS)
+	@first=$$(realpath "$$FIRST") && second=$$(realpath "$$SECOND") && $(IN) \
+		PIPELINE_PYTHON="$$VENV/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python \
+		tests/peers/day2.py "$$first" "$$second" $$ROUNDS
 
 .PHONY: screenshot
 screenshot: setup-test ## Take the README's picture of the page anew, from sample data
@@ -175,13 +180,13 @@ screenshot: setup-test ## Take the README's picture of the page anew, from sampl
 
 .PHONY: setup-test
 setup-test: setup ## Install what only the tests need
-	@$(IN) bash .ci/setup "$(PYTHON)" "$(VENV)" .ci/locks/test.lock
+	@$(IN) bash .ci/setup "$$PYTHON" "$$VENV" .ci/locks/test.lock
 
 .PHONY: setup-peers
 setup-peers: setup ## Install dbt-duckdb and dlt, in an environment of their own
-	@$(IN) "$(PYTHON)" -m venv .venv-peers && \
+	@$(IN) "$$PYTHON" -m venv .venv-peers && \
 		.venv-peers/bin/python -m pip install -q -r tests/peers/requirements.txt
 
 .PHONY: clean
 clean: ## Remove .venv and caches; never data, the warehouse or logs
-	@$(IN) rm -rf "$(VENV)" .pytest_cache .ruff_cache .hypothesis && find python tests -name __pycache__ -exec rm -rf {} +
+	@$(IN) rm -rf "$$VENV" .pytest_cache .ruff_cache .hypothesis && find python tests -name __pycache__ -exec rm -rf {} +

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from io import StringIO
 from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +27,7 @@ N = TypeVar("N", bound=float)
 
 
 def project_path(text: str) -> Path:
-    if not text or "\0" in text:
+    if not text or "\0" in text or "://" in text:
         raise ValueError
     return PROJECT / Path(text).expanduser()
 
@@ -69,9 +70,7 @@ def number(kind: Callable[[str], N], low: float, high: float) -> Callable[[str],
 def instant(text: str) -> datetime:
     """Read an ISO date or time, UTC if it has no offset; return it in UTC, without tzinfo."""
     moment = datetime.fromisoformat(text.strip())
-    if moment.tzinfo:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
-    return moment
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def digest_start(text: str) -> str:
@@ -129,8 +128,7 @@ def env(parse: Callable[[str], T], allowed: str, default: str = "", secret: bool
 
     The value of a secret is in no message.
     """
-    about = {"parse": parse, "allowed": allowed, "default": default, "secret": secret}
-    return field(metadata=about)
+    return field(metadata=dict(parse=parse, allowed=allowed, default=default, secret=secret))
 
 
 ROWS, PERCENT, DAYS = number(int, 0, 10**12), number(float, 0, 100), number(int, 1, 36500)
@@ -141,8 +139,8 @@ class Settings:
     """The checked values."""
 
     netflix_csv: str | None = env(source, "a path or a URL (http, https, s3, gs)", secret=True)
-    data_dir: Path = env(duckdb_path, "a folder, UTF-8, no ? in its path", default="data")
-    warehouse_path: Path = env(duckdb_path, "a file name, UTF-8, no ?", default="netflix_dw.db")
+    data_dir: Path = env(duckdb_path, "a folder, no URL, UTF-8, no ? in its path", default="data")
+    warehouse_path: Path = env(duckdb_path, "a file, no URL, UTF-8, no ?", default="netflix_dw.db")
     warehouse: str = env(one_of(*WAREHOUSES), ", ".join(WAREHOUSES), default="duckdb")
     spark_remote: str | None = env(
         matching(r"sc://[^\s/]+(/\S*)?"), "a URL like sc://host:15002", secret=True
@@ -156,13 +154,11 @@ class Settings:
     bigquery_dataset: str | None = env(
         matching(r"[a-z][a-z0-9:-]*\.[A-Za-z0-9_]+"), "project.dataset"
     )
-    bigquery_key_file: Path | None = env(project_path, "the file of a service account's key")
+    bigquery_key_file: Path | None = env(project_path, "the file, no URL, of an account's key")
     bigquery_endpoint: str | None = env(matching(r"https?://\S+"), "a URL (http, https)")
-    log_dir: Path = env(project_path, "a folder", default="logs")
-    contract_path: Path = env(project_path, "a file name", default="sql/contract.toml")
-    snapshot_at: datetime | None = env(
-        instant, "an ISO date or time, like 2020-01-18 or 2020-01-18T03:00Z"
-    )
+    log_dir: Path = env(project_path, "a folder, no URL", default="logs")
+    contract_path: Path = env(project_path, "a file, no URL", default="sql/contract.toml")
+    snapshot_at: datetime | None = env(instant, "an ISO date or time, like 2020-01-18T03:00Z")
     accept: str | None = env(digest_start, "the first 12 or more hex digits of the file's SHA-256")
     cdc_key: str = env(one_of("show_id", "title"), "show_id or title", default="show_id")
     duckdb_memory_limit: int = env(
@@ -188,9 +184,7 @@ class Settings:
     same_bytes_days: int = env(DAYS, "whole days, 1 or more", default="5")
     newest_title_days: int = env(DAYS, "whole days, 1 or more", default="60")
     max_run_age_hours: int = env(number(int, 1, 10**6), "whole hours, 1 or more", default="36")
-    alert_urls: tuple[str, ...] | None = env(
-        urls, "Apprise URLs with blanks between them", secret=True
-    )
+    alert_urls: tuple[str, ...] | None = env(urls, "Apprise URLs, blanks between", secret=True)
     heartbeat_url: str | None = env(matching(r"https?://\S+"), "a URL (http, https)", secret=True)
     schedule: str = env(crontab, "five crontab fields, like 0 3 * * *", default="0 3 * * *")
     monitor_schedule: str = env(crontab, "five crontab fields, like 0 9 * * *", default="0 9 * * *")
@@ -231,6 +225,42 @@ class Settings:
         return self.netflix_csv or str(self.default_csv)
 
 
+NAMES = tuple(setting.name.upper() for setting in fields(Settings))
+GIVEN_TO_MAKE = re.compile(r"(?:^|(?<!\\)\s)([A-Z][A-Z0-9_]*)=")  # a blank in a value has a \
+
+
+def find_env_file() -> Path | None:
+    """Return the project's .env; PYTHON_DOTENV_DISABLED=1, as python-dotenv has it, hides it."""
+    path = PROJECT / ".env"
+    return path if path.is_file() and os.environ.get("PYTHON_DOTENV_DISABLED") != "1" else None
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read .env. Raises SettingsError with file and line, never a value, for what is no setting."""
+    from dotenv import dotenv_values  # only where there is a file to read: 15 ms
+    from dotenv.parser import parse_stream
+
+    try:
+        text = path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        line = error.object.count(b"\n", 0, error.start) + 1 if hasattr(error, "object") else 0
+        why = f"line {line} has a byte that is not UTF-8" if line else "cannot be read"
+        raise SettingsError(f"{path} {why}") from None
+    for name, value, (lines, line), is_wrong in parse_stream(StringIO(text)):
+        line += re.match(r"\s*", lines)[0].count("\n")
+        if is_wrong or (name and (value is None or not name.isidentifier())):
+            raise SettingsError(f"{path} line {line} is not NAME=value with its quotes in pairs")
+        if name and name not in NAMES:
+            raise SettingsError(f"{path} line {line}: {name} is no setting{suggest_name(name)}")
+    return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value}
+
+
+def suggest_name(name: str) -> str:
+    from difflib import get_close_matches  # only for a name that is no setting
+
+    return "".join(f"; did you mean {near}?" for near in get_close_matches(name, NAMES, 1, 0.65))
+
+
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check every setting. Raises SettingsError naming variable, value and what fits.
 
@@ -239,11 +269,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """
     os.umask(os.umask(0o077) | 0o027)
     given = dict(os.environ if environ is None else environ)
-    dotenv = PROJECT / ".env"
-    if dotenv.is_file():
-        from dotenv import dotenv_values  # only where there is a file to read: 15 ms
-
-        given = {key: text for key, text in dotenv_values(dotenv).items() if text} | given
+    for name in set(GIVEN_TO_MAKE.findall(given.get("MAKEFLAGS", ""))) - set(NAMES):
+        if hint := suggest_name(name):
+            raise SettingsError(f"{name} is no setting{hint}")
+    if env_file := find_env_file():
+        given = read_env_file(env_file) | given
     values: dict[str, Any] = {}
     for setting in fields(Settings):
         name, about = setting.name.upper(), setting.metadata

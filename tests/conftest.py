@@ -22,6 +22,7 @@ import pytest
 from titles import COLUMNS, catalogue, title  # noqa: F401 - most tests take them from here
 
 pytest.register_assert_rewrite("both")
+os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # no test sees the .env of this checkout
 PROJECT = Path(__file__).resolve().parent.parent
 LANDING = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
@@ -86,6 +87,7 @@ class Pipeline:
     def environment(self) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
+            "PYTHON_DOTENV_DISABLED": "1",
             "PYTHONPATH": str(PROJECT / "python"),  # for what is in a room, as make sets it
             "DATA_DIR": str(self.root / "data"),
             "WAREHOUSE_PATH": str(self.root / "dw.db"),

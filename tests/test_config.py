@@ -1,5 +1,7 @@
 """Settings: checked at start, from the environment before .env, relative to the project."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -102,11 +104,114 @@ def test_sizes_paths_and_urls():
     assert settings.source == "https://example.com/a.csv"
 
 
-def test_the_environment_goes_before_dotenv_and_dotenv_before_the_default(tmp_path, monkeypatch):
-    (tmp_path / ".env").write_text("FRESHNESS_DAYS=3\nHTTP_RETRIES=1\nACCEPT=\n")
+@pytest.fixture
+def write_env_file(tmp_path, monkeypatch) -> Callable[[bytes], Path]:
+    """A function that writes the .env of a project in a temporary folder."""
     monkeypatch.setattr(config, "PROJECT", tmp_path)
+    monkeypatch.delenv("PYTHON_DOTENV_DISABLED")
+
+    def write(content: bytes) -> Path:
+        (tmp_path / ".env").write_bytes(content)
+        return tmp_path / ".env"
+
+    return write
+
+
+def test_the_environment_goes_before_dotenv_and_dotenv_before_the_default(write_env_file):
+    write_env_file(b"FRESHNESS_DAYS=3\nHTTP_RETRIES=1\nACCEPT=\n")
     settings = load_settings({"HTTP_RETRIES": "2"})
     assert (settings.freshness_days, settings.http_retries, settings.accept) == (3, 2, None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"FRESHNESS_DAYS=3",
+        b"  export FRESHNESS_DAYS = '3'  # days",
+        b"\xef\xbb\xbfFRESHNESS_DAYS=3",
+        b'\r\nFRESHNESS_DAYS="3"\r\n',
+        b"HTTP_RETRIES=3\nFRESHNESS_DAYS=${HTTP_RETRIES}",
+    ],
+)
+def test_a_line_of_dotenv_is_read_as_python_dotenv_reads_it(write_env_file, line):
+    write_env_file(b"# a comment\n\n" * (b"\xef" not in line) + line)
+    assert load_settings({}).freshness_days == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "words"),
+    [
+        (b"ALERT_URLS=mailto://user:s3cr3t\xe4@example.com", 1, "has a byte that is not UTF-8"),
+        (b"# \xc3\xa4\r\n\r\nALERT_URLS='s3cr3t\xff'", 3, "has a byte that is not UTF-8"),
+        (b'MAX_DELETED_PCT="s3cr3t\nFRESHNESS_DAYS=1', 1, "is not NAME=value"),
+        (b"FRESHNESS_DAYS=1\n\n\nHEARTBEAT_URL='s3cr3t' x", 4, "is not NAME=value"),
+        (b"FRESHNESS_DAYS=1\ns3cr3t", 2, "is not NAME=value"),
+        (b"ALERT_URLS=a://b\nmailto://user:s3cr3t@host?a=b", 2, "is not NAME=value"),
+        (b"=s3cr3t", 1, "is not NAME=value"),
+        (b"MAX_DELETD_ROWS=s3cr3t", 1, "MAX_DELETD_ROWS is no setting; did you mean MAX_DELETED_R"),
+        (b"\nNETFLIX_CVS=s3cr3t", 2, "NETFLIX_CVS is no setting; did you mean NETFLIX_CSV?"),
+        (b"AWS_REGION=s3cr3t", 1, "AWS_REGION is no setting"),
+    ],
+)
+def test_a_line_of_dotenv_that_is_no_setting_is_named_without_its_value(
+    write_env_file, content, line, words
+):
+    path = write_env_file(content)
+    with pytest.raises(SettingsError) as error:
+        load_settings({})
+    assert str(error.value).startswith(f"{path} line {line}")
+    assert words in str(error.value) and "s3cr3t" not in str(error.value)
+
+
+def test_a_dotenv_that_cannot_be_read_is_a_wrong_setting(write_env_file, monkeypatch):
+    path = write_env_file(b"ACCEPT=")
+    monkeypatch.setattr(Path, "read_bytes", lambda _: Path("/nowhere").stat())
+    with pytest.raises(SettingsError, match=f"{path} cannot be read"):
+        load_settings({})
+
+
+def slips(name: str) -> set[str]:
+    """What a hand makes of a name: one letter left out, doubled, changed, two letters swapped."""
+    made = set()
+    for at in range(len(name)):
+        head, letter, tail = name[:at], name[at], name[at + 1 :]
+        made |= {head + tail, head + letter * 2 + tail, head + "X" + tail}
+        made.add(head + tail[:1] + letter + tail[1:])
+    return made - {name}
+
+
+def test_each_slip_in_the_name_of_a_setting_is_told_with_the_right_one():
+    names = set(config.NAMES)
+    made = {slip: name for name in names for slip in slips(name) - names}
+    told = {slip: config.suggest_name(slip) for slip in made}
+    assert [slip for slip, hint in told.items() if not hint] == []
+    right = [slip for slip, name in made.items() if told[slip] == f"; did you mean {name}?"]
+    assert len(right) > 0.95 * len(made)  # MAX_UPDTED_PCT is near to another one, too
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ("rR --no-print-directory -- NETFLIX_CVS=/a.csv", "NETFLIX_CVS is no setting; did you me"),
+        (" -- VENV=v MAX_DELETD_ROWS=1", "MAX_DELETD_ROWS is no setting; did you mean MAX_DELE"),
+        (" -- NETFLIX_CSV=a KEY=b QUIET=1 ROWS=2 ENGINES=spark", ""),
+        ("-- KEY=a\\ NETFLIX_CVS=b", ""),  # a title
+        ("", ""),
+    ],
+)
+def test_a_name_given_to_make_that_is_nearly_a_setting_is_named(flags, named):
+    with pytest.raises(SettingsError) if named else nullcontext() as error:
+        load_settings({"MAKEFLAGS": flags})
+    assert named in str(error.value if named else "")
+
+
+PATHS = [name for name, hint in get_type_hints(Settings).items() if Path in (hint, *get_args(hint))]
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_path_is_no_url(name):
+    with pytest.raises(SettingsError, match="no URL"):
+        load_settings({name.upper(): "s3://bucket/netflix"})
 
 
 def test_a_step_with_a_wrong_setting_exits_2_and_touches_nothing(pipeline):

@@ -32,6 +32,13 @@ def test_every_target_is_phony_and_has_help():
     assert set(re.findall(r"^([a-z-]+):.*## \S", MAKEFILE, re.MULTILINE)) == TARGETS
 
 
+def test_no_recipe_has_a_text_that_a_person_gives():
+    """The shell would run what stands in it; the environment hands it over as it is."""
+    recipes = "".join(re.findall(r"^\t.*\n", MAKEFILE, re.MULTILINE))
+    recipes = re.sub(r"\$\(if \$\(\w+\),[^$()]*\)", "", recipes)  # whether it is given at all
+    assert set(re.findall(r"(?<!\$)\$[({](\w+)", recipes)) == {"RUN", "IN"}
+
+
 def test_every_script_has_a_target_and_every_target_a_script():
     assert {path.name for path in SCRIPTS} == set(re.findall(r"python/(\d\d_\w+\.py)", MAKEFILE))
 

@@ -264,9 +264,10 @@ def make(
     checkout: Path, *arguments: str, cwd: Path, **settings: str
 ) -> subprocess.CompletedProcess:
     """Run make as cron would: an empty environment and another working directory."""
-    environment = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/"), **settings}
+    environment = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/")}
+    environment |= {"PYTHON_DOTENV_DISABLED": "1", **settings}
     return subprocess.run(
-        ["make", *arguments, f"VENV={sys.prefix}"],
+        ["make", f"VENV={sys.prefix}", *arguments],
         cwd=cwd,
         env=environment,
         capture_output=True,
@@ -310,6 +311,33 @@ def test_make_names_the_exit_code_of_the_step_that_failed(checkout, tmp_path):
     )
     assert "Error 20" in done.stderr
     assert "no input file at /nowhere.csv; nothing was changed" in done.stderr
+
+
+LITERAL = """`touch ran` $(shell touch ran) $(touch ran) $PATH $$ "x" 'y' it's a\\b #1 -x = é"""
+SAY = """#!{}
+import json, os, sys
+print(json.dumps([sys.argv, dict(os.environ)]))
+"""
+
+
+@pytest.mark.parametrize("by", ["command line", "environment"])
+def test_what_is_given_to_make_reaches_the_script_as_it_is(checkout, tmp_path, by):
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin/python").write_text(SAY.format(sys.executable))  # instead of the script
+    (venv / "bin/python").chmod(0o755)
+    lock = PROJECT / ".ci/locks/requirements.lock"
+    shutil.copy(lock, venv / "have-.ci-locks-requirements.lock")
+    given = dict.fromkeys(("KEY", "TO", "ROWS", "DAY", "SEED", "NETFLIX_CSV"), LITERAL)
+    by_hand = [f"{name}={text}" for name, text in given.items()] if by == "command line" else []
+    for target, count in (("why", 1), ("migrate", 1), ("sample", 3)):
+        options = ["-C", str(checkout), target, f"VENV={venv}", *by_hand]
+        done = make(checkout, *options, cwd=tmp_path, **({} if by_hand else given))
+        assert done.returncode == 0, done.stderr
+        arguments, environment = json.loads(done.stdout.splitlines()[1])
+        assert sum(text.endswith(LITERAL) for text in arguments) == count
+        assert environment["NETFLIX_CSV"] == LITERAL
+    assert not list(tmp_path.rglob("ran"))
 
 
 def test_make_alone_prints_every_target(checkout, tmp_path):

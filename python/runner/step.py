@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from config import PROJECT, Settings, load_settings
+from config import Settings, find_env_file, load_settings
 from errors import CRASH, DONE, LockedError, NotReady, StepError, exit_code
 from runner import lock
 from runner.console import CYAN, say, say_error, say_warning
@@ -104,8 +104,8 @@ def keep_error(error: object) -> None:
 
 def warn_of_env_file() -> None:
     """Say that everybody on this machine can read the passwords in .env; a chain says it once."""
-    path = PROJECT / ".env"
-    if not lock.inherited and path.is_file() and path.stat().st_mode & 0o004:
+    path = find_env_file()
+    if not lock.inherited and path and path.stat().st_mode & 0o004:
         say_warning(
             f"settings  warning: everybody on this machine can read {path}: chmod 600 {path}"
         )

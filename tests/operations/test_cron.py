@@ -39,7 +39,7 @@ def run(script: str, *arguments: str, **settings: str) -> subprocess.CompletedPr
     return subprocess.run(
         [sys.executable, "-m", f"operations.{script}", *arguments],
         cwd=PROJECT / "python",
-        env={"PATH": os.environ["PATH"], **settings},
+        env={"PATH": os.environ["PATH"], "PYTHON_DOTENV_DISABLED": "1", **settings},
         capture_output=True,
         text=True,
     )

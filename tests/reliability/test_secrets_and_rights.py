@@ -328,7 +328,11 @@ def test_an_env_file_that_everybody_can_read_is_told_once(tmp_path, report):
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=checkout,
-            env={**pipeline.environment, "NEWEST_TITLE_DAYS": "36500"},
+            env={
+                **pipeline.environment,
+                "PYTHON_DOTENV_DISABLED": "",
+                "NEWEST_TITLE_DAYS": "36500",
+            },
             capture_output=True,
             text=True,
         )
