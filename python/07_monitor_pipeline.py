@@ -1,6 +1,6 @@
 """Audit the warehouse: every check in sql/checks/, each a query for offending rows.
 
-Reads:   the warehouse, sql/checks/*.sql, sql/metrics.sql
+Reads:   the warehouse, sql/checks/*.sql, sql/metrics.sql, sql/contract.toml
 Writes:  ops_checks, ops_check_failures, ops_metrics, logs/monitor.log (a line per check); what is
          wrong goes to the alerts (data/alerts), which are sent here unless this runs in a chain
 Fails when: nothing was staged yet (exit 2), or a check of severity "error" finds rows or cannot be
@@ -18,6 +18,7 @@ from audit.checks import (
     select_checks,
 )
 from config import load_settings
+from contract import load_contract
 from errors import DONE, LOCKED, QualityError, SettingsError, exit_code
 from operations import alerts
 from runner import lock
@@ -33,6 +34,7 @@ def run(step: Step) -> None:
     con, checked_at = step.con, utc_now()
     limits = {name: getattr(step.settings, name) for name in VARIABLES}
     set_variables(con, limits | fetch_file(con, "last_run.sql")[0] | {"checked_at": checked_at})
+    set_variables(con, load_contract(step.settings.contract_path).variables)
     compute_metrics(step)
     paths, left_out = select_checks(con)
     results = [run_check(con, path) for path in paths]

@@ -59,6 +59,19 @@ class Contract:
     def tracked(self) -> list[str]:
         return [column.name for column in self.columns if column.tracked]
 
+    @property
+    def variables(self) -> dict[str, list[str]]:
+        """What the SQL reads of the contract with getvariable(), by name."""
+        columns = self.columns
+        return {
+            "list_columns": [column.name for column in columns if column.type == "list"],
+            "not_null_columns": [column.name for column in columns if not column.nullable],
+            "closed_columns": [column.name for column in columns if column.allowed],
+            "allowed_values": [f"{column.name}={v}" for column in columns for v in column.allowed],
+            "tracked_columns": self.tracked,
+            "key_columns": self.key,
+        }
+
 
 def load_contract(path: Path) -> Contract:
     """Read and check the contract. Raises SettingsError naming the entry that is wrong."""

@@ -1,5 +1,6 @@
 """The star schema over the history, the KPI views over it, and ISO 3166's codes of countries."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,14 @@ from config import PROJECT, SQL
 from errors import NotReady, StepError
 from runner.files import fingerprint
 from runner.step import Step
-from warehouse.database import Warehouse, fetch_file, has_tables, run_file, table_names
+from warehouse.database import (
+    Warehouse,
+    fetch_file,
+    has_tables,
+    identifier,
+    run_file,
+    table_names,
+)
 
 # Names that catalogues use and ISO 3166 does not: the code of the country that is meant.
 ALIASES = {
@@ -130,6 +138,16 @@ def build_star_schema(con: Warehouse) -> None:
     run_file(con, "analytics/country_codes.sql", {"country_codes": codes})
     for name in ("dimensions", "facts", "kpis"):
         run_file(con, f"analytics/{name}.sql")
+    for name in find_dropped_kpis(con):
+        con.execute(f"DROP VIEW {identifier(name)}")
+
+
+def find_dropped_kpis(con: Warehouse) -> list[str]:
+    """Find the kpi_ views that kpis.sql made once and no longer makes."""
+    text = (SQL / "analytics/kpis.sql").read_text(encoding="utf-8")
+    made = set(re.findall(r"VIEW (kpi_\w+)", text))
+    views = [name for name, is_view in con.objects() if is_view and name.startswith("kpi_")]
+    return sorted(set(views) - made)
 
 
 def check_invariants(con: Warehouse) -> None:

@@ -1,7 +1,8 @@
 """Run the checks of sql/checks/, each a query for offending rows.
 
 A check is a file. Its first line is the description; `-- severity: error|warn` is what one
-offending row means, `-- warn_if: > N` and `-- error_if: > N` set other limits.
+offending row means, `-- warn_if: > N` and `-- error_if: > N` set other limits, and `-- way_out:`
+says what a person can do where it fails.
 """
 
 import logging
@@ -24,6 +25,7 @@ from warehouse.database import Warehouse, has_tables, run_file
 SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check: on the terminal, in the warehouse
 OF_HISTORY = re.compile("analytics_netflix_history|ops_merges|metrics_now")  # a check of it
 LEVELS = {"pass": logging.INFO, "warn": logging.WARNING, "fail": logging.ERROR}
+WAY_OUT = "the pipeline did this, not the publisher: `make rebuild` replays the snapshots."
 COLOURS = {"pass": GREEN, "warn": YELLOW, "fail": RED}
 
 
@@ -37,9 +39,13 @@ class Result:
     outcome: str  # pass, warn or fail
     count: int
     rows: list[str]
+    way_out: str
 
     def __str__(self) -> str:
-        rows = "".join(f"\n            {row}" for row in self.rows[:SHOWN_ROWS])
+        lines = self.rows[:SHOWN_ROWS]
+        if self.outcome == "fail":
+            lines = [*lines, f"What to do: {self.way_out}"]
+        rows = "".join(f"\n            {line}" for line in lines)
         return f"{self.outcome}: {self.name}, {self.count:,} row(s): {self.description}{rows}"
 
 
@@ -78,6 +84,8 @@ def run_check(con: Warehouse, path: Path) -> Result:
     if not found:
         raise QualityError(f"{path} says no `-- severity: error` or `-- severity: warn`")
     severity = found[1]
+    way_out = re.search(r"^-- way_out: (.+)$", text, re.MULTILINE)
+    about = way_out[1] if way_out else WAY_OUT
     limits = {"error_if": 0 if severity == "error" else None, "warn_if": 0}
     for name, number in re.findall(r"^-- (warn_if|error_if): > (\d+)$", text, re.MULTILINE):
         limits[name] = int(number)
@@ -91,14 +99,15 @@ def run_check(con: Warehouse, path: Path) -> Result:
     except duckdb.IOException:  # the warehouse itself is damaged
         raise
     except duckdb.Error as error:
-        return Result(path.stem, description, severity, "fail", 0, [str(error).splitlines()[0]])
+        rows = [str(error).splitlines()[0]]
+        return Result(path.stem, description, severity, "fail", 0, rows, about)
     shown = [", ".join(map("{}={}".format, names, row)) for row in rows]
     outcome = "pass"
     if limits["error_if"] is not None and count > limits["error_if"]:
         outcome = "fail"
     elif count > limits["warn_if"]:
         outcome = "warn"
-    return Result(path.stem, description, severity, outcome, count, shown)
+    return Result(path.stem, description, severity, outcome, count, shown, about)
 
 
 def record_results(step: Step, results: list[Result], checked_at: Any, is_good: bool) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,11 +16,11 @@ from runner.files import BLOCK_BYTES, DIGEST_BYTES, sha256
 
 # What the first bytes say, whatever the name says.
 MAGIC = (
-    (b"PK\x03\x04", "zip", "a ZIP archive or an Excel workbook"),
+    (b"PK\x03\x04", "zip", "a ZIP archive"),
     (b"\x1f\x8b", "gz", "gzip-compressed"),
     (b"PAR1", "parquet", "a Parquet file"),
     (b"%PDF", "pdf", "a PDF"),
-    (b"\xd0\xcf\x11\xe0", "xls", "an old Excel workbook"),
+    (b"\xd0\xcf\x11\xe0", "workbook", "a spreadsheet's workbook"),
     (b"BZh", "bz2", "bzip2-compressed"),
     (b"\x28\xb5\x2f\xfd", "zst", "zstd-compressed"),
     (b"7z\xbc\xaf", "7z", "a 7-Zip archive"),
@@ -42,6 +42,10 @@ class SourceFile:
     digest: str | None = None  # its own, once it was taken
     digested: os.stat_result | None = None  # what the file was then
     source: str = ""  # where it came from, as it may be recorded
+
+    @property
+    def is_download(self) -> bool:
+        return "://" in self.source and not self.source.lower().startswith("file:")
 
 
 def check_digest(delivery: SourceFile) -> None:
@@ -77,8 +81,14 @@ def open_source(delivery: SourceFile, max_bytes: int) -> Iterator[BinaryIO]:
             ((short, words) for magic, short, words in MAGIC if start.startswith(magic)), None
         )
         named = "gz" if name.endswith(".gz") else "zip" if name.endswith(".zip") else "csv"
+        if kind and kind[0] == "zip" and (name.endswith(".xlsx") or is_workbook(path)):
+            kind = "workbook", "a spreadsheet's workbook"
+        if delivery.is_download:  # nobody can rename a URL: its bytes decide
+            named = kind[0] if kind and kind[0] in EXPECTED else "csv"
         if kind and kind[0] != named:
-            hint = f" Rename it to end in .{kind[0]}." if kind[0] in ("gz", "zip") else ""
+            hint = f" Rename it to end in .{kind[0]}." if kind[0] in EXPECTED else ""
+            if kind[0] == "workbook":
+                hint = ' Save it as "CSV UTF-8" in the spreadsheet program.'
             raise Refused(f"{delivery.name} is {kind[1]}, expected {EXPECTED[named]}.{hint}")
         if not kind and named != "csv":
             raise Refused(f"{delivery.name} is not {EXPECTED[named]}, whatever its name says")
@@ -101,6 +111,15 @@ def open_source(delivery: SourceFile, max_bytes: int) -> Iterator[BinaryIO]:
         except (EOFError, zipfile.BadZipFile, gzip.BadGzipFile, *ZLIB_ERRORS) as error:
             raise Refused(f"{delivery.name} is damaged or was cut: {error}") from None
         check_unmodified(path, before)
+
+
+def is_workbook(path: Path) -> bool:
+    """Whether a ZIP archive is a workbook: of Excel, or an OpenDocument spreadsheet."""
+    with suppress(zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError):
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+        return "[Content_Types].xml" in names or {"mimetype", "content.xml"}.issubset(names)
+    return False
 
 
 def find_csv_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:

@@ -22,6 +22,7 @@ from warehouse.database import (
 COPIED = ("dim_", "fact_", "bridge_", "kpi_", "analytics_netflix_", "cdc_", "ops_")
 # What a spreadsheet would run, for DuckDB and Python: also behind blanks, and in full width.
 FORMULA_START = r"^[\s\x00]*[=+\-@＝＋－＠]|^[\t\r\n]"
+BOM = "\ufeff"
 LOOKER_TYPES = {"VARCHAR": "string", "DATE": "date", "TIMESTAMP": "date_time", "BOOLEAN": "yesno"}
 
 
@@ -95,11 +96,14 @@ def copy_database(con: Warehouse, tables: dict) -> None:
 
 
 def export_kpi(con: Warehouse, name: str, columns: list, folder: Path) -> None:
-    """<name>.parquet, <name>.csv (exact) and <name>.spreadsheet.csv (no cell is a formula)."""
+    """<name>.parquet, <name>.csv (exact) and <name>.spreadsheet.csv (no cell is a formula).
+
+    The last begins with a byte order mark, by which a spreadsheet knows UTF-8.
+    """
     safe = ", ".join(
         f"{escape_formula(column) if kind == 'VARCHAR' else identifier(column)} "
-        f"AS {identifier(column)}"
-        for column, kind, _ in columns
+        f"AS {identifier(BOM * (place == 0) + column)}"
+        for place, (column, kind, _) in enumerate(columns)
     )
     ordered = f"SELECT * FROM copy.{identifier(name)} ORDER BY ALL"
     for query, suffix, options in (

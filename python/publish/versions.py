@@ -19,9 +19,9 @@ from warehouse.database import (
     open_warehouse,
 )
 
-ENTRIES = ("netflix.duckdb", "dashboard.html", "kpi", "dictionary.md", "lookml")
-NEEDED_FIRST = ("ops_", "analytics_build")  # to know whether there is anything to publish
 SUMS = "SHA256SUMS"  # in each version, of its other files
+ENTRIES = ("netflix.duckdb", "dashboard.html", "kpi", "dictionary.md", "lookml", SUMS)
+NEEDED_FIRST = ("ops_", "analytics_build")  # to know whether there is anything to publish
 
 
 @contextmanager

@@ -169,16 +169,7 @@ def staging_fingerprint(contract: Contract, batch: Batch) -> str:
 
 def create_cleaning_macros(con: Warehouse, contract: Contract) -> None:
     """The cleaning rules of macros.sql, with the contract as the lists that they read."""
-    columns = contract.columns
-    variables = {
-        "list_columns": [column.name for column in columns if column.type == "list"],
-        "not_null_columns": [column.name for column in columns if not column.nullable],
-        "closed_columns": [column.name for column in columns if column.allowed],
-        "allowed_values": [f"{column.name}={v}" for column in columns for v in column.allowed],
-        "tracked_columns": contract.tracked,
-        "key_columns": contract.key,
-    }
-    run_file(con, "macros.sql", variables)
+    run_file(con, "macros.sql", contract.variables)
 
 
 def check_staging_limits(

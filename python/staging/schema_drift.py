@@ -81,10 +81,7 @@ def check_columns(step: Step, batches: list[Batch], contract: Contract) -> list[
         step.warn(f"column {printable(change.column)} {change.kind}: {change.detail}")
     if missing:
         hints = [c.detail for c in changes if c.kind == "removed" and c.column in missing]
-        raise Refused(
-            f"required column {', '.join(missing)} is not in the file; no table was changed. "
-            f"{' '.join(hints)} The file has: {', '.join(map(printable, batch.header[:30]))}"
-        )
+        raise Refused(describe_missing(missing, hints, batch.header))
     stops = [change for change in changes if contract.policy[change.kind] == "stop"]
     if stops and not is_accepted(settings, batch):
         raise Refused(
@@ -96,6 +93,18 @@ def check_columns(step: Step, batches: list[Batch], contract: Contract) -> list[
     if stops:
         record_acceptance(settings, batch, f"column {stops[0].column} {stops[0].kind}")
     return changes
+
+
+def describe_missing(missing: list[str], hints: list[str], header: list[str]) -> str:
+    """Say which required columns the file lacks, what it has, and how to name a column for one."""
+    several = len(missing) > 1
+    looks_like = [hint for hint in hints if "looks like it" in hint]
+    return (
+        f"required column{'s' * several} {', '.join(missing)} {'are' if several else 'is'} not in "
+        f"the file; no table was changed. {' '.join([*looks_like, ''])}"
+        f"The file has: {', '.join(map(printable, header[:30]))}. If one of these is it, write "
+        f'into [columns.{missing[0]}] of the contract: aliases = ["its name in the file"]'
+    )
 
 
 def set_summary(step: Step, batch: Batch, bound: dict[str, str | None], drift: str) -> None:
@@ -112,6 +121,7 @@ def find_header_changes(
     unknown: list[str],
 ) -> list[Change]:
     """What the header says; on a first load what deviates from the contract."""
+    required = [column.name for column in contract.columns if column.required]
     now = bind(contract, batch.columns)
     then = (
         bind(contract, previous.columns) if previous else {c.name: c.name for c in contract.columns}
@@ -119,7 +129,8 @@ def find_header_changes(
     changes = []
     for name in now:
         if then[name] and not now[name]:
-            changes.append(Change("removed", name, "not in the file, so NULL."))
+            detail = "not in the file." if name in required else "not in the file, so NULL."
+            changes.append(Change("removed", name, detail))
         elif now[name] and not then[name]:
             changes.append(Change("added", name, "in the file again."))
         elif now[name] and normalise(now[name]) != normalise(then[name]):

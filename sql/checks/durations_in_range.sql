@@ -1,5 +1,5 @@
 -- A title lasts 1 to 1,440 minutes, or 1 to 100 seasons.
--- severity: error
+-- severity: warn
 SELECT
     title_id,
     title,

@@ -1,5 +1,6 @@
 -- A whole merge ended within the last MAX_RUN_AGE_HOURS.
 -- severity: error
+-- way_out: `make run-all`; if it fails, logs/pipeline.log says why.
 -- Before the first merge, the first step counts as one.
 SELECT
     arg_max(finished_at, rowid) AS last_good_run_at,

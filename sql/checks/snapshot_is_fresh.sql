@@ -1,5 +1,6 @@
 -- The newest snapshot is not older than FRESHNESS_DAYS: the publisher still delivers.
 -- severity: error
+-- way_out: deliver a newer file; to load old ones, FRESHNESS_DAYS=36500 on the same command line.
 SELECT
     max(snapshot_at) AS newest_snapshot_at,
     date_diff('day', max(snapshot_at), getvariable('checked_at')) AS days_old,

@@ -274,6 +274,25 @@ def test_a_check_that_cannot_run_has_failed(faulty):
     assert "staging_counts does not exist" in done.stderr
 
 
+def test_every_check_that_fails_says_what_to_do(faulty):
+    with duckdb.connect(str(faulty.root / "dw.db")) as con:
+        con.execute("UPDATE ops_merges SET snapshot_at = snapshot_at - INTERVAL 900 DAY")
+    done = faulty.step(MONITOR)
+    assert done.returncode == 30
+    failures = re.findall(r"^monitor   fail: (\w+)", done.stderr, re.MULTILINE)
+    assert "snapshot_is_fresh" in failures
+    assert done.stderr.count("What to do: ") == len(failures)
+    assert "to load old ones, FRESHNESS_DAYS=36500" in done.stderr
+
+
+def test_what_a_publisher_wrote_into_one_cell_warns(pipeline):
+    titles = [title(number) for number in range(1, 40)] + [title(40, duration="0 min")]
+    assert pipeline.land(catalogue(*titles)).returncode == 0
+    done = pipeline.steps("06_merge_cdc", MONITOR)
+    assert (done.returncode, "warn: durations_in_range, 1 row(s)" in done.stderr) == (0, True)
+    assert "title_id=s40, title=Title 40, duration=0 min" in done.stderr
+
+
 @pytest.fixture
 def staged(pipeline) -> Pipeline:
     """Staged, and never merged; one title of a kind of its own, in its rating."""

@@ -124,15 +124,23 @@ REFUSED = {
     "data without header": File(GOOD[len(HEADER) + 2 :], refused="the file starts with 's1,Movie"),
     "one known column": File("title,x,y\r\na,b,c\r\n", refused="expected column names like"),
     "XLSX bytes": File(
-        packed(xl__workbook="<workbook/>"), refused="is a ZIP archive or an Excel workbook"
+        packed(**{"[Content_Types].xml": "<Types/>", "xl__workbook.xml": "<workbook/>"}),
+        refused='a spreadsheet\'s workbook, expected CSV text. Save it as "CSV UTF-8" in the',
     ),
+    "XLSX named .zip": File(
+        packed(**{"[Content_Types].xml": "<Types/>"}), "a.zip", refused='Save it as "CSV UTF-8"'
+    ),
+    "XLSX, cut": File(
+        packed(**{"[Content_Types].xml": "<Types/>"})[:60], "a.xlsx", refused='Save it as "CSV'
+    ),
+    "ODS": File(packed(mimetype="", **{"content.xml": ""}), refused='Save it as "CSV UTF-8"'),
     "ZIP bytes named .csv": File(packed(a_csv=GOOD), refused="Rename it to end in .zip"),
     "gzip bytes named .csv": File(
         gzip.compress(GOOD.encode()), refused="is gzip-compressed, expected CSV text. Rename it"
     ),
     "Parquet bytes named .csv": File(b"PAR1\x15\x04\x15", refused="is a Parquet file, expected"),
     "PDF": File(b"%PDF-1.7\n", refused="is a PDF, expected CSV text"),
-    "old Excel": File(b"\xd0\xcf\x11\xe0\xa1\xb1", refused="is an old Excel workbook"),
+    "old Excel": File(b"\xd0\xcf\x11\xe0\xa1\xb1", refused="is a spreadsheet's workbook"),
     "bzip2": File(b"BZh91AY&SY", refused="is bzip2-compressed"),
     "zstd": File(b"\x28\xb5\x2f\xfd\x04", refused="is zstd-compressed"),
     "random bytes": File(random.Random(1).randbytes(5000), refused="no recognisable header"),

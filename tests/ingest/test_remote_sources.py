@@ -521,6 +521,15 @@ def test_a_compressed_file_comes_over_http(pipeline, server):
     assert server.paths == ["/catalogue.csv.gz?v=1", "/catalogue.csv.gz.sha256?v=1"]
 
 
+@pytest.mark.parametrize("body", [gzip.compress(ROWS), zipped(**{"a.csv": ROWS}), ROWS])
+@pytest.mark.parametrize("path", ["/download", "/catalogue.csv?file=x", "/a.gz#part"])
+def test_the_bytes_of_a_download_decide_how_it_is_read(pipeline, server, path, body):
+    """Nobody can rename what a URL gives: an API has no extension, or one of something else."""
+    server.answers = [(200, {}, body)]
+    result = pipeline.step(RAW, NETFLIX_CSV=server.url.replace("/catalogue.csv", path))
+    assert (result.returncode, landed(pipeline)) == (0, 200), result.stderr
+
+
 def test_a_right_digest_beside_lands_and_garbage_is_refused(pipeline, server):
     server.answers = [(200, {}, ROWS)] * 2
     server.beside = b"<html>not found</html>"

@@ -111,6 +111,39 @@ def test_a_hostile_title_is_exact_in_one_file_and_harmless_in_the_other(pipeline
     assert {row[2] for row in safe} == {f"'{one}" if one[0] in "=+-@＝" else one for one in names}
 
 
+def test_only_the_spreadsheets_files_begin_with_a_byte_order_mark(pipeline):
+    assert run(pipeline, *titles(2, director="Raúl Prueba")).returncode == 0
+    marked = {
+        path.name
+        for path in (published(pipeline) / "kpi").iterdir()
+        if path.read_bytes().startswith(b"\xef\xbb\xbf")
+    }
+    assert marked == {path.name for path in (published(pipeline) / "kpi").glob("*.spreadsheet.csv")}
+    people = (published(pipeline) / "kpi/kpi_top_people.spreadsheet.csv").read_text("utf-8-sig")
+    assert people.startswith("person,role,titles\n") and "Raúl Prueba" in people
+
+
+def test_the_readmes_command_proves_a_version_whole(pipeline):
+    assert run(pipeline, *titles(2)).returncode == 0
+    (command,) = re.findall(r"`(sha256sum [^`]+)`", (PROJECT / "README.md").read_text())
+    place = published(pipeline)
+    assert subprocess.run(command.split(), cwd=place, capture_output=True).returncode == 0
+    page = place / "dashboard.html"
+    page.write_text(page.read_text() + " ")
+    assert subprocess.run(command.split(), cwd=place, capture_output=True).returncode == 1
+
+
+def test_a_kpi_that_no_file_makes_any_more_is_dropped_and_not_published(pipeline):
+    assert run(pipeline, *titles(2)).returncode == 0
+    with duckdb.connect(str(pipeline.root / "dw.db")) as con:
+        con.execute("CREATE VIEW kpi_extra AS SELECT 1 AS one")
+    assert run(pipeline, *titles(3)).returncode == 0
+    assert (
+        pipeline.query("SELECT view_name FROM duckdb_views() WHERE view_name = 'kpi_extra'") == []
+    )
+    assert not list((published(pipeline) / "kpi").glob("kpi_extra*"))
+
+
 def test_the_dictionary_names_every_table_and_column(pipeline):
     assert run(pipeline, *titles(3)).returncode == 0
     text = (published(pipeline) / "dictionary.md").read_text()

@@ -135,6 +135,30 @@ def test_a_required_missing_column_stops_before_any_table_changes(pipeline, load
     assert pipeline.land(catalogue(*TEN)).returncode == 0
 
 
+def test_the_sentence_on_missing_columns_names_each_once_and_how_to_name_another(pipeline):
+    result = check(pipeline, catalogue(*renamed(TEN, title="headline", release_year="made")))
+    assert result.returncode == 20
+    assert result.stderr.splitlines()[-1] == (
+        "schema    stopped: required columns title, release_year are not in the file; no table was "
+        "changed. The file has: show_id, type, headline, director, cast, country, date_added, "
+        "made, rating, duration, listed_in, description. If one of these is it, write into "
+        '[columns.title] of the contract: aliases = ["its name in the file"]'
+    )
+    assert "so NULL" not in result.stderr
+
+
+def test_a_type_that_the_contract_allows_passes_every_check(pipeline):
+    in_force(pipeline, CONTRACT.replace('"TV Show"]', '"TV Show", "Short"]'))
+    source = pipeline.put(catalogue(*TEN, title(11, type="Short")))
+    result = pipeline.steps(*CHAIN, NETFLIX_CSV=source)
+    assert result.returncode == 0, result.stderr
+    assert pipeline.query("SELECT count(*) FROM analytics_netflix_current") == [(11,)]
+    in_force(pipeline, CONTRACT)  # taken back, the audit says what to do
+    failed = pipeline.step("07_monitor_pipeline")
+    assert (failed.returncode, "fail: accepted_types, 1 row" in failed.stderr) == (30, True)
+    assert "What to do: allow the value in the contract" in failed.stderr
+
+
 def test_an_unknown_column_stays_in_raw_and_disturbs_nothing(pipeline):
     assert pipeline.land(catalogue(*TEN)).returncode == 0
     before = staged(pipeline)
