@@ -131,6 +131,7 @@ def collect(*arguments: str, **environment: str) -> set[str]:
     return {line for line in done.stdout.splitlines() if "::" in line}
 
 
+@pytest.mark.slow  # it collects tests three times
 def test_a_ninth_adds_some_slow_cases_to_the_quick_ones():
     cases = "tests/history/test_guard.py"
     slow, quick = collect(cases, "-m", "slow"), collect(cases, "-m", "not slow")
