@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from errors import SettingsError
 
+__version__ = "1.0.0"  # of the pipeline; CHANGELOG.md says what an upgrade does to a warehouse
 PROJECT = Path(__file__).resolve().parent.parent
 SQL = PROJECT / "sql"
 UNIT_BYTES = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}

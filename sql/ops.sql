@@ -13,8 +13,12 @@ CREATE TABLE IF NOT EXISTS ops_runs (
     finished_at TIMESTAMP,
     rows_in BIGINT,
     rows_out BIGINT,
-    message VARCHAR
+    message VARCHAR,
+    "version" VARCHAR
 );
+
+-- In a warehouse of a release before 1.0.0.
+ALTER TABLE ops_runs ADD COLUMN IF NOT EXISTS "version" VARCHAR;
 
 CREATE TABLE IF NOT EXISTS ops_schema_changes (
     batch_id VARCHAR,

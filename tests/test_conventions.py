@@ -10,7 +10,7 @@ from dataclasses import fields
 import pytest
 from conftest import PROJECT, is_in_ninth
 
-from config import Settings
+from config import Settings, __version__
 from contract import load_contract
 
 DEFAULTS = {setting.name.upper(): setting.metadata["default"] for setting in fields(Settings)}
@@ -105,6 +105,19 @@ def test_staging_makes_every_column_of_the_contract():
     assert set(re.findall(r"clean_list\(\"?(\w+)\"?, '\w+'\)", staging)) == {
         column.name for column in contract.columns
     }
+
+
+def test_the_newest_entry_of_the_changelog_says_what_an_upgrade_does():
+    text = (PROJECT / "CHANGELOG.md").read_text()
+    newest = re.split(r"^## ", text, flags=re.MULTILINE)[1]
+    assert newest.split()[0] == __version__
+    assert "**Upgrade.**" in newest
+
+
+def test_the_notice_names_what_others_made():
+    page, notice = PROJECT / "python/publish/page", (PROJECT / "NOTICE").read_text()
+    vendored = [page / "world.json", *page.glob("vendor/*")]
+    assert [path.name for path in vendored if path.name not in notice] == []
 
 
 def test_exit_codes_are_the_documented_table():

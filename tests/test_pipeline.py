@@ -13,6 +13,7 @@ import duckdb
 import pytest
 from conftest import CHAIN, PROJECT, catalogue, title
 
+from config import __version__
 from runner.files import sha256
 
 
@@ -187,12 +188,15 @@ def test_a_warehouse_with_the_old_names_is_staged_and_built_once_more(pipeline):
     with duckdb.connect(str(pipeline.root / "dw.db")) as con:
         con.execute("ALTER TABLE staging_counts RENAME TO staging_books")
         con.execute("ALTER TABLE analytics_build RENAME TO analytics_books")
+        con.execute("ALTER TABLE ops_runs DROP COLUMN version")
     said = [pipeline.step(name).stdout for name in night]
     again = [pipeline.step(name).stdout for name in night]
     assert ["as before" in text for text in (*said, *again)] == [False, False, True, True]
     tables = pipeline.tables()
     assert tables.keys() == expected.keys()
     assert tables["fact_title_catalog"] == expected["fact_title_catalog"]
+    versions = pipeline.query("SELECT version FROM ops_runs ORDER BY started_at")
+    assert versions == [(None,)] * 7 + [(__version__,)] * 4
 
 
 BY_HAND = (

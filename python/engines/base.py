@@ -19,7 +19,7 @@ from sqlglot import exp
 
 from config import SQL, Settings
 from engines.translator import ROWID, Translator, parse_statements
-from warehouse.database import DuckDBWarehouse, connect, identifier
+from warehouse.database import DuckDBWarehouse, column_names, connect, identifier
 
 if TYPE_CHECKING:
     import pyarrow
@@ -53,11 +53,19 @@ class Adapter:
     def execute(self, sql: str, values: Sequence[Any] = ()) -> "Adapter":
         """Translate and run all statements; the result is that of the last."""
         for tree in self.translator.statements(sql, values or ()):
+            if isinstance(tree, exp.Alter) and self.has_column(tree):
+                continue
             try:
                 self.run(tree)
             except self.errors as error:
                 raise duckdb.Error(str(error)) from error
         return self
+
+    def has_column(self, alter: exp.Alter) -> bool:
+        """Whether the table has the column that is to be added; not all engines can ask it so."""
+        column = alter.args["actions"][0]
+        column.set("exists", False)
+        return column.name in column_names(self, alter.this.name)
 
     def run(self, tree: exp.Expression) -> None:
         """Run one translated statement."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cronsim import CronSim, CronSimError
 
-from config import Settings, load_settings
+from config import Settings, __version__, load_settings
 from errors import DONE, NotReady, StepError
 from operations import alerts, cron
 from runner.console import BOLD, PLAIN, RED, YELLOW, say, say_error
@@ -26,6 +26,7 @@ def main() -> int:
         settings = load_settings()
         if sys.argv[1:] == ["--open"]:
             return open_page(settings)
+        say(f"version    {__version__}")
         show_warehouse(settings)
         show_alerts(settings)
         show_cron(settings)

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from config import __version__
 from warehouse.database import Warehouse, fetch_file, run_file
 
 ASSETS = Path(__file__).resolve().parent / "page"
@@ -84,6 +85,7 @@ def collect_content(con: Warehouse) -> dict[str, Any]:
     ).fetchall()
     runs = fetch_file(con, "reports/status_runs.sql")
     return {
+        "version": __version__,
         "summary": fetch_file(con, "publish/page_summary.sql")[0],
         "remark": remark,
         "cube": encode_columns(fetch_file(con, "publish/page_cells.sql")),

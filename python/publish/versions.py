@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from config import SQL, Settings
+from config import SQL, Settings, __version__
 from errors import NotReady, QualityError
 from publish import dashboard
 from runner.files import fingerprint, sha256, sync
@@ -61,7 +61,9 @@ def require_passed_audit(con: DuckDBWarehouse) -> tuple[str, str]:
         raise NotReady(f"the star schema of {state['batch_id']} is not built: run `make analytics`")
     made_by = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(dashboard.ASSETS.iterdir())]
     made_by += sorted((SQL / "publish").glob("*.sql"))
-    digest = fingerprint(made_by, *(str(state[key]) for key in ("merges", "verdicts", "rules")))
+    digest = fingerprint(
+        made_by, __version__, *(str(state[key]) for key in ("merges", "verdicts", "rules"))
+    )
     return state["batch_id"], f"{state['batch_id']}-{digest[:8]}"
 
 

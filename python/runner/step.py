@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from config import Settings, find_env_file, load_settings
+from config import Settings, __version__, find_env_file, load_settings
 from errors import CRASH, DONE, LockedError, NotReady, StepError, exit_code
 from runner import lock
 from runner.console import CYAN, say, say_error, say_warning
@@ -196,8 +196,8 @@ def record_run(con: "Warehouse", step: Step, status: str, message: str) -> None:
     for statement, row in step.ops_rows:
         con.execute(statement, row)
     values = [step.run_id, step.batch_id, step.name, status, step.started_at, utc_now()]
-    values += [step.rows_in, step.rows_out, message]
-    con.execute("INSERT INTO ops_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    values += [step.rows_in, step.rows_out, message, __version__]
+    con.execute("INSERT INTO ops_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def record_failure(step: Step, error: BaseException) -> None:

@@ -130,6 +130,7 @@ COMMENT ON COLUMN ops_runs.finished_at IS 'Time (UTC) of its end.';
 COMMENT ON COLUMN ops_runs.rows_in IS 'Rows it read.';
 COMMENT ON COLUMN ops_runs.rows_out IS 'Rows it made.';
 COMMENT ON COLUMN ops_runs.message IS 'What it said at its end.';
+COMMENT ON COLUMN ops_runs."version" IS 'Release of the pipeline; NULL is one before 1.0.0.';
 
 COMMENT ON TABLE ops_schema_changes IS 'How the columns of the source changed: one row per change.';
 COMMENT ON COLUMN ops_schema_changes.batch_id IS 'The snapshot that came with it.';

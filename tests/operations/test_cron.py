@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, catalogue, title
 
+from config import __version__
 from operations import cron, status
 
 OTHERS = "# mine\nMAILTO=me@example.org\n5 4 * * sun  echo 'a%b'\n"
@@ -125,6 +126,7 @@ def test_status_is_one_screen_and_writes_nothing(pipeline, crontab):
     shown = run("status", **environment)
     assert (shown.returncode, shown.stderr) == (0, "")
     for part in (
+        f"version    {__version__}\n",
         "merge      done ",
         "raw        failed ",
         "2 titles (1 movies, 1 TV shows)",
