@@ -68,7 +68,7 @@ plan: setup ## Show what the input file would change, and write nothing
 
 .PHONY: why
 why: setup ## 11: show every version of a title and where it came from: KEY=s123
-	@$(RUN) python/11_explain_title.py "$$KEY"
+	@$(RUN) python/11_explain_title.py -- "$$KEY"
 
 ##@ Run one step
 

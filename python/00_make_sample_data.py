@@ -8,9 +8,10 @@ Writes:  <name>.csv and beside it <name>.truth.json: how many of what was plante
     changed since the day before, and the SHA-256 of the CSV.
 Fails when: an option is out of range, or the target exists and is not known to come from this
     script (one line on stderr, exit code 2, nothing written).
+
+Example: python python/00_make_sample_data.py --rows 500 --day 2    or    make sample ROWS=500
 """
 
-import argparse
 import hashlib
 import json
 import shutil
@@ -18,13 +19,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from config import SQL, Settings, load_settings
 from errors import DONE, SettingsError, StepError
 from runner.console import YELLOW, say, say_error
 from runner.files import replace_atomically, sha256
 from runner.lock import hold_lock
+from runner.options import make_parser
 
 if TYPE_CHECKING:
     import duckdb
@@ -238,13 +240,8 @@ def remove(settings: Settings) -> int:
     return DONE
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise SampleError(message)  # one line, without the usage text
-
-
 def main(argv: list[str] | None = None) -> int:
-    parser = _Parser(description="Make up a streaming catalogue with known defects and changes.")
+    parser = make_parser(__doc__)
     parser.add_argument("--rows", type=int, default=10_000, help="titles on day 1 (%(default)s)")
     parser.add_argument("--day", type=int, default=1, help="which night's file (%(default)s)")
     parser.add_argument("--seed", type=int, default=42, help="another catalogue (%(default)s)")
@@ -257,8 +254,8 @@ def main(argv: list[str] | None = None) -> int:
         ("remove", "remove the sample, its snapshots and its warehouse"),
     ):
         parser.add_argument(f"--{name}", action="store_true", help=text)
+    options = vars(parser.parse_args(argv))
     try:
-        options = vars(parser.parse_args(argv))
         settings = load_settings()
         if options.pop("remove"):
             return remove(settings)

@@ -4,9 +4,10 @@ Reads:   the source (NETFLIX_CSV, or the FILE given), sql/contract.toml
 Writes:  its report on stdout, and the file that --output names; working files go to the system's
          temporary folder (TMPDIR) and away again. It takes no lock and leaves no record.
 Fails when: there is no such file, or it is no CSV with a header that the contract knows (exit 20).
+
+Example: python python/01_inspect_data.py titles.csv --output profile.html
 """
 
-import argparse
 import os
 import shutil
 import sys
@@ -25,6 +26,7 @@ from ingest.profile import Profile, list_facts, many, profile_source, tabulate_w
 from publish.exports import FORMULA_START
 from runner.console import BOLD, PLAIN, YELLOW, printable, say, say_error
 from runner.files import replace_atomically
+from runner.options import make_parser
 
 NAME_WIDTH = 24
 SUFFIXES = (".csv", ".html", ".parquet")
@@ -123,7 +125,7 @@ def measure(text: str) -> list[int]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the report; the exit code is one of those in errors.py."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("file", nargs="?", metavar="FILE", help="a path or a URL, not NETFLIX_CSV")
     parser.add_argument("--output", type=Path, help="a .csv, .parquet or .html to save it in")
     given = parser.parse_args(arguments)

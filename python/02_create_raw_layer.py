@@ -7,6 +7,8 @@ Fails when: the file is not a whole CSV with a known header, more records than a
          it, or the two record counts differ (exit 20). Nothing is changed then.
 
 The manifest line is the moment of truth: files without one are leftovers, swept by the next run.
+
+Example: python python/02_create_raw_layer.py    or    make raw NETFLIX_CSV=titles.csv
 """
 
 import shutil
@@ -47,4 +49,4 @@ def run(step: Step) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_step("raw", run, warehouse=False))
+    sys.exit(run_step("raw", run, warehouse=False, usage=__doc__))

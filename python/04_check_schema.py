@@ -4,6 +4,8 @@ Reads:   raw_netflix_titles, the manifest's headers, the previous snapshot, sql/
 Writes:  the view contract_netflix_titles (canonical names), ops_schema_changes
 Fails when: 03 did not load the snapshot yet (exit 2), a required column is missing, or a change
          has the policy "stop" (exit 20).
+
+Example: python python/04_check_schema.py    or    make schema
 """
 
 import sys
@@ -29,4 +31,4 @@ def run(step: Step) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_step("schema", run))
+    sys.exit(run_step("schema", run, usage=__doc__))

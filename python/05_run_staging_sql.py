@@ -8,24 +8,26 @@ Fails when: more records or values than allowed are set aside or lost, or the bo
          (exit 20; MAX_QUARANTINED_*, MAX_LOST_IN_CAST_*); or step 04 would.
 
 Records that the snapshot before had, to the letter, are taken over; `--full` stages all anew.
+
+Example: python python/05_run_staging_sql.py --full    or    make staging FULL=1
 """
 
 import sys
 
 from contract import load_contract
 from ingest.manifest import landed_batches
+from runner.options import read_flags
 from runner.step import Step, run_step
 from staging.build import build_staging, check_staging_limits, find_staged, is_schema_checked
 from staging.schema_drift import check_columns
 
 
-def run(step: Step) -> None:
+def run(step: Step, full: bool = False) -> None:
     settings = step.settings
     batches = landed_batches(settings)
     batch = batches[-1]
     contract = load_contract(settings.contract_path)
     step.batch_id = batch.batch_id
-    full = "--full" in sys.argv[1:]
     as_before = None if full else find_staged(step.con, batch, contract)
     if not as_before and not is_schema_checked(step.con, batch):
         check_columns(step, batches, contract)  # step 04 did not run, or stopped
@@ -42,5 +44,10 @@ def run(step: Step) -> None:
             step.warn(f"{value:,} {name}; see staging_netflix_quarantine, staging_lost_in_cast")
 
 
+def main() -> int:
+    full = read_flags(__doc__, full="take no record over from the snapshot before").full
+    return run_step("staging", lambda step: run(step, full))
+
+
 if __name__ == "__main__":
-    sys.exit(run_step("staging", run))
+    sys.exit(main())

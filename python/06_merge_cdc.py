@@ -9,9 +9,10 @@ Fails when: nothing was landed yet (exit 2), the change is implausible (too many
 
 `--plan` shows all that before it happens: it lands, stages and compares in a scratch folder and
 writes nothing.
+
+Example: python python/06_merge_cdc.py --plan    or    make plan
 """
 
-import argparse
 import sys
 
 from contract import load_contract
@@ -24,6 +25,7 @@ from history.merge import (
     merge_pending,
 )
 from ingest.manifest import landed_batches
+from runner.options import read_flags
 from runner.step import Step, run_step
 
 
@@ -57,9 +59,7 @@ def run(step: Step) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--plan", action="store_true", help="show the changes, write nothing")
-    if not parser.parse_args().plan:
+    if not read_flags(__doc__, plan="show the changes, write nothing").plan:
         return run_step("merge", run)
     from history.plan import show_plan
 

@@ -5,6 +5,8 @@ Writes:  ops_checks, ops_check_failures, ops_metrics, logs/monitor.log (a line p
          wrong goes to the alerts (data/alerts), which are sent here unless this runs in a chain
 Fails when: nothing was staged yet (exit 2), or a check of severity "error" finds rows or cannot be
          run (exit 30).
+
+Example: python python/07_monitor_pipeline.py    or    make monitor
 """
 
 import sys
@@ -24,6 +26,7 @@ from operations import alerts
 from runner import lock
 from runner.console import say_error
 from runner.log import redirect_to_cron_log, utc_now
+from runner.options import read_flags
 from runner.step import Step, run_step
 from warehouse.database import fetch_file, set_variables
 
@@ -61,9 +64,9 @@ def run(step: Step) -> None:
 
 def main() -> int:
     """Alone: with the alerts, and (--quiet, for cron) mail only where something is wrong."""
+    quiet = read_flags(__doc__, quiet="for cron: output goes to logs/cron.log").quiet
     if lock.inherited:
         return run_step("monitor", run, requires_warehouse=True)
-    quiet = "--quiet" in sys.argv[1:]
     try:
         settings = load_settings()
         with redirect_to_cron_log(settings, quiet) as ended:

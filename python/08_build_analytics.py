@@ -6,6 +6,8 @@ Writes:  dim_*, fact_title_catalog, bridge_title_*, the kpi_* views, analytics_b
 Fails when: nothing was merged yet (exit 2), or an invariant of the star schema does not hold.
 
 A history that was built on before costs nothing: analytics_build says from what.
+
+Example: python python/08_build_analytics.py    or    make analytics
 """
 
 import sys
@@ -45,4 +47,4 @@ def run(step: Step) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_step("analytics", run, can_read_snapshots=False))
+    sys.exit(run_step("analytics", run, can_read_snapshots=False, usage=__doc__))

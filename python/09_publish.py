@@ -7,6 +7,8 @@ Fails when: the newest merge is not audited or built upon yet (exit 2), or its a
 
 A version is written beside the others, synced, renamed, and one link is moved to it: a reader sees
 the old version or the new one, and who holds an old file open keeps it.
+
+Example: python python/09_publish.py    or    make publish
 """
 
 import sys
@@ -46,4 +48,4 @@ def run(step: Step) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_step("publish", run, warehouse=False))
+    sys.exit(run_step("publish", run, warehouse=False, usage=__doc__))

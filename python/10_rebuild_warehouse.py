@@ -7,9 +7,10 @@ Fails when: nothing was landed yet (exit 2), or a snapshot is damaged or would b
 
 `--verify` replays into a scratch file and compares it with the live warehouse, table by table; it
 writes nothing, and exits 30 where they differ and 2 where nothing was merged yet.
+
+Example: python python/10_rebuild_warehouse.py --verify    or    make verify
 """
 
-import argparse
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +23,7 @@ from history.merge import create_tables, find_pending, merge_pending
 from ingest.manifest import landed_batches
 from runner.console import PLAIN, RED, say
 from runner.files import sync
+from runner.options import read_flags
 from runner.step import Step, run_step
 from warehouse.database import (
     Warehouse,
@@ -171,9 +173,7 @@ def compare(step: Step, live: Path, scratch: Path) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--verify", action="store_true", help="compare only, write nothing")
-    if parser.parse_args().verify:
+    if read_flags(__doc__, verify="compare only, write nothing").verify:
         return run_step("verify", verify, warehouse=False)
     return run_step("rebuild", rebuild, warehouse=False)
 

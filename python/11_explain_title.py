@@ -5,6 +5,8 @@ Writes:  nothing
 Fails when: no KEY is given or nothing was merged yet (exit 2), or the KEY is unknown (exit 1).
 
 KEY is a show_id, a title_id or a title.
+
+Example: python python/11_explain_title.py s123    or    make why KEY=s123
 """
 
 import sys
@@ -13,6 +15,7 @@ from config import load_settings
 from errors import CRASH, DONE, NotReady, SettingsError, StepError
 from ingest.manifest import Batch, read_batches
 from runner.console import BOLD, CYAN, RED, YELLOW, say, say_error
+from runner.options import make_parser
 from warehouse.database import (
     Warehouse,
     fetch_file,
@@ -65,9 +68,12 @@ def explain(con: Warehouse, key: str, batches: dict[str, Batch]) -> bool:
     return bool(versions or held)
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
+    parser = make_parser(__doc__)
+    parser.add_argument("key", nargs="?", metavar="KEY", help="a show_id, title_id or title")
+    key = parser.parse_args().key
     try:
-        if len(arguments) != 1 or not arguments[0]:
+        if not key:
             raise SettingsError("name one title: make why KEY=s123 (a show_id, title_id or title)")
         settings = load_settings()
         if not has_warehouse(settings):
@@ -77,11 +83,11 @@ def main(arguments: list[str]) -> int:
         try:
             if not has_tables(con, "ops_merges", "staging_netflix_quarantine"):
                 raise NotReady("nothing was merged yet; run `make run-all` first")
-            if explain(con, arguments[0], batches):
+            if explain(con, key, batches):
                 return DONE
         finally:
             con.close()
-        say(f"nothing is known of {arguments[0]!r}: no version, nothing in quarantine", YELLOW)
+        say(f"nothing is known of {key!r}: no version, nothing in quarantine", YELLOW)
         return CRASH
     except StepError as error:
         say_error(f"why       stopped: {error}")
@@ -89,4 +95,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -6,6 +6,9 @@ that fails ends the chain; its exit code (see errors.py) is that of the job. Ste
 work done say so, so a run that was stopped is simply run again.
 
 --quiet, for cron: all output goes to logs/cron.log, and only that of a failed run to stderr.
+
+Reads and writes: what the steps 02 to 09 do (00, too, where there is no input file), data/alerts.
+Example: python python/run_all.py    or    make run-all NETFLIX_CSV=titles.csv
 """
 
 import os
@@ -26,6 +29,7 @@ from runner import lock, step
 from runner.console import say_error
 from runner.lock import hold_lock
 from runner.log import new_run_id, redirect_to_cron_log
+from runner.options import read_flags
 
 PYTHON = Path(__file__).resolve().parent
 CHAIN = (
@@ -46,12 +50,12 @@ LOADED_ONCE = (  # by this process, while the first step loads what it needs its
 ERROR_LENGTH = 4_000  # characters that a child hands over; a pipe takes 64 kB unread
 
 
-def main() -> int:
+def main(quiet: bool = False) -> int:
     os.environ.setdefault("RUN_ID", new_run_id())
     try:
         settings = load_settings()
         with hold_lock(settings):
-            with redirect_to_cron_log(settings, "--quiet" in sys.argv[1:]) as code:
+            with redirect_to_cron_log(settings, quiet) as code:
                 step.warn_of_env_file()
                 lock.inherited = True
                 alerts.ping_heartbeat(settings, "/start")
@@ -143,4 +147,4 @@ def run_script(script: Path, arguments: list[str], writer: int) -> NoReturn:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    sys.exit(main())
+    sys.exit(main(read_flags(__doc__, quiet="for cron: output goes to logs/cron.log").quiet))

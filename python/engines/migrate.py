@@ -7,9 +7,10 @@ Fails when: the other engine holds a history already (exit 20), or something els
          DuckDB (exit 30). DuckDB's file stays as it is.
 
 The records of the merges are copied last: a migration that died is simply run again.
+
+Example: make migrate TO=spark
 """
 
-import argparse
 import hashlib
 import sys
 from contextlib import closing
@@ -21,6 +22,7 @@ from tempfile import TemporaryDirectory
 from config import WAREHOUSES
 from errors import NotReady, QualityError, Refused
 from runner.console import PLAIN, RED, say
+from runner.options import make_parser
 from runner.step import Step, run_step
 from warehouse.database import (
     Warehouse,
@@ -111,7 +113,7 @@ def compare(here: Warehouse, there: Warehouse) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--to", required=True, choices=WAREHOUSES[1:])
     to = parser.parse_args().to
     return run_step("migrate", lambda step: run(step, to), warehouse=False)

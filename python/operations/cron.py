@@ -3,6 +3,10 @@
 The block holds the nightly run and, on its own, the audit, which notices when the run did not come.
 Both write to logs/ and mail only when they fail; MONITOR finds another run at work (exit 75) and
 leaves it alone.
+
+Reads:   SCHEDULE, MONITOR_SCHEDULE, the crontab
+Writes:  the crontab, shown before and after
+Example: make cron-install SCHEDULE="0 3 * * *"
 """
 
 import shutil
@@ -11,8 +15,9 @@ import sys
 from pathlib import Path
 
 from config import PROJECT, Settings, load_settings
-from errors import CRASH, DONE, SettingsError, StepError
+from errors import DONE, SettingsError, StepError
 from runner.console import say, say_error
+from runner.options import make_parser
 
 BEGIN = f"# >>> netflix-elt-pipeline in {PROJECT} >>> (made by `make cron-install`)"
 END = f"# <<< netflix-elt-pipeline in {PROJECT} <<<"
@@ -102,4 +107,6 @@ def indent(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]) if sys.argv[1:] in (["install"], ["remove"]) else CRASH)
+    parser = make_parser(__doc__)
+    parser.add_argument("action", choices=("install", "remove"))
+    sys.exit(main(parser.parse_args().action))

@@ -1,6 +1,8 @@
 """`make status`: last runs by step, what is in, how fresh, what is open, what is next; `make open`.
 
 Reads the warehouse (read-only), data/alerts/state.json, the crontab and file sizes; writes nothing.
+
+Example: make status    or    make open
 """
 
 import os
@@ -16,15 +18,17 @@ from errors import DONE, NotReady, StepError
 from operations import alerts, cron
 from runner.console import BOLD, PLAIN, RED, YELLOW, say, say_error
 from runner.log import utc_now
+from runner.options import read_flags
 from warehouse.database import fetch_file, has_tables, has_warehouse, open_warehouse, set_variables
 
 ORDER = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "publish")
 
 
 def main() -> int:
+    wants_page = read_flags(__doc__, open="print where the page is, and show it").open
     try:
         settings = load_settings()
-        if sys.argv[1:] == ["--open"]:
+        if wants_page:
             return open_page(settings)
         say(f"version    {__version__}")
         show_warehouse(settings)

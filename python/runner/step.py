@@ -19,6 +19,7 @@ from errors import CRASH, DONE, LockedError, NotReady, StepError, exit_code
 from runner import lock
 from runner.console import CYAN, say, say_error, say_warning
 from runner.log import new_run_id, open_log, utc_now
+from runner.options import read_flags
 from runner.redact import redact_source
 
 if TYPE_CHECKING:
@@ -72,8 +73,11 @@ def run_step(
     warehouse: bool = True,
     requires_warehouse: bool = False,
     can_read_snapshots: bool = True,
+    usage: str = "",
 ) -> int:
     """Run one step and return its exit code; see errors.py for the table.
+
+    With `usage`, the script's docstring, its command line is read first: it takes --help alone.
 
     With `warehouse`, step.con is the open warehouse and the step is one transaction together
     with its row in ops_runs. Without, the step sets no table; its record is written after it.
@@ -81,6 +85,8 @@ def run_step(
     the only files that step.con can reach beside the warehouse; without `can_read_snapshots` not
     even those.
     """
+    if usage:
+        read_flags(usage)
     run_id = os.environ.get("RUN_ID") or new_run_id()
     try:
         settings = load_settings()
