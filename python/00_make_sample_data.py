@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from config import SQL, Settings, load_settings
 from errors import DONE, SettingsError, StepError
+from runner import signals
 from runner.console import YELLOW, say, say_error
 from runner.files import replace_atomically, sha256
 from runner.lock import hold_lock
@@ -255,6 +256,7 @@ def main(argv: list[str] | None = None) -> int:
     ):
         parser.add_argument(f"--{name}", action="store_true", help=text)
     options = vars(parser.parse_args(argv))
+    signals.watch("sample")
     try:
         settings = load_settings()
         if options.pop("remove"):

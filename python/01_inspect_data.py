@@ -24,6 +24,7 @@ from config import Settings, load_settings
 from errors import DONE, SettingsError, StepError, exit_code
 from ingest.profile import Profile, list_facts, many, profile_source, tabulate_warnings
 from publish.exports import FORMULA_START
+from runner import signals
 from runner.console import BOLD, PLAIN, YELLOW, printable, say, say_error
 from runner.files import replace_atomically
 from runner.options import make_parser
@@ -129,6 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file", nargs="?", metavar="FILE", help="a path or a URL, not NETFLIX_CSV")
     parser.add_argument("--output", type=Path, help="a .csv, .parquet or .html to save it in")
     given = parser.parse_args(arguments)
+    signals.watch("inspect")
     try:
         settings = load_settings()
         if given.file is not None:

@@ -54,7 +54,7 @@ def rebuild(step: Step) -> None:
     )
     live = step.settings.warehouse_path
     home = live.resolve()  # where the file is, if `live` is a link to it
-    fresh = home.with_name(f".{live.name}.rebuild.tmp")
+    fresh = home.with_name(f".{home.name}.rebuild.tmp")
     try:
         count = replay_into(step, fresh, keep_records=True)
         for leftover in (f"{live}.wal", f"{fresh}.wal"):
@@ -77,7 +77,8 @@ def verify(step: Step) -> None:
     with closing(connect(live, step.settings, read_only=True)) as con:
         if not has_tables(con, "ops_merges"):
             raise NotReady("nothing was merged yet to be verified; run `make run-all` first")
-    scratch = live.with_name(f".{live.name}.verify.tmp")
+    home = live.resolve()
+    scratch = home.with_name(f".{home.name}.verify.tmp")
     try:
         count = replay_into(step, scratch, keep_records=False)
         different = compare(step, live, scratch)

@@ -10,10 +10,12 @@ Example: python python/11_explain_title.py s123    or    make why KEY=s123
 """
 
 import sys
+from contextlib import closing
 
 from config import load_settings
 from errors import CRASH, DONE, NotReady, SettingsError, StepError
 from ingest.manifest import Batch, read_batches
+from runner import signals
 from runner.console import BOLD, CYAN, RED, YELLOW, say, say_error
 from runner.options import make_parser
 from warehouse.database import (
@@ -72,6 +74,7 @@ def main() -> int:
     parser = make_parser(__doc__)
     parser.add_argument("key", nargs="?", metavar="KEY", help="a show_id, title_id or title")
     key = parser.parse_args().key
+    signals.watch("why")
     try:
         if not key:
             raise SettingsError("name one title: make why KEY=s123 (a show_id, title_id or title)")
@@ -79,14 +82,11 @@ def main() -> int:
         if not has_warehouse(settings):
             raise NotReady(f"there is no warehouse {settings.warehouse_path}; run `make run-all`")
         batches = {batch.batch_id: batch for batch in read_batches(settings.manifest)}
-        con = open_warehouse(settings, read_only=True)
-        try:
+        with closing(open_warehouse(settings, read_only=True)) as con:
             if not has_tables(con, "ops_merges", "staging_netflix_quarantine"):
                 raise NotReady("nothing was merged yet; run `make run-all` first")
             if explain(con, key, batches):
                 return DONE
-        finally:
-            con.close()
         say(f"nothing is known of {key!r}: no version, nothing in quarantine", YELLOW)
         return CRASH
     except StepError as error:

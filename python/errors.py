@@ -6,9 +6,10 @@
 20  stopped by contract or guard: the file or the history is not what it should be
 30  data-quality failure: a check of the audit failed; nothing is published
 75  another run holds the lock; try again later (sysexits' EX_TEMPFAIL)
+128 plus the number of a signal: interrupted by it (130 Ctrl-C, 143 SIGTERM, 129 SIGHUP)
 """
 
-DONE, CRASH, USAGE, STOPPED, QUALITY, LOCKED = 0, 1, 2, 20, 30, 75
+DONE, CRASH, USAGE, STOPPED, QUALITY, LOCKED, SIGNALLED = 0, 1, 2, 20, 30, 75, 128
 
 
 class StepError(Exception):

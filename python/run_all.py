@@ -13,7 +13,6 @@ Example: python python/run_all.py    or    make run-all NETFLIX_CSV=titles.csv
 
 import os
 import runpy
-import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -23,9 +22,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from config import Settings, load_settings
-from errors import CRASH, DONE, QUALITY, StepError, exit_code
+from errors import CRASH, DONE, QUALITY, SIGNALLED, StepError, exit_code
 from operations import alerts
-from runner import lock, step
+from runner import lock, signals, step
 from runner.console import say_error
 from runner.lock import hold_lock
 from runner.log import new_run_id, redirect_to_cron_log
@@ -52,6 +51,7 @@ ERROR_LENGTH = 4_000  # characters that a child hands over; a pipe takes 64 kB u
 
 def main(quiet: bool = False) -> int:
     os.environ.setdefault("RUN_ID", new_run_id())
+    signals.watch("run-all", step.GOES_ON)
     try:
         settings = load_settings()
         with hold_lock(settings):
@@ -67,9 +67,6 @@ def main(quiet: bool = False) -> int:
     except (StepError, OSError) as error:
         say_error(f"run-all   stopped: {error}")
         return exit_code(error)
-    except KeyboardInterrupt:
-        say_error("run-all   interrupted. Nothing half-done was kept: make run-all")
-        return CRASH
 
 
 def chain(settings: Settings) -> int:
@@ -83,6 +80,8 @@ def chain(settings: Settings) -> int:
         if code == DONE:
             continue
         name = script.split("_")[0]
+        if code > SIGNALLED:  # the signal was for the whole chain, and this process is not yet up
+            signals.end(code - SIGNALLED)
         killed = f"step {name} was killed by signal {-code}" if code < 0 else ""
         if killed:
             say_error(f"run-all   {killed}. Nothing half-done was kept: make run-all")
@@ -109,22 +108,17 @@ def run_forked(script: Path, arguments: list[str]) -> tuple[int, str]:
     reader, writer = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    pid = os.fork()
+    pid = signals.fork()
     if not pid:
         run_script(script, arguments, writer)
     os.close(writer)
-    try:
-        with suppress(Exception):  # what is wrong here stops the step that uses it
-            for name in LOADED_ONCE:
-                import_module(name)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    except BaseException as error:
-        if isinstance(error, SystemExit):  # a SIGTERM is for this process alone, a Ctrl-C is not
-            os.kill(pid, signal.SIGTERM)
-        os.waitpid(pid, 0)  # it cleans up
-        raise
-    with open(reader, "rb") as file:
-        return code, file.read().decode()
+    with suppress(Exception):  # what is wrong here stops the step that uses it
+        for name in LOADED_ONCE:
+            import_module(name)
+    code = signals.wait(pid)
+    os.set_blocking(reader, False)  # a process that the step left behind may have the other end
+    with open(reader, "rb", buffering=0) as file:
+        return code, (file.read() or b"").decode()
 
 
 def run_script(script: Path, arguments: list[str], writer: int) -> NoReturn:
@@ -146,5 +140,4 @@ def run_script(script: Path, arguments: list[str], writer: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main(read_flags(__doc__, quiet="for cron: output goes to logs/cron.log").quiet))

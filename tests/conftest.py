@@ -233,6 +233,13 @@ def replace_everywhere(patch: pytest.MonkeyPatch, real: object, new: object) -> 
             patch.setattr(module, name, new)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_watch() -> Iterator[None]:
+    """A step within this process leaves Ctrl-C to pytest."""
+    with mock.patch("runner.signals.watch"):
+        yield
+
+
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Pipeline:
     return Pipeline(tmp_path)

@@ -17,12 +17,12 @@ from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from config import WAREHOUSES
 from errors import NotReady, QualityError, Refused
 from runner.console import PLAIN, RED, say
 from runner.options import make_parser
+from runner.signals import scratch_folder
 from runner.step import Step, run_step
 from warehouse.database import (
     Warehouse,
@@ -54,17 +54,17 @@ def run(step: Step, to: str) -> None:
     require_duckdb(settings, "make migrate", "Set WAREHOUSE=duckdb: that is what is moved.")
     if not settings.warehouse_path.exists():
         raise NotReady(f"there is no {settings.warehouse_path} to move; run `make run-all`")
-    with TemporaryDirectory(prefix="migrate-", dir=settings.data_dir) as folder:
-        Path(folder).chmod(0o755)  # the other engine may be another user
+    with scratch_folder("migrate-", settings.data_dir) as folder:
+        folder.chmod(0o755)  # the other engine may be another user
         with (
             closing(open_warehouse(replace(settings, warehouse=to))) as there,
-            closing(open_warehouse(settings, [Path(folder)], read_only=True)) as here,
+            closing(open_warehouse(settings, [folder], read_only=True)) as here,
         ):
             if not has_tables(here, *MOVED):
                 raise NotReady("nothing was merged yet that could be moved; run `make run-all`")
             refuse_history(there)
             for table in MOVED:
-                move(here, there, table, Path(folder))
+                move(here, there, table, folder)
             run_file(there, "history/tables.sql")
             different = compare(here, there)
     if different:

@@ -6,10 +6,9 @@ as links. So steps 02 to 05 and the merge run as they will, and nothing of it st
 
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
+from subprocess import DEVNULL
 
 from config import PROJECT, Settings, load_settings
 from contract import load_contract
@@ -18,6 +17,7 @@ from history.diff import Diff
 from history.merge import clear_history, create_tables, find_pending, merge_pending
 from ingest.decisions import is_accepted
 from ingest.manifest import Batch, read_batches
+from runner import signals
 from runner.console import CYAN, GREEN, RED, YELLOW, say, say_error
 from runner.lock import hold_lock
 from runner.log import open_log
@@ -29,11 +29,11 @@ STEPS = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_
 
 def show_plan() -> int:
     """Print the plan; 0 where the run would pass, the step's exit code where it would stop."""
+    signals.watch("plan")
     try:
         settings = load_settings()
         require_duckdb(settings, "make plan", "It works on a copy of the warehouse's file.")
-        with tempfile.TemporaryDirectory(prefix="netflix-plan-") as folder:
-            scratch = Path(folder)
+        with signals.scratch_folder("netflix-plan-") as scratch:
             with hold_lock(settings):
                 copy_state(settings, scratch)
             environment = {
@@ -44,14 +44,10 @@ def show_plan() -> int:
                 "NETFLIX_CSV": settings.source,
             }
             for name in STEPS:
-                done = subprocess.run(
-                    [sys.executable, str(PROJECT / "python" / f"{name}.py")],
-                    env=environment,
-                    stdout=subprocess.DEVNULL,
-                )
-                if done.returncode:
-                    say(f"plan      the run would stop here, exit code {done.returncode}", RED)
-                    return done.returncode
+                command = [sys.executable, str(PROJECT / "python" / f"{name}.py")]
+                if code := signals.call(command, env=environment, stdout=DEVNULL):
+                    say(f"plan      the run would stop here, exit code {code}", RED)
+                    return code
             return compare_with_history(load_settings(environment))
     except StepError as error:
         say_error(f"plan      stopped: {error}")

@@ -84,6 +84,10 @@ def remove_leftovers(settings: Settings, batches: list[Batch], folder: Path) -> 
     """Remove what a run that died left behind: temporary files, snapshots without a line."""
     shutil.rmtree(folder, ignore_errors=True)
     listed = {name for batch in batches for name in (batch.parquet, batch.rejects)}
+    shutil.rmtree(f"{settings.warehouse_path}.tmp", ignore_errors=True)  # DuckDB's
+    warehouse = settings.warehouse_path.resolve()
+    for leftover in warehouse.parent.glob(f".{warehouse.name}.*.tmp*"):  # of a rebuild
+        leftover.unlink()
     for parent in (settings.raw_dir, settings.snapshots):
         for leftover in parent.glob(".*.tmp"):
             leftover.unlink()

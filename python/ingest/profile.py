@@ -3,10 +3,8 @@
 The one module that imports pandas: that takes 0.4 s, so the nightly chain does without.
 """
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -21,6 +19,7 @@ from ingest.csv_scan import Scan, scan_csv
 from ingest.snapshot import name_raw_columns
 from ingest.source import fetch_source
 from ingest.source_file import SourceFile, open_source, source_digest
+from runner.signals import scratch_folder
 from warehouse.database import connect, run_file
 
 EXACT_ROWS = 100_000  # up to here distinct values are counted exactly, above it by HyperLogLog
@@ -46,8 +45,7 @@ class Profile:
 def profile_source(settings: Settings) -> Profile:
     """Fetch, scan and profile the source. Raises Refused if it is no readable catalogue."""
     contract = load_contract(settings.contract_path)
-    with tempfile.TemporaryDirectory(prefix="netflix-inspect-") as name:
-        folder = Path(name)
+    with scratch_folder("netflix-inspect-") as folder:
         delivery = fetch_source(settings, folder)
         settings = replace(settings, warehouse_path=folder / "spilled")
         source_digest(delivery)

@@ -96,21 +96,30 @@ def open_source(delivery: SourceFile, max_bytes: int) -> Iterator[BinaryIO]:
             title = re.search(rb"<title>([^<]{1,80})", start, re.IGNORECASE)
             about = f" ({title[1].decode('utf-8', 'replace').strip()!r})" if title else ""
             raise Refused(f"{delivery.name} is an HTML or XML page{about}, not a CSV file")
-        try:
+        with name_damage(delivery.name):
             if named == "gz":
-                unpacked = gzip.GzipFile(fileobj=io.BufferedReader(file))
-                yield SizeLimitedReader(unpacked.read, max_bytes)
+                stream = gzip.GzipFile(fileobj=io.BufferedReader(file))
             elif named == "zip":
-                with (
-                    zipfile.ZipFile(file) as archive,
-                    archive.open(find_csv_member(archive)) as member,
-                ):
-                    yield SizeLimitedReader(member.read, max_bytes)
+                archive = zipfile.ZipFile(file)
+                stream = archive.open(find_csv_member(archive))
             else:
-                yield SizeLimitedReader(file.read, max_bytes)
-        except (EOFError, zipfile.BadZipFile, gzip.BadGzipFile, *ZLIB_ERRORS) as error:
-            raise Refused(f"{delivery.name} is damaged or was cut: {error}") from None
+                stream = file
+
+        def read(count: int) -> bytes:
+            with name_damage(delivery.name):
+                return stream.read(count)
+
+        yield SizeLimitedReader(read, max_bytes)
         check_unmodified(path, before)
+
+
+@contextmanager
+def name_damage(name: str) -> Iterator[None]:
+    """Raise Refused for an error of the block, which unpacks and does nothing else."""
+    try:
+        yield
+    except (EOFError, zipfile.BadZipFile, gzip.BadGzipFile, *ZLIB_ERRORS) as error:
+        raise Refused(f"{name} is damaged or was cut: {error}") from None
 
 
 def is_workbook(path: Path) -> bool:

@@ -13,10 +13,11 @@ import signal
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 from config import Settings
-from errors import DONE, QUALITY
-from runner import step
+from errors import CRASH, DONE, QUALITY
+from runner import signals, step
 from runner.console import printable_lines
 from runner.files import replace_atomically
 from runner.log import new_run_id, open_log, utc_now
@@ -204,22 +205,22 @@ def run_with_timeout(seconds: float, work: Callable[[], None]) -> bool:
 
     A thread could not be stopped while it waits for a name server.
     """
-    import multiprocessing
+    pid = signals.fork()
+    if not pid:
+        run_in_silence(work)
+    return signals.wait(pid, seconds) == DONE
 
-    process = multiprocessing.get_context("fork").Process(target=run_in_silence, args=(work,))
-    process.start()
+
+def run_in_silence(work: Callable[[], None]) -> NoReturn:
+    """In the child: do `work` without output: a traceback could quote a URL with a password."""
+    code = CRASH
     try:
-        process.join(seconds)
+        for number in signals.SIGNALS:  # what ends the parent ends it, too
+            signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        work()
+        code = DONE
     finally:
-        process.kill()
-        process.join()
-    return process.exitcode == 0
-
-
-def run_in_silence(work: Callable[[], None]) -> None:
-    """Do `work` without output: a traceback could quote a URL with a password."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    os.dup2(quiet, 2)
-    work()
+        os._exit(code)

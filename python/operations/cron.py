@@ -16,6 +16,7 @@ from pathlib import Path
 
 from config import PROJECT, Settings, load_settings
 from errors import DONE, SettingsError, StepError
+from runner import signals
 from runner.console import say, say_error
 from runner.options import make_parser
 
@@ -24,6 +25,7 @@ END = f"# <<< netflix-elt-pipeline in {PROJECT} <<<"
 
 
 def main(action: str) -> int:
+    signals.watch("cron")
     try:
         settings = load_settings()
         if "\n" in str(PROJECT):

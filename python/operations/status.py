@@ -16,6 +16,7 @@ from cronsim import CronSim, CronSimError
 from config import Settings, __version__, load_settings
 from errors import DONE, NotReady, StepError
 from operations import alerts, cron
+from runner import signals
 from runner.console import BOLD, PLAIN, RED, YELLOW, say, say_error
 from runner.log import utc_now
 from runner.options import read_flags
@@ -26,6 +27,7 @@ ORDER = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "p
 
 def main() -> int:
     wants_page = read_flags(__doc__, open="print where the page is, and show it").open
+    signals.watch("status")
     try:
         settings = load_settings()
         if wants_page:

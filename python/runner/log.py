@@ -11,6 +11,7 @@ from typing import Any
 
 from config import Settings
 from runner.console import printable, say_warning
+from runner.signals import at_interrupt
 
 LOG_BYTES, LOG_FILES = 5_000_000, 5
 
@@ -120,9 +121,8 @@ def redirect_to_cron_log(settings: Settings, quiet: bool) -> Iterator[list[int]]
     start = os.lseek(log, 0, os.SEEK_END)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    try:
-        yield code
-    finally:
+
+    def restore(*_: object) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os.dup2(saved[0], 1)
@@ -133,3 +133,9 @@ def redirect_to_cron_log(settings: Settings, quiet: bool) -> Iterator[list[int]]
             with open(path, "rb") as file:
                 file.seek(start)
                 sys.stderr.write(file.read().decode("utf-8", "replace"))
+
+    with at_interrupt(restore):
+        try:
+            yield code
+        finally:
+            restore()

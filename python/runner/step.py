@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from config import Settings, __version__, find_env_file, load_settings
 from errors import CRASH, DONE, LockedError, NotReady, StepError, exit_code
-from runner import lock
+from runner import lock, signals
 from runner.console import CYAN, say, say_error, say_warning
 from runner.log import new_run_id, open_log, utc_now
 from runner.options import read_flags
@@ -25,6 +25,7 @@ from runner.redact import redact_source
 if TYPE_CHECKING:
     from warehouse.database import Warehouse
 DAMAGED = ("Corrupt database file", "Could not read enough bytes")  # what DuckDB says then
+GOES_ON = "; run it again: it goes on where it stopped"
 last_error = ""  # why the last step of this process failed; the chain and the alerts tell it
 
 
@@ -88,6 +89,7 @@ def run_step(
     if usage:
         read_flags(usage)
     run_id = os.environ.get("RUN_ID") or new_run_id()
+    signals.watch(name, GOES_ON)
     try:
         settings = load_settings()
         warn_of_env_file()
@@ -96,7 +98,8 @@ def run_step(
             step = Step(
                 name, settings, run_id, log, requires_warehouse=requires_warehouse, reads=reads
             )
-            return run_and_report(step, run, warehouse)
+            with signals.at_interrupt(lambda text: step.event("failed", logging.ERROR, text=text)):
+                return run_and_report(step, run, warehouse)
     except (StepError, OSError) as error:
         keep_error(error)
         say_error(f"{name:<9} failed: {error}")
@@ -124,7 +127,7 @@ def run_and_report(step: Step, run: Callable[[Step], None], warehouse: bool) -> 
         with lock.hold_lock(step.settings):
             try:
                 run_in_transaction(step, run, warehouse)
-            except (Exception, KeyboardInterrupt) as error:
+            except Exception as error:
                 record_failure(step, error)
                 raise
     except StepError as error:
@@ -132,7 +135,7 @@ def run_and_report(step: Step, run: Callable[[Step], None], warehouse: bool) -> 
         say_error(f"{step.name:<9} stopped: {error}")
         step.event("failed", logging.ERROR, code=error.exit_code, text=error)
         return error.exit_code
-    except (Exception, KeyboardInterrupt) as error:
+    except Exception as error:
         text = "".join(traceback.format_exception(error))
         step.event("crashed", logging.ERROR, text=redact_source(text, step.settings))
         first = (redact_source(str(error), step.settings).splitlines() or [""])[0]
@@ -206,7 +209,7 @@ def record_run(con: "Warehouse", step: Step, status: str, message: str) -> None:
     con.execute("INSERT INTO ops_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
-def record_failure(step: Step, error: BaseException) -> None:
+def record_failure(step: Step, error: Exception) -> None:
     """The failed run's row in ops_runs; where even that fails, the log says so and why."""
     from warehouse.database import has_warehouse, transaction
 

@@ -1,0 +1,151 @@
+"""Ctrl-C, SIGTERM and SIGHUP: the process and its children end where they are, within seconds.
+
+No exception runs through the work: DuckDB, interrupted in a statement, waits for ever in ROLLBACK,
+close() and connect(). A thread says what happened and ends the process as SIGKILL would. What that
+leaves behind is undone by DuckDB at the next open, or swept by the next run.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import mkdtemp
+from threading import Lock, Thread
+from typing import Any, NoReturn
+
+from errors import SIGNALLED
+from runner.console import say_error
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GRACE_S, END_S = 1.5, 4.0  # what the children may take, and all of it
+POLL_S = 0.005
+guard = Lock()  # held while a child starts, and for good by the thread that ends the process
+children: set[int] = set()
+last_works: list[Callable[[str], None]] = []  # called with what is said
+watcher = 0  # the process that watches; a forked child does not until it calls `watch`
+is_child = False  # a forked one, for which its parent speaks
+message = ""  # with {} for the signal
+
+
+def watch(name: str, hint: str = "") -> None:
+    """End this process by the first signal, as `name`; one that is ignored (nohup) stays so."""
+    global watcher, message
+    message = f"{name:<9} interrupted by {{}}{hint}"
+    if watcher == os.getpid():
+        return
+    watcher = os.getpid()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+    def wait_for_signal() -> None:
+        while (number := os.read(reader, 1)[0]) not in SIGNALS:
+            continue
+        end(number)
+
+    Thread(target=wait_for_signal, daemon=True).start()
+
+
+def end(number: int) -> NoReturn:
+    """End the children and this process; whatever this waits for, SIGALRM ends it after END_S."""
+    signal.setitimer(signal.ITIMER_REAL, END_S)
+    guard.acquire()
+    stop_children()
+    text = message.format(signal.Signals(number).name)
+    with suppress(Exception):
+        if not is_child:
+            say_error(text)
+    for work in reversed(last_works):
+        with suppress(Exception):
+            work(text)
+    os._exit(SIGNALLED + number)
+
+
+def stop_children() -> None:
+    deadline = time.monotonic() + GRACE_S
+    for pid in children:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    for pid in children:
+        while is_alive(pid) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a child runs; it is not reaped, as the main thread waits for it, too."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
+    except ChildProcessError:
+        return False
+
+
+@contextmanager
+def at_interrupt(work: Callable[[str], None]) -> Iterator[None]:
+    """Call `work` with what is said if a signal ends the process within the block."""
+    last_works.append(work)
+    try:
+        yield
+    finally:
+        last_works.remove(work)
+
+
+@contextmanager
+def scratch_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
+    """Give a new folder that is removed at the end of the block, and by a signal."""
+    folder = mkdtemp(prefix=prefix, dir=parent)
+
+    def remove(*_: object) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+    with at_interrupt(remove):
+        try:
+            yield Path(folder)
+        finally:
+            remove()
+
+
+def fork() -> int:
+    """Fork a child that ends with this process; as os.fork(), 0 in the child."""
+    global is_child
+    with guard:
+        if pid := os.fork():
+            children.add(pid)
+        else:
+            is_child = True
+            children.clear()
+            last_works.clear()
+    return pid
+
+
+def wait(pid: int, seconds: float | None = None) -> int:
+    """Wait for a forked child, kill it after `seconds`; its exit code, or minus its signal."""
+    deadline = time.monotonic() + (seconds or 0)
+    while seconds and is_alive(pid):
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            break
+        time.sleep(POLL_S)
+    status = os.waitpid(pid, 0)[1]
+    with guard:  # for ever if a signal is ending this process: its message comes first
+        children.discard(pid)
+    return os.waitstatus_to_exitcode(status)
+
+
+def call(command: list[str], **options: Any) -> int:
+    """Run a program that ends with this process; its exit code, or minus its signal."""
+    with guard:
+        process = subprocess.Popen(command, **options)
+        children.add(process.pid)
+    code = process.wait()
+    with guard:
+        children.discard(process.pid)
+    return code
