@@ -68,7 +68,6 @@ class Contract:
             "not_null_columns": [column.name for column in columns if not column.nullable],
             "closed_columns": [column.name for column in columns if column.allowed],
             "allowed_values": [f"{column.name}={v}" for column in columns for v in column.allowed],
-            "tracked_columns": self.tracked,
             "key_columns": self.key,
         }
 
@@ -146,3 +145,9 @@ def bind(contract: Contract, columns: Sequence[str]) -> dict[str, str | None]:
         column.name: next((found[name] for name in column.names if name in found), None)
         for column in contract.columns
     }
+
+
+def tracked_columns(contract: Contract, columns: Sequence[str]) -> list[str]:
+    """Return the tracked columns, sorted, that a file with these columns has."""
+    bound = bind(contract, columns)
+    return sorted(name for name in contract.tracked if bound[name])

@@ -1,7 +1,7 @@
 -- The cleaning rules, as functions: what only DuckDB spells this way is in this file.
 -- Grain: none; scalar functions of one value.
 -- Inputs -> outputs: session variables list_columns, not_null_columns, closed_columns,
---   allowed_values, tracked_columns, key_columns (lists, from sql/contract.toml) -> temp macros.
+--   allowed_values, key_columns (lists, from sql/contract.toml) -> temp macros.
 -- Running it twice is safe: it replaces the functions and touches no table.
 
 -- All Unicode blanks and control characters count as blanks; runs become one; NFC; '' is NULL.
@@ -65,14 +65,6 @@ CREATE OR REPLACE TEMP MACRO broken_rule(value, column_name) AS
             AND list_contains(getvariable('closed_columns'), column_name)
             AND NOT list_contains(getvariable('allowed_values'), column_name || '=' || value)
             THEN 'unknown_' || column_name || ':' || column_name
-    END;
-
--- A part of the row hash: name, length and value, so that neither NULL and '' nor a separator in a
--- value can be mistaken; nothing for NULL, so that a column that is empty everywhere adds nothing.
-CREATE OR REPLACE TEMP MACRO hash_part(value, column_name) AS
-    CASE
-        WHEN list_contains(getvariable('tracked_columns'), column_name)
-            THEN column_name || '=' || length(value) || ':' || value || ';'
     END;
 
 CREATE OR REPLACE TEMP MACRO key_part(value, column_name) AS

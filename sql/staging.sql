@@ -1,8 +1,8 @@
 -- The typed, cleaned form of records, as a view; staging/load_all.sql or load_changed.sql reads it.
 -- Grain: staged_records one row per record of records_to_stage.
 -- Inputs -> outputs: contract_netflix_titles (the raw columns under their canonical names, text),
---   session variables batch_id, snapshot_at and those of macros.sql -> temp views records_to_stage,
---   staged_records.
+--   macros of content_hash.sql, session variables batch_id, snapshot_at, tracked_columns and those
+--   of macros.sql -> temp views records_to_stage, staged_records.
 -- Running it twice is safe: it replaces views.
 CREATE OR REPLACE TEMP VIEW records_to_stage AS
 SELECT
@@ -168,16 +168,10 @@ judged AS (
         parse_seasons(duration) AS seasons,
         listed_in,
         description,
-        'v1:' || md5(concat_ws(
-            '',
-            hash_part(show_id, 'show_id'), hash_part("type", 'type'), hash_part(title, 'title'),
-            hash_part(director, 'director'), hash_part("cast", 'cast'),
-            hash_part(country, 'country'),
-            hash_part(CAST(date_added AS VARCHAR), 'date_added'),
-            hash_part(CAST(release_year AS VARCHAR), 'release_year'),
-            hash_part(rating, 'rating'), hash_part(duration, 'duration'),
-            hash_part(listed_in, 'listed_in'), hash_part(description, 'description')
-        )) AS row_hash,
+        content_hash(
+            getvariable('tracked_columns'), show_id, "type", title, director, "cast", country,
+            date_added, release_year, rating, duration, listed_in, description
+        ) AS row_hash,
         repairs,
         record_hash,
         source_line,

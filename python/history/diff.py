@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from config import Limit, Settings, share
-from contract import Contract, bind
+from contract import Contract, bind, tracked_columns
 from ingest.manifest import Batch
 from warehouse.database import Warehouse, fetch_file, run_file, set_variables
 
@@ -20,6 +20,7 @@ class Diff:
     counts: dict[str, int]
     updated_content: int  # updates but for those of show_id alone (CDC_KEY=title)
     tracked: list[str]  # the columns of the contract that the snapshot has
+    is_rehashed: bool  # they are others than those of the merge before
     objection: str | None = None  # why the guard finds this change implausible
 
     @property
@@ -41,31 +42,39 @@ class Diff:
 def find_changes(con: Warehouse, batch: Batch, settings: Settings, contract: Contract) -> Diff:
     """Find what the staged snapshot changes: the temp table merge_changes, and its counts."""
     bound = bind(contract, batch.columns)
-    tracked = sorted(name for name in contract.tracked if bound[name])
+    tracked = tracked_columns(contract, batch.columns)
     before = con.execute(
         "SELECT tracked_columns, current_rows FROM ops_merges ORDER BY snapshot_at DESC LIMIT 1"
     ).fetchone()
     then = before[0].split(" ") if before else tracked
+    new_columns = [name for name in tracked if name not in then]
+    missing = [name for name, source in bound.items() if not source]
     set_variables(
         con,
         {
             "batch_id": batch.batch_id,
             "snapshot_at": batch.snapshot_at,
-            "tracked_columns": contract.tracked,
+            "tracked_columns": tracked,
             "key_columns": contract.key,
             "rehash": set(then) != set(tracked),
-            "new_columns": [name for name in tracked if name not in then],
+            "new_columns": new_columns,
+            "has_new_columns": bool(new_columns),
+            "missing_columns": missing,
+            "has_missing_columns": bool(missing),
             "by_title": settings.cdc_key == "title",
         },
     )
     show_rejects(con, batch, settings)
+    run_file(con, "content_hash.sql")
+    run_file(con, "history/live_titles.sql")
     run_file(con, f"history/match_by_{settings.cdc_key}.sql")
     run_file(con, "history/diff.sql")
     rows = {row["operation"]: row for row in fetch_file(con, "history/diff_counts.sql")}
     counts = {name: rows[name]["titles"] if name in rows else 0 for name in OPERATIONS}
     content = rows["update"]["content_changed"] if "update" in rows else 0
     staged = con.execute("SELECT count(*) FROM staging_netflix_titles").fetchone()[0]
-    return Diff(before[1] if before else 0, staged, counts, content, tracked)
+    previous = before[1] if before else 0
+    return Diff(previous, staged, counts, content, tracked, set(then) != set(tracked))
 
 
 def show_rejects(con: Warehouse, batch: Batch, settings: Settings) -> None:

@@ -154,6 +154,8 @@ def merge_batch(
             )
         record_acceptance(settings, batch, objection)
     run_file(con, "history/merge.sql")
+    if diff.is_rehashed:
+        run_file(con, "history/rehash.sql")
     verify_merge(con, batch, diff)
     record_merge(con, batch, settings, diff)
     return replace(diff, objection=objection)

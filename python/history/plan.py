@@ -110,7 +110,8 @@ def show_merge(con: Warehouse, batch: Batch, diff: Diff) -> None:
         f"plan      {batch.source.rpartition('/')[2]} ({batch.source_sha256[:12]}) against "
         f"{diff.previous:,} titles\n"
         f"          +{c['insert'] + c['reappear']:,} ~{c['update']:,} -{c['delete']:,}, "
-        f"{diff.unchanged:,} unchanged, {c['carry']:,} kept though unreadable"
+        f"{diff.unchanged:,} unchanged, {c['fill']:,} filled, "
+        f"{c['carry']:,} kept though unreadable"
     )
     for row in fetch_file(con, "reports/plan_columns.sql"):
         say(f"          {row['column_name']:<14}{row['titles']:>9,} changed")

@@ -6,7 +6,7 @@ Each function works in the caller's transaction, on the batch it is given, and o
 from dataclasses import dataclass
 
 from config import SQL, Limit, Settings, share
-from contract import Contract, bind
+from contract import Contract, bind, tracked_columns
 from errors import Refused, StepError
 from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_snapshot
@@ -97,9 +97,11 @@ def build_staging(
         {
             "batch_id": batch.batch_id,
             "snapshot_at": batch.snapshot_at,
+            "tracked_columns": tracked_columns(contract, batch.columns),
             "rules": staging_fingerprint(contract, batch),
         },
     )
+    run_file(con, "content_hash.sql")
     if has_tables(con, "staging_netflix_titles"):  # of a version before; it is a view since
         con.execute("DROP TABLE staging_netflix_titles")
     con.execute("DROP TABLE IF EXISTS staging_books")  # the name of staging_counts, once
@@ -163,8 +165,10 @@ def read_staging_counts(con: Warehouse) -> tuple[str, str, StagingCounts] | None
 
 def staging_fingerprint(contract: Contract, batch: Batch) -> str:
     """A digest of all that decides what staging makes of a snapshot; its year is a rule, too."""
-    files = [SQL / "macros.sql", SQL / "staging.sql", *sorted((SQL / "staging").glob("*.sql"))]
-    return fingerprint(files, f"{contract.sha256} {batch.snapshot_at.year}")
+    names = ("macros.sql", "content_hash.sql", "staging.sql")
+    files = [*(SQL / name for name in names), *sorted((SQL / "staging").glob("*.sql"))]
+    tracked = " ".join(tracked_columns(contract, batch.columns))
+    return fingerprint(files, f"{contract.sha256} {batch.snapshot_at.year} {tracked}")
 
 
 def create_cleaning_macros(con: Warehouse, contract: Contract) -> None:

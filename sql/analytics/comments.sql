@@ -33,13 +33,13 @@ COMMENT ON COLUMN analytics_netflix_history.listed_in IS
     'Genres, separated by a comma and a blank.';
 COMMENT ON COLUMN analytics_netflix_history.description IS 'What it is about.';
 COMMENT ON COLUMN analytics_netflix_history.row_hash IS
-    'Digest of the tracked values: equal hashes, equal titles.';
+    'Digest of the tracked values in the columns of the last file: equal hashes, equal titles.';
 COMMENT ON COLUMN analytics_netflix_history.repairs IS
     'Repairs that cleaning made to the record, or NULL.';
 COMMENT ON COLUMN analytics_netflix_history.source_line IS 'Line of the record in its file.';
 COMMENT ON COLUMN analytics_netflix_history.batch_id IS 'The snapshot that began the version.';
 COMMENT ON COLUMN analytics_netflix_history.operation IS
-    'What began the version: insert, update or reappear.';
+    'What began the version: insert, update, fill (a column came to the file) or reappear.';
 COMMENT ON COLUMN analytics_netflix_history.valid_from IS
     'Time (UTC) of the snapshot that began the version.';
 COMMENT ON COLUMN analytics_netflix_history.valid_to IS
@@ -79,16 +79,16 @@ COMMENT ON COLUMN analytics_netflix_current.valid_from IS
 COMMENT ON COLUMN analytics_netflix_current.batch_id IS 'The snapshot that began the version.';
 COMMENT ON COLUMN analytics_netflix_current.source_line IS 'Line of the record in its file.';
 COMMENT ON COLUMN analytics_netflix_current.row_hash IS
-    'Digest of the tracked values: equal hashes, equal titles.';
+    'Digest of the tracked values in the columns of the last file: equal hashes, equal titles.';
 
 COMMENT ON VIEW cdc_netflix_changes IS
     'Change feed: one row per changed column, and per title that came, came back or went.';
 COMMENT ON COLUMN cdc_netflix_changes.batch_id IS 'The snapshot that brought the change.';
 COMMENT ON COLUMN cdc_netflix_changes.changed_at IS 'Time (UTC) of that snapshot.';
 COMMENT ON COLUMN cdc_netflix_changes.title_id IS 'The title.';
-COMMENT ON COLUMN cdc_netflix_changes.operation IS 'insert, reappear, update or delete.';
+COMMENT ON COLUMN cdc_netflix_changes.operation IS 'insert, reappear, update, fill or delete.';
 COMMENT ON COLUMN cdc_netflix_changes.column_name IS
-    'The column that changed; NULL but for updates.';
+    'The column that changed; NULL where a title came or went.';
 COMMENT ON COLUMN cdc_netflix_changes.old_value IS
     'Value before, as text; the title''s name for a delete.';
 COMMENT ON COLUMN cdc_netflix_changes.new_value IS
@@ -107,7 +107,7 @@ COMMENT ON COLUMN ops_merges.updated IS 'Titles with a changed value.';
 COMMENT ON COLUMN ops_merges.deleted IS 'Titles that are gone.';
 COMMENT ON COLUMN ops_merges.unchanged IS 'Titles that stayed as they were.';
 COMMENT ON COLUMN ops_merges.filled IS
-    'Titles that only got a value for a column that was not there before.';
+    'Titles of which nothing changed but that the file has a column that the one before had not.';
 COMMENT ON COLUMN ops_merges.carried IS
     'Titles kept from before, as their record could not be read.';
 COMMENT ON COLUMN ops_merges.current_rows IS 'Titles in the catalogue afterwards.';

@@ -197,6 +197,8 @@ SELECT
     updated,
     deleted,
     unchanged,
+    filled,
+    carried,
     current_rows AS current_titles
 FROM ops_merges
 ORDER BY snapshot_at;
@@ -207,8 +209,12 @@ COMMENT ON COLUMN kpi_catalog_changes.snapshot_at IS 'Time (UTC) of the snapshot
 COMMENT ON COLUMN kpi_catalog_changes.inserted IS 'Titles that were never there before.';
 COMMENT ON COLUMN kpi_catalog_changes.reappeared IS 'Titles that were gone and came back.';
 COMMENT ON COLUMN kpi_catalog_changes.updated IS 'Titles with a changed value.';
+COMMENT ON COLUMN kpi_catalog_changes.filled IS
+    'Titles of which nothing changed but that the file has a column that the one before had not.';
 COMMENT ON COLUMN kpi_catalog_changes.deleted IS 'Titles that are gone.';
 COMMENT ON COLUMN kpi_catalog_changes.unchanged IS 'Titles that stayed as they were.';
+COMMENT ON COLUMN kpi_catalog_changes.carried IS
+    'Titles that stayed because their record could not be read.';
 COMMENT ON COLUMN kpi_catalog_changes.current_titles IS 'Titles in the catalogue afterwards.';
 
 -- Nothing where there is no snapshot before the newest: then all titles are new.
@@ -244,10 +250,12 @@ ORDER BY changes.operation, changed.title, changes.title_id, changes.column_name
 
 COMMENT ON VIEW kpi_last_changes IS
     'What the newest snapshot changed: a row per changed column, and per title that came or went.';
-COMMENT ON COLUMN kpi_last_changes.operation IS 'insert, reappear, update or delete.';
+COMMENT ON COLUMN kpi_last_changes.operation IS
+    'insert, reappear, update, fill or delete.';
 COMMENT ON COLUMN kpi_last_changes.title_id IS 'The title, in dim_title and in the history.';
 COMMENT ON COLUMN kpi_last_changes.title IS 'Name of the title, the last one it had.';
-COMMENT ON COLUMN kpi_last_changes.column_name IS 'The column that changed; NULL but for updates.';
+COMMENT ON COLUMN kpi_last_changes.column_name IS
+    'The column that changed; NULL where a title came or went.';
 COMMENT ON COLUMN kpi_last_changes.old_value IS 'Value before, as text.';
 COMMENT ON COLUMN kpi_last_changes.new_value IS 'Value after, as text.';
 

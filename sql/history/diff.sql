@@ -1,25 +1,11 @@
 -- Finds what one staged snapshot changes in the history, without changing anything.
--- Grain: merge_changes one row per title that is new, changed, gone, carried or refilled.
--- Inputs -> outputs: merge_input (staging with title_id), staging_netflix_quarantine,
---   rejected_texts, analytics_netflix_history; session variables
---   by_title, rehash, new_columns, tracked_columns, key_columns -> temp table merge_changes.
+-- Grain: merge_changes one row per title that is new, changed, filled, gone or carried.
+-- Inputs -> outputs: merge_input (staging with title_id), live_titles, rejected_texts,
+--   staging_netflix_quarantine, analytics_netflix_history; session variables by_title,
+--   has_new_columns, new_columns, tracked_columns, key_columns -> temp table merge_changes.
 -- Running it twice is safe: it replaces temporary tables only.
 
-CREATE OR REPLACE TEMP MACRO differs(new_value, old_value, column_name) AS
-    new_value IS DISTINCT FROM old_value
-    AND list_contains(getvariable('tracked_columns'), column_name)
-    AND NOT list_contains(getvariable('new_columns'), column_name);
-
 CREATE OR REPLACE TEMP TABLE merge_differences AS
-WITH live AS (
-    SELECT
-        title_id,
-        business_key,
-        row_hash
-    FROM analytics_netflix_history
-    WHERE is_current
-)
-
 SELECT
     coalesce(new.title_id, live.title_id) AS title_id,
     CASE
@@ -30,34 +16,39 @@ SELECT
     new.row_hash IS DISTINCT FROM live.row_hash AS is_content_changed,
     new.staged_by
 FROM merge_input AS new
-FULL JOIN live ON new.title_id = live.title_id
+FULL JOIN live_titles AS live ON new.title_id = live.title_id
 WHERE new.row_hash IS DISTINCT FROM live.row_hash
     OR (getvariable('by_title') AND new.business_key IS DISTINCT FROM live.business_key);
 
--- Where the set of tracked columns changed, every hash differs; then the columns themselves say
--- whether a title changed, and new columns are filled into the open version ("fill").
+-- The value without that of a column that only this file has, where the title had none.
+CREATE OR REPLACE TEMP MACRO as_before(new_value, old_value, column_name) AS
+    CASE
+        WHEN list_contains(getvariable('new_columns'), column_name) AND old_value IS NULL THEN NULL
+        ELSE new_value
+    END;
+
 CREATE OR REPLACE TEMP TABLE merge_changes AS
-WITH same_but_for_new_columns AS (
+-- Nothing changed but that columns which the file before had not got their first value.
+WITH filled AS (
     SELECT different.title_id
     FROM merge_differences AS different
     INNER JOIN merge_input AS new ON different.title_id = new.title_id
-    INNER JOIN analytics_netflix_history AS old
-        ON different.title_id = old.title_id AND old.is_current
-    WHERE getvariable('rehash')
-        AND different.operation = 'update'
-        AND new.business_key = old.business_key
-        AND NOT (
-            differs(new."type", old."type", 'type')
-            OR differs(new.title, old.title, 'title')
-            OR differs(new.director, old.director, 'director')
-            OR differs(new."cast", old."cast", 'cast')
-            OR differs(new.country, old.country, 'country')
-            OR differs(new.date_added, old.date_added, 'date_added')
-            OR differs(new.release_year, old.release_year, 'release_year')
-            OR differs(new.rating, old.rating, 'rating')
-            OR differs(new.duration, old.duration, 'duration')
-            OR differs(new.listed_in, old.listed_in, 'listed_in')
-            OR differs(new.description, old.description, 'description')
+    INNER JOIN live_titles AS live ON different.title_id = live.title_id
+    WHERE getvariable('has_new_columns')
+        AND live.row_hash = content_hash(
+            getvariable('tracked_columns'),
+            as_before(new.show_id, live.show_id, 'show_id'),
+            new."type",
+            new.title,
+            as_before(new.director, live.director, 'director'),
+            as_before(new."cast", live."cast", 'cast'),
+            as_before(new.country, live.country, 'country'),
+            as_before(new.date_added, live.date_added, 'date_added'),
+            new.release_year,
+            as_before(new.rating, live.rating, 'rating'),
+            as_before(new.duration, live.duration, 'duration'),
+            as_before(new.listed_in, live.listed_in, 'listed_in'),
+            as_before(new.description, live.description, 'description')
         )
 ),
 
@@ -107,7 +98,7 @@ SELECT
     different.title_id,
     CASE
         WHEN unreadable.title_id IS NOT NULL THEN 'carry'
-        WHEN same_but_for_new_columns.title_id IS NOT NULL THEN 'fill'
+        WHEN filled.title_id IS NOT NULL THEN 'fill'
         WHEN ended_before.title_id IS NOT NULL THEN 'reappear'
         ELSE different.operation
     END AS operation,
@@ -115,5 +106,5 @@ SELECT
     different.staged_by
 FROM merge_differences AS different
 LEFT JOIN unreadable ON different.title_id = unreadable.title_id
-LEFT JOIN same_but_for_new_columns ON different.title_id = same_but_for_new_columns.title_id
+LEFT JOIN filled ON different.title_id = filled.title_id
 LEFT JOIN ended_before ON different.title_id = ended_before.title_id;

@@ -1,40 +1,70 @@
 -- Writes one snapshot's changes into the history: closes ended versions, adds new ones.
 -- Grain: analytics_netflix_history one row per version of a title (SCD type 2).
 -- Inputs -> outputs: merge_changes (of history/diff.sql), merge_input, ambiguous_candidates;
---   session variables batch_id and snapshot_at -> analytics_netflix_history (only rows that change
---   are touched), ops_ambiguous_matches.
+--   session variables batch_id, snapshot_at, missing_columns, has_missing_columns ->
+--   analytics_netflix_history (only rows that change are touched), ops_ambiguous_matches.
 -- Running it twice is safe: the caller merges a batch once, and in one transaction.
+
+-- What the open versions hold in columns that the file does not have.
+CREATE OR REPLACE TEMP TABLE kept_values AS
+SELECT
+    history.title_id,
+    history.show_id,
+    history.director,
+    history."cast",
+    history.country,
+    history.date_added,
+    history.rating,
+    history.duration,
+    history.duration_minutes,
+    history.seasons,
+    history.listed_in,
+    history.description
+FROM analytics_netflix_history AS history
+INNER JOIN merge_changes AS changes ON history.title_id = changes.title_id
+WHERE getvariable('has_missing_columns')
+    AND history.is_current
+    AND changes.operation IN ('update', 'fill');
+
+CREATE OR REPLACE TEMP MACRO new_or_kept(title_id, new_value, kept_value, column_name) AS
+    CASE
+        WHEN list_contains(getvariable('missing_columns'), column_name)
+            AND title_id IS NOT NULL
+            THEN kept_value
+        ELSE new_value
+    END;
 
 UPDATE analytics_netflix_history
 SET
     valid_to = getvariable('snapshot_at'),
     is_current = false,
-    end_operation = ended.operation,
+    end_operation = CASE WHEN ended.operation = 'delete' THEN 'delete' ELSE 'update' END,
     end_batch_id = getvariable('batch_id')
 FROM merge_changes AS ended
 WHERE analytics_netflix_history.is_current
     AND analytics_netflix_history.title_id = ended.title_id
-    AND ended.operation IN ('update', 'delete');
+    AND ended.operation IN ('update', 'fill', 'delete');
 
 INSERT INTO analytics_netflix_history
 SELECT
     md5(new.title_id || '|' || CAST(getvariable('snapshot_at') AS VARCHAR)) AS version_id,
     new.title_id,
     new.business_key,
-    new.show_id,
+    new_or_kept(kept.title_id, new.show_id, kept.show_id, 'show_id') AS show_id,
     new."type",
     new.title,
-    new.director,
-    new."cast",
-    new.country,
-    new.date_added,
+    new_or_kept(kept.title_id, new.director, kept.director, 'director') AS director,
+    new_or_kept(kept.title_id, new."cast", kept."cast", 'cast') AS "cast",
+    new_or_kept(kept.title_id, new.country, kept.country, 'country') AS country,
+    new_or_kept(kept.title_id, new.date_added, kept.date_added, 'date_added') AS date_added,
     new.release_year,
-    new.rating,
-    new.duration,
-    new.duration_minutes,
-    new.seasons,
-    new.listed_in,
-    new.description,
+    new_or_kept(kept.title_id, new.rating, kept.rating, 'rating') AS rating,
+    new_or_kept(kept.title_id, new.duration, kept.duration, 'duration') AS duration,
+    new_or_kept(kept.title_id, new.duration_minutes, kept.duration_minutes, 'duration')
+        AS duration_minutes,
+    new_or_kept(kept.title_id, new.seasons, kept.seasons, 'duration') AS seasons,
+    new_or_kept(kept.title_id, new.listed_in, kept.listed_in, 'listed_in') AS listed_in,
+    new_or_kept(kept.title_id, new.description, kept.description, 'description') AS description,
     new.row_hash,
     new.repairs,
     new.source_line,
@@ -49,48 +79,8 @@ FROM merge_input AS new
 INNER JOIN merge_changes AS changes
     ON new.title_id = changes.title_id
     AND new.staged_by = changes.staged_by  -- spares reading what older batches staged
-WHERE changes.operation IN ('insert', 'update', 'reappear');
-
--- The tracked columns changed, the title did not: no new version, the open one is brought level.
-UPDATE analytics_netflix_history
-SET
-    "type" = new."type",
-    title = new.title,
-    director = new.director,
-    "cast" = new."cast",
-    country = new.country,
-    date_added = new.date_added,
-    release_year = new.release_year,
-    rating = new.rating,
-    duration = new.duration,
-    duration_minutes = new.duration_minutes,
-    seasons = new.seasons,
-    listed_in = new.listed_in,
-    description = new.description,
-    row_hash = new.row_hash
-FROM (
-    SELECT
-        filled.title_id,
-        filled."type",
-        filled.title,
-        filled.director,
-        filled."cast",
-        filled.country,
-        filled.date_added,
-        filled.release_year,
-        filled.rating,
-        filled.duration,
-        filled.duration_minutes,
-        filled.seasons,
-        filled.listed_in,
-        filled.description,
-        filled.row_hash
-    FROM merge_input AS filled
-    INNER JOIN merge_changes AS changes ON filled.title_id = changes.title_id
-    WHERE changes.operation = 'fill'
-) AS new
-WHERE analytics_netflix_history.is_current
-    AND analytics_netflix_history.title_id = new.title_id;
+LEFT JOIN kept_values AS kept ON new.title_id = kept.title_id
+WHERE changes.operation IN ('insert', 'update', 'fill', 'reappear');
 
 INSERT INTO ops_ambiguous_matches
 SELECT

@@ -91,6 +91,7 @@ WITH compared AS (
         new.batch_id,
         new.title_id,
         new.valid_from AS changed_at,
+        new.operation,
         CASE columns.column_name
             WHEN 'show_id' THEN old.show_id
             WHEN 'type' THEN old."type"
@@ -129,14 +130,14 @@ WITH compared AS (
             ('show_id'), ('type'), ('title'), ('director'), ('cast'), ('country'), ('date_added'),
             ('release_year'), ('rating'), ('duration'), ('listed_in'), ('description')
     ) AS columns (column_name)
-    WHERE new.operation = 'update'
+    WHERE new.operation IN ('update', 'fill')
 )
 
 SELECT
     batch_id,
     changed_at,
     title_id,
-    'update' AS operation,
+    operation,
     column_name,
     old_value,
     new_value
@@ -152,7 +153,7 @@ SELECT
     NULL AS old_value,
     title AS new_value
 FROM analytics_netflix_history
-WHERE operation <> 'update'
+WHERE operation NOT IN ('update', 'fill')
 UNION ALL
 SELECT
     end_batch_id AS batch_id,

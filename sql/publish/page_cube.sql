@@ -22,7 +22,7 @@ versions AS (
         history.valid_from < newest.snapshot_at AS was_before,
         history.is_current
         AND history.batch_id = newest.batch_id
-        AND history.operation = 'update' AS is_changed,
+        AND history.operation IN ('update', 'fill') AS is_changed,
         coalesce(history.end_operation = 'delete', false) AS is_gone
     FROM analytics_netflix_history AS history
     CROSS JOIN newest

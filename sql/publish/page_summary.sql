@@ -5,7 +5,7 @@ WITH numbered AS (
         snapshot_at,
         previous_rows,
         inserted + reappeared AS new_titles,
-        updated,
+        updated + filled AS updated,
         deleted,
         carried,
         current_rows,

@@ -30,7 +30,7 @@ KPIS = {
     "kpi_genres_over_time": "year_added genre titles",
     "kpi_country_recent_growth": "country recent_titles earlier_titles growth_pct",
     "kpi_catalog_changes": "batch_id snapshot_at inserted reappeared updated deleted unchanged "
-    "current_titles",
+    "filled carried current_titles",
     "kpi_last_changes": "operation title_id title column_name old_value new_value",
     "kpi_additions_by_month": "month type titles",
     "kpi_duration_by_type": "type unit titles minimum median mean maximum",
@@ -213,7 +213,7 @@ def test_the_kpis_of_a_real_file_are_those_computed_with_pandas(pipeline, real_d
         (
             batch["batch_id"],
             datetime.fromisoformat(batch["snapshot_at"]).replace(tzinfo=None),
-            *(len(titles), 0, 0, 0, 0, len(titles)),
+            *(len(titles), 0, 0, 0, 0, 0, 0, len(titles)),
         )
     ]
     assert pipeline.query("SELECT country FROM dim_country WHERE status = 'unknown'") == []

@@ -30,6 +30,9 @@ VARIABLES = {
     "rules": "r",
     "rehash": True,
     "new_columns": ["description"],
+    "has_new_columns": True,
+    "missing_columns": ["cast"],
+    "has_missing_columns": True,
     "merged_batches": ["20200118T000000Z-0123456789ab"],
     "by_title": True,
     "checked_at": datetime(2020, 1, 19),
@@ -65,7 +68,7 @@ def ready(engine: str):
         "tracked_columns": contract.tracked,
         "key_columns": contract.key,
     }
-    for name in ("macros.sql", "analytics/prepare.sql"):
+    for name in ("macros.sql", "content_hash.sql", "analytics/prepare.sql"):
         list(session.statements((SQL / name).read_text(encoding="utf-8")))
     return session
 

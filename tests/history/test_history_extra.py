@@ -3,7 +3,7 @@
 import pytest
 from conftest import COLUMNS, title
 from histories import History
-from test_history_properties import OPTIONAL, POOLS, Day, check_history, place
+from test_history_properties import POOLS, Day, check_history, place
 
 from config import load_settings
 from errors import StepError
@@ -41,13 +41,44 @@ def test_copies_that_differ_in_any_one_column_are_in_conflict(place) -> None:
     check_history(*place, [Day(sound), Day(sound + copies), Day(copies)])
 
 
-def test_a_new_column_is_filled_in_only_where_no_other_column_changed(place) -> None:
+WITHOUT = frozenset({"country"})
+
+
+def test_a_new_column_fills_only_titles_of_which_no_other_column_changed(place) -> None:
     before = [row(f"s-{name}") for name in OTHER]
-    after = [row(f"s-{name}", **{OPTIONAL: "India", name: OTHER[name]}) for name in OTHER]
-    check_history(*place, [Day(before, has_optional=False), Day(after)])
+    after = [row(f"s-{name}", **{"country": "India", name: OTHER[name]}) for name in OTHER]
+    check_history(*place, [Day(before, WITHOUT), Day(after)])
 
 
-def test_many_new_columns_are_filled_into_the_open_versions(tmp_path) -> None:
+def test_a_column_that_goes_and_comes_back_keeps_its_values(place) -> None:
+    """s1 stays, s2 changes meanwhile, s3 is new without it, s4 has another value afterwards."""
+    whole = [row(f"s{number}", country="India") for number in (1, 2, 4)]
+    without = [row("s1"), row("s2", rating="R"), row("s3"), row("s4")]
+    back = [
+        row("s1", country="India"),
+        row("s2", country="India", rating="R"),
+        row("s3", country="Peru"),
+        row("s4", country="Peru"),
+    ]
+    check_history(*place, [Day(whole), Day(without, WITHOUT), Day(without, WITHOUT), Day(back)])
+
+
+def test_a_title_that_is_unreadable_while_a_column_goes_or_comes_keeps_its_version(place) -> None:
+    sound = row("s1", country="India")
+    broken = sound | {"type": "Podcast"}
+    check_history(
+        *place,
+        [
+            Day([sound]),
+            Day([broken], WITHOUT),
+            Day([row("s1")], WITHOUT),
+            Day([broken]),
+            Day([sound]),
+        ],
+    )
+
+
+def test_many_new_columns_fill_titles_from_that_night_on(tmp_path) -> None:
     titles = [title(1), title(2, type="TV Show", duration="2 Seasons", director="D")]
     few = ("show_id", "type", "title", "release_year")
     history = History(tmp_path)
@@ -55,11 +86,19 @@ def test_many_new_columns_are_filled_into_the_open_versions(tmp_path) -> None:
     history.take(titles, 2)
     columns = ", ".join(f'"{name}"' for name in (*COLUMNS, "duration_minutes", "seasons"))
     assert history.query(
-        f"SELECT {columns}, row_hash FROM analytics_netflix_history ORDER BY show_id"
+        f"SELECT {columns}, row_hash FROM analytics_netflix_current ORDER BY show_id"
     ) == history.query(f"SELECT {columns}, row_hash FROM staging_netflix_titles ORDER BY show_id")
     assert history.query(
-        "SELECT DISTINCT operation, day(valid_from), is_current FROM analytics_netflix_history"
-    ) == [("insert", 1, True)]
+        "SELECT operation, day(valid_from), is_current, end_operation, director, count(*) "
+        "FROM analytics_netflix_history GROUP BY ALL ORDER BY ALL"
+    ) == [
+        ("fill", 2, True, None, "D", 1),
+        ("fill", 2, True, None, None, 1),
+        ("insert", 1, False, "update", None, 2),
+    ]
+    assert history.query(
+        "SELECT updated, unchanged, filled, previous_rows FROM ops_merges ORDER BY snapshot_at"
+    )[1] == (0, 0, 2, 2)
 
 
 # (invariant, what would break it, done to the history right behind the merge). s1 did not change
