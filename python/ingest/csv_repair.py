@@ -11,16 +11,31 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from config import Settings
 from errors import Refused
 from ingest.csv_scan import MAX_LINE_BYTES, Scan, read_header, read_text_blocks
+from ingest.source_file import SourceFile, open_source
 
 
-def repair_csv(stream: BinaryIO, folder: Path, names: set[str]) -> Scan:
+def repair_source(delivery: SourceFile, names: set[str], folder: Path, settings: Settings) -> Scan:
+    """Take the file apart record by record: the two parsers disagree, or one cannot tell.
+
+    Where no record fits, but one would without a delimiter at its end, that is the file's form.
+    """
+    for surplus in (0, 1):
+        with open_source(delivery, settings.max_file_size) as stream:
+            scan = repair_csv(stream, folder, names, surplus)
+        if scan.rejected < scan.records or not scan.may_have_surplus:
+            break
+    return scan
+
+
+def repair_csv(stream: BinaryIO, folder: Path, names: set[str], surplus: int = 0) -> Scan:
     """Like `scan`, but record by record: misfits go to a rejects file, the rest into the parts.
 
     The rejects file is a CSV with source_line, reason, raw_text. Slower by far; for damaged files.
     """
-    scan = Scan(is_repaired=True)
+    scan = Scan(is_repaired=True, surplus=surplus)
     csv.field_size_limit(2 * MAX_LINE_BYTES)
     rejects = folder / "rejects.csv"
     part = folder / "careful.csv"
@@ -113,11 +128,10 @@ def parse_record(lines: list[str], scan: Scan) -> tuple[list[str] | None, str]:
     if len(records) != 1:
         return None, OPEN_QUOTE
     fields, width = records[0], len(scan.header)
-    if len(fields) == width + 1 and not fields[-1]:  # as DuckDB reads a delimiter at the line's end
-        fields.pop()
-    if len(fields) != width:
-        return None, f"{len(fields)} fields, the header has {width}"
-    return fields, ""
+    if len(fields) == width + scan.surplus and not any(fields[width:]):
+        return fields[:width], ""
+    scan.may_have_surplus |= len(fields) == width + 1 and not fields[-1]
+    return None, f"{len(fields)} fields, the header has {width}"
 
 
 def is_strictly_quoted(raw: str, delimiter: str) -> bool:

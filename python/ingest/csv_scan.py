@@ -1,8 +1,9 @@
 """One pass over the delivered bytes: encoding repair, line ends, and an own record count.
 
 The pass gives the text as clean UTF-8, for a CSV parser to read meanwhile; each record has its line
-number before its first field. `scan_csv` trusts the file's structure and counts its records by the
-parity of quote characters, at memory speed: a second opinion that a parser's own count must equal.
+number before its first field. `scan_csv` trusts the file's structure and counts its records and
+their delimiters by the parity of quote characters, at memory speed: a second opinion that a
+parser's own count must equal.
 """
 
 import codecs
@@ -23,7 +24,9 @@ MAX_LINE_BYTES = 64 << 20  # no catalogue has such a line; a file that has is no
 MAX_REPORTED_LINES = 100
 MAX_COLUMNS = 1_000  # DuckDB takes 1 MB a column to write Parquet; no catalogue has so many
 DELIMITERS = ",;\t|"
-NOT_STRUCTURE = bytes(set(range(256)) - set(b'"\r\n'))
+NOT_STRUCTURE = {
+    sign.encode(): bytes(set(range(256)) - set(f'"{sign}\r\n'.encode())) for sign in DELIMITERS
+}
 UTF8_BOM, UTF16_BOMS = codecs.BOM_UTF8, (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -37,6 +40,7 @@ class Scan:
     size: int = 0  # bytes of text, as they were delivered
     lines: int = 0  # line feeds read so far
     records: int = 0
+    delimiters: int = 0  # of all records
     rejected: int = 0
     blank_lines: int = 0
     repaired_lines: int = 0
@@ -48,6 +52,8 @@ class Scan:
     quote_left_open: bool = False  # at the end, or for longer than any record is
     ends_with_newline: bool = True
     longest_record: int = 0
+    surplus: int = 0  # empty fields that each record has at its end, beyond the header: 0 or 1
+    may_have_surplus: bool = False  # a record was a misfit for one
     last_misfit: str = ""  # why the last record does not fit, where it does not
     parts: list[Path] = field(default_factory=list)  # where the parser finds the records
     rejects: Path | None = None
@@ -56,7 +62,17 @@ class Scan:
     @property
     def is_strict_csv(self) -> bool:
         """Whether a strict CSV parser should read the parts as they are."""
-        return not (self.lines_cr or self.nul_bytes or self.quote_left_open)
+        return not (self.lines_cr or self.nul_bytes or self.quote_left_open or self.is_uneven)
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether some records, but not all, may have a field more than the header.
+
+        DuckDB raises for a record with a field too few, but takes one with a field too many for
+        whole if that is empty: then each value behind a stray delimiter is in another column.
+        """
+        surplus = self.delimiters - self.records * (len(self.header) - 1)
+        return surplus not in (0, self.records)
 
 
 def scan_csv(stream: BinaryIO, scan: Scan, names: set[str]) -> Iterator[bytes]:
@@ -71,22 +87,25 @@ def scan_csv(stream: BinaryIO, scan: Scan, names: set[str]) -> Iterator[bytes]:
         last, any_lf = block[-1:], any_lf or b"\n" in block
         if not scan.header:
             block = block[read_header(block, scan, names) :]
-        # What is left of the block without its text is quotes and line ends; without whole
-        # quoted fields, too, it is the records' ends.
-        marks = block.translate(None, NOT_STRUCTURE)
+        # What is left of the block without its text is quotes, delimiters and line ends; without
+        # what is in quotes, too, it is the delimiters of each record, and its end.
+        delimiter = scan.delimiter.encode()
+        marks = block.translate(None, NOT_STRUCTURE[delimiter])
         line_feeds = marks.count(b"\n")
         scan.lines_cr += marks.count(b"\r") - marks.count(b"\r\n")
         scan.nul_bytes += block.count(b"\0") if b"\0" in block else 0
+        outside = b"".join(marks.split(b'"')[odd::2])
+        marks = marks.translate(None, delimiter)
         marks = (b'"' + marks if odd else marks).replace(b'""', b"")
         pieces.append(add_line_numbers(block, find_lines_inside_quotes(marks, odd), scan))
         waiting += len(block)
         odd = marks.count(b'"') % 2 == 1
-        marks = re.sub(rb'"[^"]*("|$)', b"", marks)
-        ended = marks.count(b"\n")
-        scan.lines_crlf += marks.count(b"\r\n")
-        scan.lines_lf += ended - marks.count(b"\r\n")
+        ended = outside.count(b"\n")
+        scan.lines_crlf += outside.count(b"\r\n")
+        scan.lines_lf += ended - outside.count(b"\r\n")
         scan.records += ended
         scan.lines += line_feeds
+        scan.delimiters += outside.count(delimiter)
         if odd and waiting > MAX_LINE_BYTES:
             scan.quote_left_open = True
         if (waiting >= PIECE_BYTES and not odd) or scan.quote_left_open:

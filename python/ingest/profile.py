@@ -14,7 +14,7 @@ from config import Settings
 from contract import Contract, bind, load_contract, normalise
 from errors import Refused
 from ingest.csv_feed import read_csv_query, write_to_file
-from ingest.csv_repair import repair_csv
+from ingest.csv_repair import repair_source
 from ingest.csv_scan import Scan, scan_csv
 from ingest.snapshot import name_raw_columns
 from ingest.source import fetch_source
@@ -57,8 +57,7 @@ def profile_source(settings: Settings) -> Profile:
         if not profile:  # the two parsers disagree: take it apart record by record, as step 02
             for part in scan.parts:
                 part.unlink()
-            with open_source(delivery, settings.max_file_size) as stream:
-                scan = repair_csv(stream, folder, contract.known_names)
+            scan = repair_source(delivery, contract.known_names, folder, settings)
             profile = profile_parts(scan, *arguments)
         if not profile:
             raise Refused(f"{delivery.name}: its {scan.records:,} records cannot all be read")

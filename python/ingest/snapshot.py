@@ -16,7 +16,7 @@ from config import Settings
 from contract import load_contract, normalise
 from errors import Refused
 from ingest.csv_feed import stream_through_pipes, write_rejects, write_snapshot
-from ingest.csv_repair import repair_csv
+from ingest.csv_repair import repair_source
 from ingest.csv_scan import Scan, scan_csv
 from ingest.input_guards import check_counts, check_scan, needs_repair
 from ingest.manifest import Batch, append_batch
@@ -93,12 +93,6 @@ def scan_source(
         stream_through_pipes(scan_csv(stream, scan, names), scan, folder),
     ):
         yield scan
-
-
-def repair_source(delivery: SourceFile, names: set[str], folder: Path, settings: Settings) -> Scan:
-    """Take the file apart record by record: the two parsers disagree, or one cannot tell."""
-    with open_source(delivery, settings.max_file_size) as stream:
-        return repair_csv(stream, folder, names)
 
 
 @contextmanager

@@ -10,11 +10,26 @@ import importlib
 import io
 import itertools
 import json
+import logging
 import os
 import random
+import shutil
+from collections.abc import Iterable
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
+import duckdb
 import pytest
 from conftest import Pipeline
+
+from config import Settings, load_settings
+from contract import load_contract
+from errors import Refused
+from ingest.csv_repair import repair_source
+from ingest.manifest import Batch
+from ingest.snapshot import land_snapshot
+from ingest.source_file import SourceFile
+from runner.step import Step
 
 HEADER = "show_id,type,title,director,release_year\r\n"
 SMALL = (
@@ -153,8 +168,6 @@ def records_of(content: bytes) -> dict[str, bytes]:
 
 
 def check_mutants(pipeline: Pipeline, original: bytes, count: int) -> None:
-    import duckdb
-
     records, r = records_of(original), random.Random(3)
     assert len(records) == 40
     settings = {"MAX_REJECTED_ROWS": "1000"}
@@ -198,6 +211,132 @@ def test_30_mutated_files_lose_nothing(pipeline, original):
 @pytest.mark.slow
 def test_1000_mutated_files_lose_nothing(pipeline, original):
     check_mutants(pipeline, original, 1000)
+
+
+# --------------------------------------------------------------------------- columns never shift
+
+SHIFTS = {
+    "insert a delimiter": lambda b, at, r: b[:at] + b"," + b[at:],
+    "double a delimiter": lambda b, at, r: b[: (i := b.find(b",", at))] + b"," + b[i:],
+    "a delimiter at the end": lambda b, at, r: b[: (i := b.find(b"\r\n", at))] + b"," + b[i:],
+    "delete a quote": lambda b, at, r: b[: (i := b.find(b'"', at))] + b[i + 1 :],
+    **MUTATIONS,
+}
+del SHIFTS["swap two chunks"]  # it may put a value into another column by right
+
+
+def read_careful(settings: Settings, path: Path) -> tuple[dict[int, list[str]], int]:
+    """Line -> values, and the number of misfits, as the repair sees the file."""
+    names = load_contract(settings.contract_path).known_names
+    scan = repair_source(SourceFile(path, path.name), names, path.parent, settings)
+    with scan.parts[0].open(encoding="utf-8", newline="") as file:
+        _, *rows = csv.reader(file)
+    return {int(line): values for line, *values in rows}, scan.rejected
+
+
+def check_columns(folder: Path, content: bytes, values: dict[str, list[str]]) -> Batch | None:
+    """Land a file: no value may be in another column, and the repair must see the same records.
+
+    `values` are those of the file before it was damaged, by their key. None if it was refused.
+    """
+    given = {"DATA_DIR": str(folder / "data"), "MAX_REJECTED_ROWS": "1000", "DUCKDB_THREADS": "1"}
+    settings = load_settings(given)
+    landing = settings.raw_dir / ".landing"
+    for place in (settings.snapshots, landing):
+        place.mkdir(parents=True)
+    path = folder / "catalogue.csv"
+    path.write_bytes(content)
+    step = Step("raw", settings, "", logging.Logger("nowhere"))
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            batch = land_snapshot(step, SourceFile(path, path.name), [], landing)
+    except Refused:
+        assert list(settings.snapshots.iterdir()) == []
+        return None
+    columns = ", ".join(f'"{name}"' for name in batch.columns)
+    rows = duckdb.execute(
+        f"SELECT source_line, {columns} FROM '{settings.snapshots / batch.parquet}'"
+    ).fetchall()
+    assert batch.records == len(rows) + batch.rejected
+    landed = {line: [text or "" for text in row] for line, *row in rows}
+    assert (landed, batch.rejected) == read_careful(settings, path)
+    for key, *row in landed.values():
+        before = values.get(key, [])[1:]
+        moved = [
+            text
+            for at, (text, was) in enumerate(zip(row, before, strict=False))
+            if text and text != was and text in before[:at] + before[at + 1 :]
+        ]
+        assert moved == [], key
+    return batch
+
+
+def read_values(content: bytes) -> dict[str, list[str]]:
+    """Key -> fields, of a file that is whole; as latin-1: only names in ASCII are compared."""
+    return {row[0]: row for row in csv.reader(io.StringIO(content.decode("latin-1"), newline=""))}
+
+
+def check_excerpts(folder: Path, excerpts: Iterable[bytes]) -> None:
+    r, landed, kinds = random.Random(26), [], list(SHIFTS)
+    for number, excerpt in enumerate(excerpts):
+        at = r.randrange(excerpt.index(b"\n") + 1, len(excerpt) - 300)
+        mutant = SHIFTS[kinds[number % len(kinds)]](excerpt, at, r)
+        landed.append(check_columns(folder / str(number), mutant, read_values(excerpt)))
+        shutil.rmtree(folder / str(number))
+    assert sum(map(bool, landed)) > len(landed) / 2
+
+
+def test_11_damaged_files_of_26_columns_have_no_value_in_another_column(tmp_path, original):
+    check_excerpts(tmp_path, [original] * 11)
+
+
+@pytest.mark.slow
+def test_400_damaged_excerpts_of_the_real_file_have_no_value_in_another_column(tmp_path, real_data):
+    whole = (real_data / "netflix_titles.csv").read_bytes()
+    head, *ends = record_ends(whole)
+    starts = random.Random(400).choices(range(len(ends) - 40), k=400)
+    check_excerpts(tmp_path, (whole[:head] + whole[ends[n] : ends[n + 40]] for n in starts))
+
+
+FOUR = ["s1,Movie,A,X,2020", "s2,TV Show,B,,2021", 's3,Movie,"C, D",Y,', "s4,Movie,E,Z,2000"]
+BROKEN = 's6,Movie,"G"x,V,2001'
+
+
+def check_lines(folder: Path, *lines: str) -> tuple[int, int]:
+    """Land these lines; how many records are raw rows, and how many misfits."""
+    content = HEADER + "".join(f"{line}\r\n" for line in lines)
+    batch = check_columns(folder, content.encode(), {})
+    return batch.raw_rows, batch.rejected
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["", "another record broken"])
+def test_a_stray_delimiter_makes_a_misfit_wherever_it_stands(tmp_path, broken):
+    """The verdict on a record depends neither on others nor on which of its fields are empty."""
+    lines = [*FOUR, *[BROKEN] * broken]
+    for year in ("", "1999"):
+        for at in range(6):
+            fields = ["s5", "Movie", "F", "W", year]
+            lines.insert(2, ",".join([*fields[:at], "", *fields[at:]]))
+    assert check_lines(tmp_path, *lines) == (4, 12 + broken)
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["", "another record broken"])
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ([",", ",", ",", ","], (4, 0)),  # the form of this file
+        ([",", ",", ",", ""], (1, 3)),
+        ([",", "", "", ""], (3, 1)),
+        ([',""', ",", ",", ","], (4, 0)),
+        ([",x", ",", ",", ","], (3, 1)),
+        ([",,", ",", ",", ","], (3, 1)),
+        ([",,", "", "", ""], (3, 1)),
+    ],
+)
+def test_a_delimiter_at_the_end_is_taken_where_each_record_has_it(tmp_path, ends, expected, broken):
+    lines = [line + end for line, end in zip(FOUR, ends, strict=True)]
+    raw, rejected = check_lines(tmp_path, *[BROKEN] * broken, *lines)
+    assert (raw, rejected - broken) == expected
 
 
 def test_record_ends_agree_with_pythons_csv_reader():
