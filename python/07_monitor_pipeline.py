@@ -66,11 +66,11 @@ def main() -> int:
     """Alone: with the alerts, and (--quiet, for cron) mail only where something is wrong."""
     quiet = read_flags(__doc__, quiet="for cron: output goes to logs/cron.log").quiet
     if lock.inherited:
-        return run_step("monitor", run, requires_warehouse=True)
+        return run_step("monitor", run, requires_warehouse=True, in_transaction=False)
     try:
         settings = load_settings()
         with redirect_to_cron_log(settings, quiet) as ended:
-            code = run_step("monitor", run, requires_warehouse=True)
+            code = run_step("monitor", run, requires_warehouse=True, in_transaction=False)
             if code == LOCKED:  # a run is at it, which tells by itself
                 ended.append(DONE if quiet else LOCKED)
             else:

@@ -77,7 +77,19 @@ def select_checks(con: Warehouse) -> tuple[list[Path], int]:
 
 
 def run_check(con: Warehouse, path: Path) -> Result:
-    """Run one check. A check that cannot be run has failed: what it guards is not known."""
+    """Run one check. One that cannot be run has failed, it alone: what it guards is not known."""
+    try:
+        return evaluate_check(con, path)
+    except duckdb.IOException:  # the warehouse itself is damaged
+        raise
+    except Exception as error:
+        rows = [f"{type(error).__name__}: {error}".splitlines()[0]]
+        way_out = f"the message says why {path} cannot be run: fix that, or the check"
+        return Result(path.stem, "it cannot be run", "error", "fail", 0, rows, way_out)
+
+
+def evaluate_check(con: Warehouse, path: Path) -> Result:
+    """Count the rows that a check finds, and say what they mean. Raises what the query raises."""
     text = path.read_text(encoding="utf-8")
     description = text.splitlines()[0].removeprefix("-- ")
     found = re.search(r"^-- severity: (error|warn)$", text, re.MULTILINE)
@@ -89,18 +101,12 @@ def run_check(con: Warehouse, path: Path) -> Result:
     limits = {"error_if": 0 if severity == "error" else None, "warn_if": 0}
     for name, number in re.findall(r"^-- (warn_if|error_if): > (\d+)$", text, re.MULTILINE):
         limits[name] = int(number)
-    try:
-        cursor = con.execute(text)
-        names = [column[0] for column in cursor.description]
-        rows = cursor.fetchmany(KEPT_ROWS)
-        count = len(rows)
-        while more := len(cursor.fetchmany(10_000)):
-            count += more
-    except duckdb.IOException:  # the warehouse itself is damaged
-        raise
-    except duckdb.Error as error:
-        rows = [str(error).splitlines()[0]]
-        return Result(path.stem, description, severity, "fail", 0, rows, about)
+    cursor = con.execute(text)
+    names = [column[0] for column in cursor.description]
+    rows = cursor.fetchmany(KEPT_ROWS)
+    count = len(rows)
+    while more := len(cursor.fetchmany(10_000)):
+        count += more
     shown = [", ".join(map("{}={}".format, names, row)) for row in rows]
     outcome = "pass"
     if limits["error_if"] is not None and count > limits["error_if"]:

@@ -39,6 +39,7 @@ class Step:
     log: logging.Logger
     con: "Warehouse | None" = None
     requires_warehouse: bool = False
+    in_transaction: bool = True
     reads: tuple[Path, ...] = ()  # the folders that step.con may read and write
     batch_id: str | None = None
     rows_in: int | None = None
@@ -75,6 +76,7 @@ def run_step(
     requires_warehouse: bool = False,
     can_read_snapshots: bool = True,
     usage: str = "",
+    in_transaction: bool = True,
 ) -> int:
     """Run one step and return its exit code; see errors.py for the table.
 
@@ -84,7 +86,8 @@ def run_step(
     with its row in ops_runs. Without, the step sets no table; its record is written after it.
     With `requires_warehouse` a missing warehouse is an error, and none is made. The snapshots are
     the only files that step.con can reach beside the warehouse; without `can_read_snapshots` not
-    even those.
+    even those. Without `in_transaction` the step writes nothing but its records, and each of its
+    queries stands alone: one that fails spoils neither the others nor the records.
     """
     if usage:
         read_flags(usage)
@@ -98,6 +101,7 @@ def run_step(
             step = Step(
                 name, settings, run_id, log, requires_warehouse=requires_warehouse, reads=reads
             )
+            step.in_transaction = in_transaction
             with signals.at_interrupt(lambda text: step.event("failed", logging.ERROR, text=text)):
                 return run_and_report(step, run, warehouse)
     except (StepError, OSError) as error:
@@ -172,8 +176,11 @@ def run_in_transaction(step: Step, run: Callable[[Step], None], warehouse: bool)
 
     with open_with_ops_tables(step) as con:
         step.con = con
-        with transaction(con):
+        if not step.in_transaction:
             run(step)
+        with transaction(con):
+            if step.in_transaction:
+                run(step)
             record_run(con, step, "done", step.message)
 
 

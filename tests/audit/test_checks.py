@@ -1,5 +1,6 @@
 """Every check in sql/checks finds the fault it is there for, and nothing on clean days."""
 
+import json
 import re
 import shutil
 from datetime import datetime, timedelta
@@ -272,6 +273,49 @@ def test_a_check_that_cannot_run_has_failed(faulty):
     done = faulty.step(MONITOR)
     assert (done.returncode, verdicts(faulty)["raw_equals_staging"]) == (30, "fail")
     assert "staging_counts does not exist" in done.stderr
+
+
+# A check of a person, and the error that it alone has failed with.
+UNFIT = {
+    "CAST(title AS INTEGER) < 0": "ConversionException: Conversion Error",
+    "no_such_column": "BinderException: Binder Error",
+    "title LIKE": "ParserException: Parser Error",
+    "error('stop')": "InvalidInputException: Invalid Input Error: stop",
+}
+NOT_A_CHECK = {
+    b"SELECT 1": "QualityError: ",
+    b"": "IndexError: ",
+    b"-- \xff\n": "UnicodeDecodeError: ",
+    b"-- Nothing.\n-- severity: warn\n": "AttributeError: ",
+}
+
+
+def audit_with(pipeline: Pipeline, monkeypatch, content: bytes) -> str:
+    """Run 07 with one more check, which must be the only one that fails; what it says."""
+    folder = pipeline.root / "sql"
+    shutil.copytree(PROJECT / "sql", folder)
+    (folder / "checks" / "aaa.sql").write_bytes(content)
+    monkeypatch.setattr("audit.checks.SQL", folder)
+    done = pipeline.step(MONITOR)
+    assert done.returncode == 30
+    assert verdicts(pipeline) == dict.fromkeys(CHECKS, "pass") | {"aaa": "fail"}
+    lines = (pipeline.root / "logs/monitor.log").read_text().splitlines()
+    assert sum(" pass " in line for line in lines[-len(CHECKS) - 1 :]) == len(CHECKS)
+    assert set(json.loads((pipeline.root / "data/alerts/state.json").read_text())["audit"]) == {
+        "aaa"
+    }
+    return done.stderr
+
+
+@pytest.mark.parametrize("condition", UNFIT)
+def test_a_check_that_fails_as_it_runs_fails_alone(faulty, monkeypatch, condition):
+    text = f"-- Odd.\n-- severity: warn\nSELECT title FROM {HISTORY} WHERE {condition}\n"
+    assert UNFIT[condition] in audit_with(faulty, monkeypatch, text.encode())
+
+
+@pytest.mark.parametrize("content", NOT_A_CHECK)
+def test_a_file_that_is_no_check_fails_alone(faulty, monkeypatch, content):
+    assert NOT_A_CHECK[content] in audit_with(faulty, monkeypatch, content)
 
 
 def test_every_check_that_fails_says_what_to_do(faulty):
