@@ -8,7 +8,6 @@ Fails when: there is no such file, or it is no CSV with a header that the contra
 Example: python python/01_inspect_data.py titles.csv --output profile.html
 """
 
-import os
 import shutil
 import sys
 from bisect import bisect_right
@@ -76,7 +75,6 @@ def print_profile(profile: Profile, width: int) -> None:
     say(f"\n{many(len(warnings), 'warning')}", PLAIN if warnings.empty else YELLOW)
     for column, warning in warnings.itertuples(index=False):
         say(f"  {printable(f'{column}: {warning}' if column else warning)}", YELLOW)
-    sys.stdout.flush()
 
 
 def draw_table(profile: Profile, width: int) -> list[str]:
@@ -137,8 +135,6 @@ def main(arguments: list[str] | None = None) -> int:
             source = given.file if "://" in given.file else str(Path(given.file).absolute())
             settings = replace(settings, netflix_csv=source)
         run(settings, given.output)
-    except BrokenPipeError:  # the reader (head, less) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (StepError, OSError, duckdb.Error) as error:
         say_error(f"inspect   failed: {printable(str(error).splitlines()[0])}")
         return exit_code(error)

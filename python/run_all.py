@@ -106,8 +106,6 @@ def is_saved(work: Callable[..., None], settings: Settings, what: object) -> boo
 def run_forked(script: Path, arguments: list[str]) -> tuple[int, str]:
     """Run a script in a child: (its exit code or minus the signal that ended it, its error)."""
     reader, writer = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
     pid = signals.fork()
     if not pid:
         run_script(script, arguments, writer)
@@ -134,8 +132,9 @@ def run_script(script: Path, arguments: list[str], writer: int) -> NoReturn:
         traceback.print_exc()
     finally:
         os.write(writer, step.last_error[:ERROR_LENGTH].encode())
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):  # what a step printed, other than by say()
+            with suppress(Exception):
+                stream.flush()
         os._exit(code)
 
 

@@ -20,11 +20,22 @@ def printable_lines(text: str) -> str:
 def say(text: str, colour: str = PLAIN, stream: Any = None) -> None:
     """Write a line for the person: escaped, in colour on a terminal only, never under NO_COLOR."""
     stream = stream or sys.stdout
+    if stream is None:  # closed before this process began
+        return
     text = printable_lines(text)
     if stream.isatty() and not os.environ.get("NO_COLOR"):
         text = f"\033[{colour}m{text}\033[0m"
     encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+    write(text.encode(encoding, "replace").decode(encoding) + "\n", stream)
+
+
+def write(text: str, stream: Any) -> None:
+    """Write at once. Whoever closed the other end (`| head`) has seen enough: the work goes on."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say_error(text: str) -> None:

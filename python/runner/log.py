@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from config import Settings
-from runner.console import printable, say_warning
+from runner.console import printable, say_warning, write
 from runner.signals import at_interrupt
 
 LOG_BYTES, LOG_FILES = 5_000_000, 5
@@ -123,8 +123,6 @@ def redirect_to_cron_log(settings: Settings, quiet: bool) -> Iterator[list[int]]
     os.dup2(log, 2)
 
     def restore(*_: object) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
         os.dup2(saved[0], 1)
         os.dup2(saved[1], 2)
         for handle in (*saved, log):
@@ -132,7 +130,7 @@ def redirect_to_cron_log(settings: Settings, quiet: bool) -> Iterator[list[int]]
         if not code or code[-1]:
             with open(path, "rb") as file:
                 file.seek(start)
-                sys.stderr.write(file.read().decode("utf-8", "replace"))
+                write(file.read().decode("utf-8", "replace"), sys.stderr)
 
     with at_interrupt(restore):
         try:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from errors import USAGE
-from runner.console import say_error
+from runner.console import say, say_error
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -19,6 +19,9 @@ def make_parser(doc: str) -> "ArgumentParser":
         def error(self, message: str) -> None:
             say_error(f"{self.prog}: {message}; nothing was started. See --help")
             raise SystemExit(USAGE)
+
+        def print_help(self, file: object = None) -> None:
+            say(self.format_help().rstrip(), stream=file)
 
     form = argparse.RawDescriptionHelpFormatter
     return Parser(description=doc, formatter_class=form, allow_abbrev=False)
