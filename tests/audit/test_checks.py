@@ -168,9 +168,8 @@ FAULTS = {
     ),
     "the same bytes for a week": (
         "source_still_changes",
-        "INSERT INTO ops_runs SELECT run_id, batch_id, step, status, started_at, "
-        "finished_at - to_days(CAST(n AS INTEGER)), rows_in, rows_out, message "
-        "FROM ops_runs CROSS JOIN range(1, 7) AS days (n) WHERE step = 'raw'",
+        "INSERT INTO ops_runs SELECT runs.* REPLACE (finished_at - to_days(CAST(n AS INTEGER)) "
+        "AS finished_at) FROM ops_runs AS runs CROSS JOIN range(1, 7) AS t (n) WHERE step = 'raw'",
     ),
     "a value that did not parse": (
         "no_lost_values",
