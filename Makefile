@@ -19,7 +19,7 @@ DAY ?= 1
 SEED ?= 42
 ENGINES ?= spark
 # What a person gives is text: it is never expanded here, and reaches a recipe by the environment.
-export VENV PYTHON ROWS ROUNDS DAY SEED ENGINES KEY TO FIRST SECOND
+export VENV PYTHON ROWS ROUNDS DAY SEED ENGINES KEY TO FIRST SECOND SINCE UNTIL
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
     $(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 IN := cd "$(ROOT)" &&
@@ -57,6 +57,10 @@ status: setup ## Show last runs, counts, freshness, open failures, next run, dis
 .PHONY: open
 open: setup ## Print where the dashboard is, and open it where there is a desktop
 	@$(RUN) -m operations.status --open
+
+.PHONY: digest
+digest: setup ## Show what the newest snapshot changed, or SINCE=2019-11-30 UNTIL=2020-01-18
+	@$(RUN) -m operations.digest --since="$$SINCE" --until="$$UNTIL"
 
 .PHONY: inspect
 inspect: setup ## 01: what is in the input file: encoding, columns, nulls, examples, warnings

@@ -22,9 +22,8 @@ import pandas as pd
 from config import Settings, load_settings
 from errors import DONE, SettingsError, StepError, exit_code
 from ingest.profile import Profile, list_facts, many, profile_source, tabulate_warnings
-from publish.exports import FORMULA_START
 from runner import signals
-from runner.console import BOLD, PLAIN, YELLOW, printable, say, say_error
+from runner.console import BOLD, FORMULA_START, PLAIN, YELLOW, printable, say, say_error
 from runner.files import replace_atomically
 from runner.options import make_parser
 

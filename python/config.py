@@ -186,6 +186,7 @@ class Settings:
     newest_title_days: int = env(DAYS, "whole days, 1 or more", default="60")
     max_run_age_hours: int = env(number(int, 1, 10**6), "whole hours, 1 or more", default="36")
     alert_urls: tuple[str, ...] | None = env(urls, "Apprise URLs, blanks between", secret=True)
+    digest_urls: tuple[str, ...] | None = env(urls, "Apprise URLs, blanks between", secret=True)
     heartbeat_url: str | None = env(matching(r"https?://\S+"), "a URL (http, https)", secret=True)
     schedule: str = env(crontab, "five crontab fields, like 0 3 * * *", default="0 3 * * *")
     monitor_schedule: str = env(crontab, "five crontab fields, like 0 9 * * *", default="0 9 * * *")

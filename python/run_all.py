@@ -60,6 +60,8 @@ def main(quiet: bool = False) -> int:
                 lock.inherited = True
                 alerts.ping_heartbeat(settings, "/start")
                 code.append(chain(settings))
+                if code[-1] == DONE and not is_saved(tell_digest, settings):
+                    code[-1] = CRASH
                 if not is_saved(alerts.notify_on_change, settings, code[-1]):
                     code[-1] = code[-1] or CRASH
                 alerts.ping_heartbeat(settings, "/fail" if code[-1] else "")
@@ -93,10 +95,22 @@ def chain(settings: Settings) -> int:
     return DONE if is_saved(alerts.save_run_state, settings, None) else CRASH
 
 
-def is_saved(work: Callable[..., None], settings: Settings, what: object) -> bool:
+def tell_digest(settings: Settings) -> None:
+    """Queue the morning message; what is wrong with it is a line in the log, not a failed night."""
+    from operations.digest import queue_digest
+
+    try:
+        queue_digest(settings)
+    except OSError:
+        raise
+    except Exception as error:
+        alerts.log_warning(settings, "digest_failed", reason=repr(error))
+
+
+def is_saved(work: Callable[..., None], settings: Settings, *what: object) -> bool:
     """Whether the alerts could be written down; a full disk must not silence the heartbeat, too."""
     try:
-        work(settings, what)
+        work(settings, *what)
         return True
     except OSError as error:
         say_error(f"run-all   the alerts cannot be kept: {error}")

@@ -34,6 +34,7 @@ GIVEN = {
     "ACCEPT": "0123456789ab",
     "DUCKDB_THREADS": "2",
     "ALERT_URLS": "json://user:password@host",
+    "DIGEST_URLS": "json://user:password@host",
     "HEARTBEAT_URL": "https://example.com/password",
 }
 

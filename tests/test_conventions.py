@@ -52,6 +52,8 @@ def test_the_readme_names_only_targets_settings_and_files_that_exist():
         "DAY",
         "SEED",
         "KEY",
+        "SINCE",
+        "UNTIL",
     }
     known |= {"NETFLIX_REAL_DATA"}
     assert set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)[=`]", README)) <= known

@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from config import Settings
 from errors import CRASH, DONE, QUALITY
@@ -25,6 +25,7 @@ from runner.log import new_run_id, open_log, utc_now
 SEND_S, PING_S = 5.0, 1.5  # what a dead receiver may cost a run: one sending, two pings
 REMIND_AFTER = timedelta(hours=24)
 SPOOL_FILES, SPOOL_AGE = 200, timedelta(days=14)  # a receiver that is gone for good
+LONG_BODY = 16_000  # characters that mail takes, and no chat that takes HTML
 LONG = 4_000  # characters of a message; chat services take no more
 NEXT_COMMAND = {
     1: "make status, then logs/pipeline.log; after mending: make run-all",
@@ -78,11 +79,9 @@ def notify_on_change(settings: Settings, code: int) -> None:
     else:
         title, texts = "", {}
     if title and settings.alert_urls:
-        queue_message(
-            settings,
-            f"netflix-elt-pipeline: {title}",
-            compose_message(settings, title, texts, code),
-        )
+        body = compose_message(settings, title, texts, code)
+        message = {"title": f"netflix-elt-pipeline: {title}", "body": body}
+        queue_message(settings, settings.alert_urls, message)
     if title:
         state["told_at"] = utc_now().isoformat()
     state["told"], state["told_warnings"] = list(now_bad), list(state["warnings"])
@@ -134,13 +133,17 @@ def receiver_id(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
-def queue_message(settings: Settings, title: str, text: str) -> None:
-    """Write the message down, once for each receiver."""
+def list_receivers(settings: Settings) -> list[str]:
+    return list(dict.fromkeys((*(settings.alert_urls or ()), *(settings.digest_urls or ()))))
+
+
+def queue_message(settings: Settings, urls: tuple[str, ...], message: dict[str, str]) -> None:
+    """Write the message down, once for each receiver: title, body, perhaps html and short."""
     now = utc_now()
-    for number, url in enumerate(settings.alert_urls):
+    for number, url in enumerate(urls):
         name = f"{now:%Y%m%dT%H%M%S%f}-{number:02}-{receiver_id(url)}.json"
         with replace_atomically(alerts_folder(settings) / "spool" / name) as path:
-            path.write_text(json.dumps({"title": title, "body": text}), encoding="utf-8")
+            path.write_text(json.dumps(message), encoding="utf-8")
 
 
 def list_spooled(settings: Settings) -> list[Path]:
@@ -151,7 +154,7 @@ def list_spooled(settings: Settings) -> list[Path]:
 def send_spooled(settings: Settings) -> None:
     """Send what is spooled, in at most SEND_S seconds; what is not sent stays for the next run."""
     waiting = list_spooled(settings)
-    receivers = {receiver_id(url) for url in settings.alert_urls or ()}
+    receivers = {receiver_id(url) for url in list_receivers(settings)}
     old = f"{utc_now() - SPOOL_AGE:%Y%m%dT%H%M%S}"
     for path in list(waiting):
         if path.stem.rpartition("-")[2] not in receivers or path.name < old:
@@ -174,15 +177,30 @@ def send_to_receivers(settings: Settings) -> None:
 
     logging.disable(logging.CRITICAL)  # its messages quote URLs
     spool = alerts_folder(settings) / "spool"
-    for url in settings.alert_urls:
+    for url in list_receivers(settings):
         service = apprise.Apprise()
         if not service.add(url):
             continue
         for path in sorted(spool.glob(f"*-{receiver_id(url)}.json")):
             message = json.loads(path.read_text(encoding="utf-8"))
-            if not service.notify(title=message["title"], body=message["body"]):
+            name, form = choose_form(url, next(iter(service)))
+            given = {"body": message[name], "body_format": form} if name in message else {}
+            if not service.notify(**{"title": message["title"], "body": message["body"]} | given):
                 break
             path.unlink()
+
+
+def choose_form(url: str, service: Any) -> tuple[str, str]:
+    """Return which form of a message a service gets, and its format: mail, a web service, a chat.
+
+    Mail is what takes HTML and long texts.
+    """
+    formats = service.notify_format
+    first = formats if isinstance(formats, str) else formats[0]
+    if first == "html" and service.body_maxlen > LONG_BODY:
+        return "html", "html"
+    is_hook = url.partition("://")[0].lower().rstrip("s") in ("json", "xml", "form")
+    return "body" if is_hook else "short", "text"
 
 
 def ping_heartbeat(settings: Settings, ending: str = "") -> None:

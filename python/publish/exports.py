@@ -9,6 +9,7 @@ from pathlib import Path
 
 from publish import dashboard
 from publish.versions import SUMS, checksums
+from runner.console import FORMULA_START
 from runner.files import sync
 from warehouse.database import (
     STORAGE_VERSION,
@@ -20,8 +21,6 @@ from warehouse.database import (
 )
 
 COPIED = ("dim_", "fact_", "bridge_", "kpi_", "analytics_netflix_", "cdc_", "ops_")
-# What a spreadsheet would run, for DuckDB and Python: also behind blanks, and in full width.
-FORMULA_START = r"^[\s\x00]*[=+\-@＝＋－＠]|^[\t\r\n]"
 BOM = "\ufeff"
 LOOKER_TYPES = {"VARCHAR": "string", "DATE": "date", "TIMESTAMP": "date_time", "BOOLEAN": "yesno"}
 

@@ -4,6 +4,8 @@ import os
 import sys
 from typing import Any
 
+# What a spreadsheet would run, for DuckDB and Python: also behind blanks, and in full width.
+FORMULA_START = r"^[\s\x00]*[=+\-@＝＋－＠]|^[\t\r\n]"
 PLAIN, BOLD, RED, GREEN, YELLOW, CYAN = "0", "1", "31", "32", "33", "36"
 
 

@@ -1,0 +1,194 @@
+"""The morning message: what the newest snapshot that passed the audit changed, once for each.
+
+`make digest` prints it; with SINCE and UNTIL (a snapshot's id, or a date or time that the snapshot
+was there by) what is different between those two. A run queues it for DIGEST_URLS.
+
+Reads:   data/published/netflix.duckdb, data/alerts
+Writes:  nothing; a run writes data/alerts/spool and data/alerts/digest, the snapshot told last
+
+Example: make digest SINCE=2019-11-30 UNTIL=2020-01-18
+"""
+
+import html
+import os
+import re
+import sys
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from config import Settings, instant, load_settings
+from errors import DONE, NotReady, SettingsError, StepError
+from operations import alerts
+from runner.console import FORMULA_START, printable, say, say_error
+from runner.files import replace_atomically
+from runner.options import make_parser
+
+KINDS = ("new", "changed", "gone")
+SHORT_LINES, CELL_LENGTH = 3, 80
+# Signs by which a chat service takes a text for a mention, a link or a tag.
+CHAT_SIGNS = str.maketrans("<>[]@", "\u2039\u203a()\uff20")
+
+
+@dataclass
+class Digest:
+    """What is different between two snapshots: one headline, and lines under headings."""
+
+    headline: str
+    counts: dict[str, int]
+    sections: dict[str, list[str]] = field(default_factory=dict)
+    page: str = ""
+
+    def text(self) -> str:
+        parts = [self.headline]
+        for heading, lines in self.sections.items():
+            parts += ["", heading, *(f"  {line}" for line in lines)]
+        return "\n".join([*parts, "", f"page: {self.page}"])
+
+    def html(self) -> str:
+        parts = [f"<p><b>{html.escape(self.headline)}</b></p>"]
+        for heading, lines in self.sections.items():
+            items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+            parts.append(f"<h3>{html.escape(heading)}</h3><ul>{items}</ul>")
+        return "\n".join([*parts, f"<p>page: {html.escape(self.page)}</p>"])
+
+    def short(self) -> str:
+        """For a chat: the headline and the first titles of each kind."""
+        parts = [self.headline]
+        for heading, lines in self.sections.items():
+            shown = "; ".join(lines[:SHORT_LINES]) + ("; \u2026" if lines[SHORT_LINES:] else "")
+            parts.append(f"{heading}: {shown}".translate(CHAT_SIGNS))
+        return "\n".join([*parts, f"page: {self.page}"])
+
+
+def queue_digest(settings: Settings) -> None:
+    """Queue the digest of the snapshot that was published last, unless it was told before.
+
+    Nothing for a snapshot that changed nothing, nor for the first one: all of it is new.
+    """
+    link, told_path = settings.published / "current", alerts.alerts_folder(settings) / "digest"
+    if not link.is_symlink():
+        return
+    newest = link.readlink().name.rpartition("-")[0]
+    told = told_path.read_text(encoding="utf-8") if told_path.exists() else ""
+    if newest == told:
+        return
+    digest = compare_snapshots(settings, told) if settings.digest_urls else None
+    with replace_atomically(told_path) as path:  # first: rather none than two
+        path.write_text(newest, encoding="utf-8")
+    if digest and any(digest.counts.values()):
+        title = f"netflix-elt-pipeline: {digest.headline.partition(' since')[0]}"
+        message = {"title": title, "body": digest.text()}
+        message |= {"html": digest.html(), "short": digest.short()}
+        alerts.queue_message(settings, settings.digest_urls, message)
+
+
+def compare_snapshots(settings: Settings, since: str = "", until: str = "") -> Digest:
+    """Compare two published snapshots: the newest and the one before, where none is named.
+
+    A `since` that is no snapshot any more is the one before, too. Raises NotReady if nothing was
+    published, SettingsError for an `until` that is no snapshot.
+    """
+    from warehouse.database import connect, fetch_file, set_variables
+
+    path = settings.published / "netflix.duckdb"
+    if not path.exists():
+        raise NotReady(f"there is no {path} yet; run `make run-all` first")
+    with closing(connect(path, settings, read_only=True)) as con:
+        snapshots = fetch_file(con, "reports/digest_snapshots.sql")
+        last = find_snapshot(snapshots, until) if until else len(snapshots) - 1
+        if last is None:
+            raise SettingsError(f"no snapshot was there by {until!r}; {list_snapshots(snapshots)}")
+        first = find_snapshot(snapshots[:last], since) if since else None
+        first = last - 1 if first is None else first
+        new = snapshots[last]
+        if first < 0:
+            counts = dict.fromkeys(KINDS, 0)
+            digest = Digest(f"first snapshot: {new['current_rows']:,} titles", counts)
+        else:
+            old = snapshots[first]
+            set_variables(con, {"since": old["snapshot_at"], "until": new["snapshot_at"]})
+            pairs = fetch_file(con, "reports/digest_titles.sql")
+            shown = {row[name] for row in pairs for name in ("old_version", "new_version")}
+            set_variables(con, {"versions": sorted(shown - {None})})
+            rows = fetch_file(con, "reports/digest_versions.sql")
+            versions = {row.pop("version_id"): row for row in rows}
+            digest = describe(old["snapshot_at"], new, pairs, versions)
+    if last == len(snapshots) - 1 and (warnings := alerts.read_state(settings)["warnings"]):
+        digest.sections["warnings"] = [cell(text.split("\n")[0]) for text in warnings.values()]
+    digest.page = f"{os.uname().nodename}:{settings.published / 'dashboard.html'}"
+    return digest
+
+
+def find_snapshot(snapshots: list[dict], wanted: str) -> int | None:
+    """Return the place of the snapshot with this id, or the last one by this date or time."""
+    ids = [row["batch_id"] for row in snapshots]
+    if wanted in ids:
+        return ids.index(wanted)
+    try:
+        moment = instant(wanted)
+    except ValueError:
+        return None
+    if re.fullmatch(r"\d{4}-?\d\d-?\d\d", wanted.strip()):
+        moment = moment.replace(hour=23, minute=59, second=59)  # a day is over at its end
+    return max((n for n, row in enumerate(snapshots) if row["snapshot_at"] <= moment), default=None)
+
+
+def list_snapshots(snapshots: list[dict]) -> str:
+    return "there are " + ", ".join(row["batch_id"] for row in snapshots)
+
+
+def describe(since: datetime, new: dict, pairs: list[dict], versions: dict[str, dict]) -> Digest:
+    """Say in words what is different; all text from the catalogue is made harmless here."""
+    counts = dict.fromkeys(KINDS, 0) | {row["kind"]: row["titles"] for row in pairs}
+    is_this_year = since.year == new["snapshot_at"].year
+    day = f"{since.day} {since:%b}" + ("" if is_this_year else f" {since:%Y}")
+    digest = Digest(
+        f"+{counts['new']:,} new, {counts['changed']:,} changed, {counts['gone']:,} gone "
+        f"since {day}; {new['current_rows']:,} titles",
+        counts,
+    )
+    for kind in (kind for kind in KINDS if counts[kind]):
+        lines = []
+        for row in (row for row in pairs if row["kind"] == kind):
+            old, now = versions.get(row["old_version"]), versions.get(row["new_version"])
+            shown = now or old
+            line = f"{cell(shown['title'])} ({cell(shown['type'])}, {cell(shown['release_year'])})"
+            if kind == "changed":
+                line += ": " + "; ".join(
+                    f"{name}: {cell(old[name])} -> {cell(now[name])}"
+                    for name in now
+                    if old[name] != now[name]
+                )
+            lines.append(line)
+        if rest := counts[kind] - len(lines):
+            lines.append(f"and {rest:,} more")
+        digest.sections[kind] = lines
+    return digest
+
+
+def cell(value: str | None) -> str:
+    """Make a value harmless: no control character or change of direction, no formula; cut it."""
+    if value is None:
+        return "(none)"
+    text = printable(value)
+    text = text if len(text) <= CELL_LENGTH else text[: CELL_LENGTH - 1] + "\u2026"
+    return re.sub(FORMULA_START, r"'\g<0>", text)
+
+
+def main() -> int:
+    parser = make_parser(__doc__)
+    parser.add_argument("--since", default="", help="a snapshot, or a date or time")
+    parser.add_argument("--until", default="", help="a snapshot, or a date or time")
+    given = parser.parse_args()
+    try:
+        settings = load_settings()
+        say(compare_snapshots(settings, given.since, given.until).text())
+        return DONE
+    except StepError as error:
+        say_error(f"digest    stopped: {error}")
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

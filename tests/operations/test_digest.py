@@ -1,0 +1,152 @@
+"""The morning message: right numbers, once for each snapshot, harmless whatever a title holds."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from conftest import CHAIN, Pipeline, catalogue, title
+from test_alerts import Receiver, nothing_tells, receiver, spooled  # noqa: F401 - a fixture
+
+from config import load_settings
+from errors import SettingsError
+from operations import alerts, digest
+
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")  # of apprise
+NIGHT = (*CHAIN, "08_build_analytics", "09_publish")
+FRESH = {"FRESHNESS_DAYS": "36500", "NEWEST_TITLE_DAYS": "36500"}
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '=HYPERLINK("http://x.example","x")',
+    "\u202egnp.exe",
+    "<!channel> @everyone [x](http://x.example) *a*\x1b[2J",
+    "+1\t=2",
+)
+FIRST = [title(number) for number in range(1, 41)]
+SECOND = [title(1, rating="R", date_added=""), *(title(number) for number in range(3, 41))]
+SECOND += [title(100 + number, title=text) for number, text in enumerate(HOSTILE)]
+SECOND += [title(200 + number, title=f"\uff5eZoo {number}") for number in range(8)]
+
+
+def run_night(pipeline: Pipeline, rows: list, day: str) -> None:
+    settings = {"NETFLIX_CSV": pipeline.put(catalogue(*rows)), "SNAPSHOT_AT": day}
+    done = pipeline.steps(*NIGHT, **settings, **FRESH)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory) -> Pipeline:
+    pipeline = Pipeline(tmp_path_factory.mktemp("nights"))
+    told = settings_of(pipeline, DIGEST_URLS="json://127.0.0.1:1/x")
+    digest.queue_digest(told)  # nothing is published
+    for rows, day in ((FIRST, "2019-11-19"), (FIRST[::-1], "2019-11-20")):
+        run_night(pipeline, rows, day)
+        digest.queue_digest(told)
+        assert spooled(pipeline) == [], "all of it is new, or nothing is"
+    run_night(pipeline, SECOND, "2019-11-21T03:00")
+    return pipeline
+
+
+def settings_of(pipeline: Pipeline, **settings: str):
+    return load_settings({**pipeline.environment, **settings})
+
+
+def test_the_headline_counts_and_ten_of_each_are_shown_with_what_changed(nights):
+    made = digest.compare_snapshots(settings_of(nights))
+    assert made.headline == "+13 new, 1 changed, 1 gone since 20 Nov; 52 titles"
+    assert made.counts == {"new": 13, "changed": 1, "gone": 1}
+    assert (len(made.sections["new"]), made.sections["new"][-1]) == (11, "and 3 more")
+    (change,) = made.sections["changed"]
+    assert re.fullmatch(
+        r"Title 1 \(Movie, \d+\): date_added: 20.+ -> \(none\); rating: PG -> R", change
+    )
+    assert made.text().endswith("data/published/dashboard.html")
+    shown = nights.python("-m", "operations.digest", "--until", "2019-11-21")
+    assert (shown.returncode, shown.stderr, shown.stdout) == (0, "", made.text() + "\n")
+
+
+def test_two_snapshots_are_named_by_id_or_by_day_and_the_first_has_nothing_before(nights):
+    settings = settings_of(nights)
+    ids = [batch["batch_id"] for batch in nights.batches()]
+    expected = digest.compare_snapshots(settings)
+    assert digest.compare_snapshots(settings, *ids[1:]) == expected
+    assert digest.compare_snapshots(settings, "2019-11-20", "2019-12-31T00:00Z") == expected
+    assert digest.compare_snapshots(settings, "gone", ids[2]).counts == expected.counts
+    assert digest.compare_snapshots(settings, "", "2019-11-19").headline == (
+        "first snapshot: 40 titles"
+    )
+    with pytest.raises(SettingsError, match=ids[0]):
+        digest.compare_snapshots(settings, "", "2001-01-01")
+
+
+def test_no_title_is_markup_a_formula_a_mention_or_changes_direction(nights):
+    made = digest.compare_snapshots(settings_of(nights))
+    forms = {"text": made.text(), "html": made.html(), "short": made.short()}
+    for text in forms.values():
+        assert all(sign.isprintable() or sign == "\n" for sign in text)
+        assert "\\u202egnp.exe" in text or text == forms["short"]
+    assert "  '=HYPERLINK" in forms["text"] and "  '+1 =2" in forms["text"]
+    tags = set()
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, given: tags.add((tag, *given))
+    parser.feed(forms["html"])
+    assert tags == {("p",), ("b",), ("h3",), ("ul",), ("li",)}
+    assert not set("<>@[]") & set(forms["short"])
+    assert len(forms["short"]) < 1_000
+
+
+def test_a_snapshot_is_told_once_also_where_the_receiver_was_down(nights, tmp_path, receiver):  # noqa: F811
+    pipeline = Pipeline(tmp_path).copy_of(nights)
+    settings = settings_of(pipeline, DIGEST_URLS=receiver.url)
+    receiver.mood = "500"
+    for _ in range(2):  # the second time as by a run that found nothing new
+        digest.queue_digest(settings)
+        alerts.send_spooled(settings)
+    assert len(spooled(pipeline)) == 1
+    receiver.mood = "well"
+    for _ in range(2):
+        digest.queue_digest(settings)
+        alerts.send_spooled(settings)
+    (body,) = receiver.bodies
+    assert body["title"] == "netflix-elt-pipeline: +13 new, 1 changed, 1 gone"
+    assert body["message"].startswith("+13 new, 1 changed, 1 gone since 20 Nov; 52 titles")
+    assert "and 3 more" in body["message"]
+    assert spooled(pipeline) == []
+    nothing_tells(pipeline)
+
+
+def test_a_snapshot_that_nobody_was_to_be_told_of_is_not_told_later(nights, tmp_path):
+    pipeline = Pipeline(tmp_path).copy_of(nights)
+    digest.queue_digest(settings_of(pipeline))
+    digest.queue_digest(settings_of(pipeline, DIGEST_URLS="json://127.0.0.1:1/x"))
+    assert spooled(pipeline) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "form"),
+    [
+        ("json://h/x", ("body", "text")),
+        ("mailto://user:password@example.com", ("html", "html")),
+        ("mailgun://u@example.com/abcdefghijklmnopqrstuvwxyz/a@example.com", ("html", "html")),
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#c", ("short", "text")),
+        ("tgram://123456789:abcdefg_hijklmnop/12315544", ("short", "text")),
+        ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js", ("short", "text")),
+    ],
+)
+def test_mail_gets_html_a_web_service_the_text_and_a_chat_the_short_form(url, form):
+    apprise = pytest.importorskip("apprise")
+    service = apprise.Apprise()
+    assert service.add(url)
+    assert alerts.choose_form(url, next(iter(service))) == form
+
+
+@pytest.mark.slow
+def test_the_real_pair_is_one_message_with_the_right_numbers(pipeline, real_data, receiver):  # noqa: F811
+    told = {"DIGEST_URLS": receiver.url, **FRESH}
+    nights = (("2019-11", "2019-11-20"), ("2020-01", "2020-01-18"), ("2020-01", "2020-01-18"))
+    for name, day in nights:
+        source = {"NETFLIX_CSV": str(real_data / f"netflix_titles_{name}.csv"), "SNAPSHOT_AT": day}
+        assert pipeline.process("run_all", **source, **told).returncode == 0
+    (body,) = receiver.bodies
+    first = "+397 new, 631 changed, 0 gone since 20 Nov 2019; 6,234 titles"
+    assert body["message"].startswith(first)
+    assert "date_added: (none) -> " in body["message"]
