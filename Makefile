@@ -19,7 +19,7 @@ DAY ?= 1
 SEED ?= 42
 ENGINES ?= spark
 # What a person gives is text: it is never expanded here, and reaches a recipe by the environment.
-export VENV PYTHON ROWS ROUNDS DAY SEED ENGINES KEY TO FIRST SECOND SINCE UNTIL
+export VENV PYTHON ROWS ROUNDS DAY SEED ENGINES KEY TO FIRST SECOND SINCE UNTIL FILES AT
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
     $(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 IN := cd "$(ROOT)" &&
@@ -117,6 +117,10 @@ cron-install: setup ## Let cron run the job at SCHEDULE and the audit at MONITOR
 .PHONY: cron-remove
 cron-remove: setup ## Take this project's lines out of the crontab
 	@$(RUN) -m operations.cron remove
+
+.PHONY: backfill
+backfill: setup ## Load dated files, the oldest first: FILES='exports/*.csv' AT='name %Y-%m-%d' (PLAN=1)
+	@$(RUN) -m ingest.backfill --at="$$AT" $(if $(PLAN),--plan) -- "$$FILES"
 
 .PHONY: rebuild
 rebuild: setup ## 10: replay every raw snapshot into a fresh warehouse and swap it in

@@ -20,6 +20,7 @@ from datetime import datetime
 from config import Settings, instant, load_settings
 from errors import DONE, NotReady, SettingsError, StepError
 from operations import alerts
+from runner import signals
 from runner.console import FORMULA_START, printable, say, say_error
 from runner.files import replace_atomically
 from runner.options import make_parser
@@ -181,6 +182,7 @@ def main() -> int:
     parser.add_argument("--since", default="", help="a snapshot, or a date or time")
     parser.add_argument("--until", default="", help="a snapshot, or a date or time")
     given = parser.parse_args()
+    signals.watch("digest")
     try:
         settings = load_settings()
         say(compare_snapshots(settings, given.since, given.until).text())
