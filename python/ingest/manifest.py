@@ -45,6 +45,7 @@ class Batch:
     header: list[str]  # as the file has it
     columns: list[str]  # as the Parquet has it, without the lineage columns
     versions: dict[str, str]
+    url_sha256: str | None = None  # of a remote source's URL: a condition is for that very URL
     sample: bool = False  # made up by 00_make_sample_data.py
 
 

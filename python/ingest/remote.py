@@ -9,7 +9,10 @@ import http.client
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from config import Settings
@@ -20,84 +23,151 @@ from runner.files import BLOCK_BYTES
 from runner.redact import redact, strip_credentials
 
 WAIT_S = 0.5  # before the first retry; doubled for each further one
+MIN_BYTES_PER_S = 50_000  # a file that comes slower than this, on average, is given up
+LONGEST_S = 2 * 3600  # for a file, however large it is
+
+
+@dataclass
+class Deadline:
+    """When a fetch is given up, whatever it waits for: the later, the more bytes have come."""
+
+    seconds: float  # without a byte of the file
+    start: float = field(default_factory=time.monotonic)
+    received: int = 0  # bytes of the file, of all attempts
+
+    def left(self) -> float:
+        """Return the seconds until then. Raises TimeoutError when it is over."""
+        allowed = min(self.seconds + self.received / MIN_BYTES_PER_S, LONGEST_S)
+        if (left := self.start + allowed - time.monotonic()) <= 0:
+            raise TimeoutError("the answer came too slowly")
+        return left
 
 
 def fetch_http(
     url: str, settings: Settings, folder: Path, etag: str | None, modified: str | None
 ) -> SourceFile:
-    """Download `url`, conditionally where `etag` or `modified` are known.
+    """Download `url`, conditionally if `etag` or `modified` are known, within one deadline.
 
-    Server errors, time-outs and cut bodies are tried again; a 4xx answer is not.
+    Only a 200 with a whole body is a file. Server errors, time-outs and cut bodies are tried again;
+    any other answer is not. The work is done in a thread, which is left behind at the deadline: no
+    library has a limit for the look-up of a name, or for a header that comes byte by byte.
     """
     condition = {}
     if etag:
         condition = {"If-None-Match": etag}
     elif modified:
         condition = {"If-Modified-Since": modified}
-    name = printable(unquote(strip_credentials(url)).rpartition("/")[2]) or "download.csv"
-    problem = ""
-    for attempt in range(settings.http_retries + 1):
-        if attempt:
-            time.sleep(WAIT_S * 2 ** (attempt - 1))
+    attempts = settings.http_retries + 1
+    deadline = Deadline(attempts * (settings.http_timeout_s + 1))  # one to wait before the next
+    problems: list[str] = []
+    done: Future[SourceFile | None] = Future()
+
+    def work() -> None:
         try:
-            with open_url(url, settings, condition) as response:
-                path = save_body(response, folder / "download", settings)
-                answer = response.headers
-            beside = fetch_promised_digest(url, settings)
-            return SourceFile(path, name, answer["ETag"], answer["Last-Modified"], beside)
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code == 304 and condition:
-                return SourceFile(None, name, etag, modified)
-            problem = f"the server answers {error.code} {error.reason}"
-            if error.code < 500 and error.code not in (408, 429):
-                break
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            problem = f"{type(error).__name__}: {getattr(error, 'reason', None) or error}"
+            done.set_result(try_to_fetch(url, settings, folder, condition, deadline, problems))
+        except BaseException as error:
+            done.set_exception(error)
+
+    Thread(target=work, daemon=True).start()
+    try:
+        while not done.done():
+            wait([done], deadline.left())
+        if delivery := done.result():
+            return delivery
+    except TimeoutError as error:
+        problems.append(f"TimeoutError: {error}")
     raise Refused(
-        f"{strip_credentials(url)} could not be fetched after {attempt + 1} attempt(s): "
-        f"{redact(problem, url)}; nothing was changed. The next run tries again."
+        f"{strip_credentials(url)} could not be fetched after {len(problems)} attempt(s): "
+        f"{redact(problems[-1], url)}; nothing was changed. The next run tries again."
     )
 
 
-def open_url(url: str, settings: Settings, headers: dict[str, str]) -> http.client.HTTPResponse:
-    """Send a request; user and password go as basic authentication, to this host only."""
+def try_to_fetch(
+    url: str,
+    settings: Settings,
+    folder: Path,
+    condition: dict[str, str],
+    deadline: Deadline,
+    problems: list[str],
+) -> SourceFile | None:
+    """Fetch the file and its digest; None if that is of no use, and `problems` tells why."""
+    name = printable(unquote(strip_credentials(url)).rpartition("/")[2]) or "download.csv"
+    for attempt in range(settings.http_retries + 1):
+        if attempt:
+            time.sleep(min(WAIT_S * 2 ** (attempt - 1), deadline.left()))
+        try:
+            request = build_request(url, condition)
+            with open_request(request, settings) as response:
+                is_sized = response.chunked or response.length is not None
+                path = save_body(response, folder / "download", settings, deadline)
+                answer = response.headers
+            promise = fetch_promised_digest(url, settings)
+            if not is_sized and not promise:
+                problems.append(
+                    "the server does not say how long the file is, so it may be cut; it must send "
+                    "Content-Length, or have the file's SHA-256 next to it in a .sha256 file"
+                )
+                return None
+            return SourceFile(path, name, answer["ETag"], answer["Last-Modified"], promise)
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code == 304 and condition and error.geturl() == request.full_url:
+                return SourceFile(None, name)
+            problems.append(f"the server answers {error.code} {error.reason}")
+            if error.code < 500 and error.code not in (408, 429):
+                return None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            problems.append(f"{type(error).__name__}: {getattr(error, 'reason', None) or error}")
+    return None
+
+
+def build_request(url: str, condition: dict[str, str]) -> urllib.request.Request:
+    """Build a request; where a redirect leads, neither password nor condition are sent on."""
     parts = urlsplit(url)
     user, _, host = parts.netloc.rpartition("@")
     request = urllib.request.Request(
         urlunsplit(parts._replace(netloc=host, fragment="")),
-        headers={"User-Agent": "netflix-elt-pipeline", "Accept-Encoding": "identity"} | headers,
+        headers={"User-Agent": "netflix-elt-pipeline", "Accept-Encoding": "identity"},
     )
     if user:
         key = base64.b64encode(unquote(user).encode()).decode()
-        request.add_unredirected_header("Authorization", f"Basic {key}")
-    return urllib.request.urlopen(request, timeout=settings.http_timeout_s)
+        condition = condition | {"Authorization": f"Basic {key}"}
+    for name, value in condition.items():
+        request.add_unredirected_header(name, value)
+    return request
 
 
-def save_body(response: http.client.HTTPResponse, path: Path, settings: Settings) -> Path:
-    """Write the body to `path`; a total time limit keeps a dripping server from holding the run."""
-    deadline = time.monotonic() + max(settings.http_timeout_s, settings.max_file_size / 500_000)
-    expected = response.headers["Content-Length"]
-    body, size = (
-        SizeLimitedReader(response.read1, settings.max_file_size),
-        0,
-    )  # read1: a drip comes through
+def open_request(request: urllib.request.Request, settings: Settings) -> http.client.HTTPResponse:
+    """Send a request. Raises HTTPError for any other answer than 200: a 206 is part of a file."""
+    response = urllib.request.urlopen(request, timeout=settings.http_timeout_s)
+    if response.status != 200:
+        answer = response.status, response.reason, response.headers
+        raise urllib.error.HTTPError(response.url, *answer, response)
+    return response
+
+
+def save_body(
+    response: http.client.HTTPResponse, path: Path, settings: Settings, deadline: Deadline
+) -> Path:
+    """Write the body to `path`. Raises IncompleteRead if it is not as long as the server says."""
+    expected, size = response.length, 0
+    body = SizeLimitedReader(response.read1, settings.max_file_size)  # a drip comes through
     with open(path, "wb") as file:
-        while block := body.read(BLOCK_BYTES):
+        while size != expected and (block := body.read(BLOCK_BYTES)):
             size += file.write(block)
-            if time.monotonic() > deadline:
-                raise TimeoutError("the body came too slowly")
-    if expected and size != int(expected):
-        raise http.client.IncompleteRead(b"", int(expected) - size)
+            deadline.received += len(block)
+            deadline.left()
+    if expected is not None and size != expected:
+        raise http.client.IncompleteRead(b"", expected - size)
     return path
 
 
 def fetch_promised_digest(url: str, settings: Settings) -> str | None:
     """The digest that <url>.sha256 promises, where there is one."""
     parts = urlsplit(url)
-    beside = urlunsplit(parts._replace(path=parts.path + ".sha256"))
+    promise = urlunsplit(parts._replace(path=parts.path + ".sha256"))
     try:
-        with open_url(beside, settings, {}) as response:
+        with open_request(build_request(promise, {}), settings) as response:
             return parse_sha256_file(
                 response.read(1024).decode("utf-8", "replace"), f"{parts.path}.sha256"
             )

@@ -188,6 +188,7 @@ def register_snapshot(
         ends_with_newline=scan.ends_with_newline and not scan.last_misfit,
         etag=delivery.etag,
         last_modified=delivery.last_modified,
+        url_sha256=delivery.url_sha256,
         parquet=new.parquet.name,
         parquet_sha256=sha256(new.parquet),
         rejects=rejects.name if rejects else None,

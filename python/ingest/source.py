@@ -3,6 +3,7 @@
 Whatever the source, the rest of the pipeline sees a local file that came whole, or an error.
 """
 
+import hashlib
 import os
 import stat
 import time
@@ -25,9 +26,11 @@ def fetch_source(settings: Settings, folder: Path, newest: Batch | None = None) 
     """
     source = settings.source
     scheme = source.partition("://")[0].lower() if "://" in source else "file"
-    recorded, etag, modified = recorded_source(source), None, None
-    if newest and newest.source == recorded and settings.snapshot_at in (None, newest.snapshot_at):
-        etag, modified = newest.etag, newest.last_modified  # else it may stand for another time
+    digest = None if scheme == "file" else hashlib.sha256(os.fsencode(source)).hexdigest()
+    etag = modified = None  # a condition is for this very URL, and the file may be for another time
+    same_time = newest and settings.snapshot_at in (None, newest.snapshot_at)
+    if same_time and newest.url_sha256 == digest:
+        etag, modified = newest.etag, newest.last_modified
     if scheme == "file":
         path = unquote(urlsplit(source).path) if "://" in source else source
         delivery = find_local_file(Path(path))
@@ -41,7 +44,7 @@ def fetch_source(settings: Settings, folder: Path, newest: Batch | None = None) 
         delivery = fetch_object(source, settings, folder, etag)
     else:
         raise Refused(f"NETFLIX_CSV is a {scheme}:// URL, which is not supported; see .env.example")
-    delivery.source = recorded
+    delivery.source, delivery.url_sha256 = recorded_source(source), digest
     return delivery
 
 

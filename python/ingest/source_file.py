@@ -42,6 +42,7 @@ class SourceFile:
     digest: str | None = None  # its own, once it was taken
     digested: os.stat_result | None = None  # what the file was then
     source: str = ""  # where it came from, as it may be recorded
+    url_sha256: str | None = None  # of a URL as a whole, with user and query
 
     @property
     def is_download(self) -> bool:

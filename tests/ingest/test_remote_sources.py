@@ -6,14 +6,20 @@ import hashlib
 import io
 import os
 import threading
+import time
 import zipfile
+from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from config import load_settings
 from ingest import remote, source_file
+from ingest.manifest import read_batches
+from ingest.source import fetch_source
 
 ROWS = b"show_id,type,title,release_year\n" + b"".join(
     b"s%d,Movie,Title %d,2020\n" % (n, n) for n in range(200)
@@ -99,6 +105,10 @@ class Server:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 outer.paths.append(self.path)
+                if self.path.split("?")[0].endswith(".sha256") and outer.digest:
+                    reply = outer.digest
+                    reply(self) if callable(reply) else self.answer(*reply)
+                    return
                 if self.path.split("?")[0].endswith(".sha256") and not outer.beside:
                     self.send_error(404)
                     return
@@ -119,7 +129,7 @@ class Server:
             def log_message(self, *_):
                 return
 
-        self.beside = b""
+        self.beside, self.digest = b"", None  # what a .sha256 holds, or another answer for it
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         self.stop = threading.Event()
@@ -455,24 +465,114 @@ def test_a_server_that_hangs_is_given_up_and_one_that_comes_back_is_not(pipeline
     assert "after 1 attempt(s): TimeoutError: timed out" in said
 
 
-def test_a_body_that_drips_is_given_up(pipeline, server):
-    """Every byte comes in time, the file never would."""
+def drip(answer: bytes, server, step: int = 1):
+    """An answer of which each byte comes in time, and the last one never."""
 
-    def drip(handler):
-        handler.send_response(200)
-        handler.end_headers()
-        for byte in ROWS:
-            if server.stop.wait(0.1):
-                return
-            try:
-                handler.wfile.write(bytes([byte]))
-            except OSError:
+    def reply(handler):
+        handler.close_connection = True
+        for at in range(0, len(answer), step):
+            with suppress(OSError):
+                handler.wfile.write(answer[at : at + step])
+            if server.stop.wait(0.2):
                 return
 
-    server.answers = [drip]
-    settings = {"HTTP_TIMEOUT_S": "1", "HTTP_RETRIES": "0", "MAX_FILE_SIZE": "100KB"}
-    said = refusal(pipeline, lambda: fetch(pipeline, server, **settings))
-    assert "the body came too slowly" in said
+    return reply
+
+
+@pytest.mark.parametrize("at", ["header", "status", "body", "digest"])
+def test_a_drip_anywhere_ends_at_one_deadline(pipeline, server, at):
+    head, slow = b"HTTP/1.0 200 OK\r\n", b"A: b\r\n" * 1000
+    whole = (200, {}, ROWS)
+    parts = {
+        "status": drip(head * 100, server),
+        "header": drip(head + slow, server, 6),
+        "body": drip(head + b"Content-Length: 5012\r\n\r\n" + ROWS, server, 70),
+        "digest": whole,
+    }
+    server.answers = [parts[at]]
+    server.digest = drip(head + slow, server, 6) if at == "digest" else None
+    start = time.monotonic()
+    said = refusal(pipeline, lambda: fetch(pipeline, server, HTTP_TIMEOUT_S="1", HTTP_RETRIES="0"))
+    assert "after 1 attempt(s): TimeoutError: the answer came too slowly" in said
+    assert time.monotonic() - start < 5
+
+
+def test_a_deadline_moves_with_what_has_come_and_has_an_end(monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(remote.time, "monotonic", lambda: now)
+    deadline = remote.Deadline(60, start=now)
+    assert deadline.left() == 60
+    deadline.received = 10 * remote.MIN_BYTES_PER_S
+    assert deadline.left() == 70
+    deadline.received = 10**12
+    assert deadline.left() == remote.LONGEST_S
+    now += remote.LONGEST_S
+    with pytest.raises(TimeoutError):
+        deadline.left()
+
+
+def test_only_200_is_a_file(pipeline, server):
+    """Whatever else of 2xx is answered is a part of it, none, or something else."""
+    assert fetch_whole(pipeline, server) == 0
+    for status in (201, 202, 203, 204, 205, 206, 207, 226, 299):
+        part = ROWS.rpartition(b"s199")[0]
+        server.answers = [(status, {"Content-Range": "bytes 0-4900/5012"}, part)]
+        said = refusal(pipeline, lambda: fetch(pipeline, server))
+        assert f"after 1 attempt(s): the server answers {status}" in said
+    server.answers, server.digest = [(200, {}, ROWS)], (206, {}, b"0" * 64)
+    assert "the server answers 206" in refusal(pipeline, lambda: fetch(pipeline, server))
+
+
+def fetch_whole(pipeline, server, **headers: str) -> int:
+    server.answers = [(200, headers, ROWS)]
+    return fetch(pipeline, server).returncode
+
+
+def test_a_body_of_unknown_length_is_whole_only_if_its_digest_says_so(pipeline, server):
+    until_close = drip(b"HTTP/1.0 200 OK\r\n\r\n" + ROWS, server, len(ROWS))
+    server.answers = [until_close]
+    said = refusal(pipeline, lambda: fetch(pipeline, server))
+    assert "the server does not say how long the file is" in said
+    server.beside, server.answers = hashlib.sha256(ROWS).hexdigest().encode(), [until_close]
+    assert fetch(pipeline, server).returncode == 0
+    assert landed(pipeline) == 200
+
+
+def test_a_body_is_whole_when_all_of_it_has_come_though_the_connection_stays(pipeline, server):
+    def reply(handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(ROWS) + ROWS)
+        server.stop.wait(30)
+
+    server.answers = [reply]
+    assert fetch(pipeline, server, HTTP_RETRIES="0").returncode == 0
+
+
+@pytest.mark.parametrize("header", ["ETag", "Last-Modified"])
+def test_a_condition_is_sent_for_the_very_url_alone(pipeline, server, header):
+    """Another query, user or password is another file; nor does a redirect take it along."""
+    value = {"ETag": '"v1"', "Last-Modified": "Wed, 21 Oct 2025 07:28:00 GMT"}[header]
+    asked = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}[header]
+    urls = [server.url + "?file=a", server.url + "?file=b", server.url, server.url + "?file=a"]
+    urls += [urls[0].replace("//", f"//{user}@") for user in ("ann:1", "bob:1", "ann:2", "ann:2")]
+    for number, url in enumerate(urls):
+        server.answers = [(200, {header: value}, ROWS + b"s900,Movie,%d,2020\n" % number)]
+        assert pipeline.step(RAW, NETFLIX_CSV=url).returncode == 0
+    assert [request.get(asked) for request in server.requests] == [None] * 7 + [value]
+
+    moved = (302, {"Location": "/elsewhere.csv"}, b"")
+    server.requests, server.answers = [], [moved, (304, {}, b"")]
+    said = refusal(pipeline, lambda: pipeline.step(RAW, NETFLIX_CSV=urls[-1], HTTP_RETRIES="0"))
+    assert "the server answers 304" in said
+    assert [request.get(asked) for request in server.requests] == [value, None]
+
+
+def test_a_snapshot_of_before_the_digests_is_asked_for_without_a_condition(pipeline, server):
+    assert fetch_whole(pipeline, server, ETag='"v1"') == 0
+    settings = load_settings({**pipeline.environment, "NETFLIX_CSV": server.url})
+    (newest,) = read_batches(settings.manifest)
+    server.answers = [(200, {"ETag": '"v1"'}, ROWS)]
+    fetch_source(settings, pipeline.root, replace(newest, url_sha256=None))
+    assert "If-None-Match" not in server.requests[-1]
 
 
 def test_a_cut_body_then_a_whole_one_lands_whole(pipeline, server):

@@ -119,7 +119,7 @@ def test_the_search_finds_a_secret_in_each_kind_of_place(pipeline):
 CRASH = (
     "import sys; sys.path.insert(0, sys.argv[1] + '/python')\n"
     "import runpy; from ingest import remote\n"
-    "def save(response, path, settings): raise KeyError(f'no way with {settings.source}')\n"
+    "def save(response, path, settings, _): raise KeyError(f'no way with {settings.source}')\n"
     "remote.save_body = save\n"
     "sys.argv = [sys.argv[1] + '/python/run_all.py']\n"
     "runpy.run_path(sys.argv[0], run_name='__main__')"
