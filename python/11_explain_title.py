@@ -10,11 +10,11 @@ Example: python python/11_explain_title.py s123    or    make why KEY=s123
 """
 
 import sys
-from contextlib import closing
 
 from config import load_settings
 from errors import CRASH, DONE, NotReady, SettingsError, StepError
 from ingest.manifest import Batch, read_batches
+from operations.status import open_for_reading
 from runner import signals
 from runner.console import BOLD, CYAN, RED, YELLOW, say, say_error
 from runner.options import make_parser
@@ -23,7 +23,6 @@ from warehouse.database import (
     fetch_file,
     has_tables,
     has_warehouse,
-    open_warehouse,
     set_variables,
 )
 
@@ -59,7 +58,8 @@ def explain(con: Warehouse, key: str, batches: dict[str, Batch]) -> bool:
             say(f"      repaired on the way in: {row['repairs']}", YELLOW)
         if row["end_operation"] == "delete":
             say(f"      gone from the catalogue with batch {row['end_batch_id']}", RED)
-    held = fetch_file(con, "reports/why_quarantine.sql")
+    is_whole = has_tables(con, "staging_netflix_quarantine")  # the published copy has none
+    held = fetch_file(con, "reports/why_quarantine.sql") if is_whole else []
     for row in held:
         say(
             f"  in quarantine: {row['rule']} ({row['column_name']} = {row['raw_value']!r}, line "
@@ -82,8 +82,8 @@ def main() -> int:
         if not has_warehouse(settings):
             raise NotReady(f"there is no warehouse {settings.warehouse_path}; run `make run-all`")
         batches = {batch.batch_id: batch for batch in read_batches(settings.manifest)}
-        with closing(open_warehouse(settings, read_only=True)) as con:
-            if not has_tables(con, "ops_merges", "staging_netflix_quarantine"):
+        with open_for_reading(settings) as con:
+            if not has_tables(con, "ops_merges"):
                 raise NotReady("nothing was merged yet; run `make run-all` first")
             if explain(con, key, batches):
                 return DONE

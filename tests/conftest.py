@@ -201,12 +201,12 @@ class Pipeline:
             return con.execute(sql).fetchall()
 
     def digests(self, *folders: str) -> dict[str, str]:
-        """SHA-256 of every file below the given folders of the root (default: data)."""
+        """SHA-256 of every file but the locks below these folders of the root (default: data)."""
         return {
             str(path.relative_to(self.root)): hashlib.sha256(path.read_bytes()).hexdigest()
             for folder in folders or ("data",)
             for path in sorted((self.root / folder).rglob("*"))
-            if path.is_file()
+            if path.is_file() and not path.name.endswith(".lock")
         }
 
     def tables(self, leave_out: str = RECORDS) -> dict[str, list[tuple]]:

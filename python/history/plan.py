@@ -19,7 +19,7 @@ from ingest.decisions import is_accepted
 from ingest.manifest import Batch, read_batches
 from runner import signals
 from runner.console import CYAN, GREEN, RED, YELLOW, say, say_error
-from runner.lock import hold_lock
+from runner.lock import PLAN, hold_lock
 from runner.log import open_log
 from runner.step import Step
 from warehouse.database import Warehouse, connect, fetch_file, require_duckdb, transaction
@@ -34,7 +34,7 @@ def show_plan() -> int:
         settings = load_settings()
         require_duckdb(settings, "make plan", "It works on a copy of the warehouse's file.")
         with signals.scratch_folder("netflix-plan-") as scratch:
-            with hold_lock(settings):
+            with hold_lock(settings, PLAN):
                 copy_state(settings, scratch)
             environment = {
                 **os.environ,

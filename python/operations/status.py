@@ -8,19 +8,29 @@ Example: make status    or    make open
 import os
 import sys
 import webbrowser
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cronsim import CronSim, CronSimError
 
 from config import Settings, __version__, load_settings
-from errors import DONE, NotReady, StepError
+from errors import DONE, LockedError, NotReady, StepError
 from operations import alerts, cron
 from runner import signals
 from runner.console import BOLD, PLAIN, RED, YELLOW, say, say_error
 from runner.log import utc_now
 from runner.options import read_flags
-from warehouse.database import fetch_file, has_tables, has_warehouse, open_warehouse, set_variables
+from warehouse.database import (
+    Warehouse,
+    connect,
+    fetch_file,
+    has_tables,
+    has_warehouse,
+    open_warehouse,
+    set_variables,
+)
 
 ORDER = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "publish")
 
@@ -58,8 +68,7 @@ def show_warehouse(settings: Settings) -> None:
     if not has_warehouse(settings):
         say(f"There is no warehouse at {settings.warehouse_path} yet: make run-all", YELLOW)
         return
-    con = open_warehouse(settings, read_only=True)
-    try:
+    with open_for_reading(settings) as con:
         if not has_tables(con, "ops_runs"):
             say("There is nothing in the warehouse yet: make run-all", YELLOW)
             return
@@ -85,8 +94,24 @@ def show_warehouse(settings: Settings) -> None:
                 f"fresh      snapshot {row['snapshot_days']} day(s) old; newest title added "
                 f"{row['newest_added_date'] or 'never'}"
             )
-    finally:
-        con.close()
+
+
+@contextmanager
+def open_for_reading(settings: Settings) -> Iterator[Warehouse]:
+    """Open the warehouse read-only; while a step has it, the published copy, if there is one.
+
+    Raises LockedError where there is none, and the step has the warehouse for long.
+    """
+    copy = settings.published / "netflix.duckdb"
+    try:
+        con = open_warehouse(settings, read_only=True, waits=not copy.exists())
+    except LockedError:
+        if not copy.exists():
+            raise
+        con = connect(copy, settings, read_only=True)
+        say("A run is at work; this is what was published last.", YELLOW)
+    with closing(con):
+        yield con
 
 
 def show_alerts(settings: Settings) -> None:

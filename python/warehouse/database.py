@@ -1,6 +1,7 @@
 """The database: quote for it, open it on the engine that WAREHOUSE names, run SQL in it."""
 
 import sys
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -32,6 +33,7 @@ STORAGE_VERSION = "v1.0.0"
 # where a join of 10,000,000 rows was at its limit, be it of 2 GB or of 4 GB.
 MEMORY_SHARE = 0.7
 CHANGED_BY_STEPS = ("preserve_insertion_order", "force_compression")  # all else is locked
+READER_WAIT_S, POLL_S = 10.0, 0.02  # how long a step waits for a reader of the file
 SMALL_BYTES = 4_000_000  # of the newest snapshot: some 70,000 titles
 
 
@@ -86,13 +88,17 @@ class DuckDBWarehouse:
 
 
 def connect(
-    path: Path | str, settings: Settings, reads: Collection[Path] = (), read_only: bool = False
+    path: Path | str,
+    settings: Settings,
+    reads: Collection[Path] = (),
+    read_only: bool = False,
+    waits: bool = True,
 ) -> DuckDBWarehouse:
     """Open a DuckDB file (or ":memory:") that may touch no other file than those below `reads`.
 
     Extensions are never installed or loaded from outside, temporary files stay beside the
-    warehouse, and no statement can change that. Raises LockedError while another process has the
-    file open.
+    warehouse, and no statement can change that. Raises LockedError where another process has the
+    file open: with `waits` only after READER_WAIT_S, as a reader soon closes it.
     """
     config: dict[str, Any] = {
         "autoinstall_known_extensions": "false",
@@ -109,15 +115,21 @@ def connect(
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     if PandasForImportsOnly not in sys.meta_path:
         sys.meta_path.insert(0, PandasForImportsOnly)
-    try:
-        con = duckdb.connect(str(path), read_only=read_only, config=config)
-    except duckdb.IOException as error:
-        if held := describe_lock(path, error):
-            raise held from None
-        raise StepError(
-            f"{path} cannot be opened: {str(error).splitlines()[0]}. Nothing was written to it. "
-            "If it is damaged: `make rebuild` restores it from the raw snapshots."
-        ) from None
+    deadline = time.monotonic() + READER_WAIT_S
+    while True:
+        try:
+            con = duckdb.connect(str(path), read_only=read_only, config=config)
+            break
+        except duckdb.IOException as error:
+            held = describe_lock(path, error)
+            if held and not (waits and time.monotonic() < deadline):
+                raise held from None
+            if not held:
+                raise StepError(
+                    f"{path} cannot be opened: {str(error).splitlines()[0]}. Nothing was written "
+                    "to it. If it is damaged: `make rebuild` restores it from the raw snapshots."
+                ) from None
+        time.sleep(POLL_S)
     if path != ":memory:" and not read_only:
         con.execute("PRAGMA disable_checkpoint_on_shutdown")  # a step does that where it pays
     con.execute(f"SET force_compression = {literal(text_codec(settings))}")
@@ -202,7 +214,10 @@ class Warehouse(Protocol):
 
 
 def open_warehouse(
-    settings: Settings, reads: Collection[Path] = (), read_only: bool = False
+    settings: Settings,
+    reads: Collection[Path] = (),
+    read_only: bool = False,
+    waits: bool = True,
 ) -> Warehouse:
     """Open the warehouse on the engine that WAREHOUSE names; for the arguments see `connect`.
 
@@ -210,7 +225,7 @@ def open_warehouse(
     """
     engine = settings.warehouse
     if engine == "duckdb":
-        return connect(settings.warehouse_path, settings, reads, read_only)
+        return connect(settings.warehouse_path, settings, reads, read_only, waits)
     try:
         session = import_module(f"engines.{engine}").connect(settings)
     except ImportError as error:

@@ -240,7 +240,10 @@ def connection(pipeline: Pipeline, how: str):
 
 
 @pytest.mark.slow
-def test_a_reader_of_the_warehouse_file_stops_each_step_with_a_sentence(pipeline, prepared, report):
+def test_a_reader_who_stays_stops_each_step_with_a_sentence(
+    pipeline, prepared, report, monkeypatch
+):
+    monkeypatch.setattr("warehouse.database.READER_WAIT_S", 0.1)
     _, before, after = prepared
     with connection(pipeline, "reads") as ask:
         said = {}
@@ -261,8 +264,9 @@ def test_a_reader_of_the_warehouse_file_stops_each_step_with_a_sentence(pipeline
 
 @pytest.mark.slow
 def test_a_rebuild_leaves_a_reader_its_file_and_never_works_past_a_writer(
-    pipeline, prepared, report
+    pipeline, prepared, report, monkeypatch
 ):
+    monkeypatch.setattr("warehouse.database.READER_WAIT_S", 0.1)
     _, before, after = prepared
     place = pipeline.root / "dw.db"
     with connection(pipeline, "writes") as ask:

@@ -78,7 +78,8 @@ def test_a_held_lock_exits_75_and_names_the_holder(settings, capsys):
     assert run_step("demo", make_table) == 0
 
 
-def test_a_warehouse_open_in_another_program_exits_75(settings):
+def test_a_warehouse_open_in_another_program_exits_75(settings, monkeypatch):
+    monkeypatch.setattr("warehouse.database.READER_WAIT_S", 0.1)
     import subprocess
     import sys
 
