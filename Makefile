@@ -108,6 +108,10 @@ analytics: setup ## 08: history -> star schema and KPI views
 publish: setup ## 09: database copy, KPI files and dictionary of what passed the audit
 	@$(RUN) python/09_publish.py
 
+.PHONY: export
+export: setup ## Write what is published as flat files: catalogue.csv, the star schema as Parquet
+	@$(RUN) -m publish.flat_files
+
 ##@ Operate
 
 .PHONY: cron-install

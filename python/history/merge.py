@@ -21,6 +21,7 @@ from warehouse.database import Warehouse, fetch_file, run_file
 def create_tables(con: Warehouse) -> None:
     """Create the history's tables, views and macros."""
     run_file(con, "history/tables.sql")
+    run_file(con, "history/time_travel.sql")
     if not con.has_transactions:  # no transaction held the merge together that a run died in
         run_file(
             con,

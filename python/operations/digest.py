@@ -25,7 +25,7 @@ from runner.console import FORMULA_START, printable, say, say_error
 from runner.files import replace_atomically
 from runner.options import make_parser
 
-KINDS = ("new", "changed", "gone")
+KINDS = ("new", "changed", "filled", "gone")  # filled: a column that is new, or back
 SHORT_LINES, CELL_LENGTH = 3, 80
 # Signs by which a chat service takes a text for a mention, a link or a tag.
 CHAT_SIGNS = str.maketrans("<>[]@", "\u2039\u203a()\uff20")
@@ -144,8 +144,9 @@ def describe(since: datetime, new: dict, pairs: list[dict], versions: dict[str, 
     counts = dict.fromkeys(KINDS, 0) | {row["kind"]: row["titles"] for row in pairs}
     is_this_year = since.year == new["snapshot_at"].year
     day = f"{since.day} {since:%b}" + ("" if is_this_year else f" {since:%Y}")
+    filled = f"{counts['filled']:,} filled, " if counts["filled"] else ""
     digest = Digest(
-        f"+{counts['new']:,} new, {counts['changed']:,} changed, {counts['gone']:,} gone "
+        f"+{counts['new']:,} new, {counts['changed']:,} changed, {filled}{counts['gone']:,} gone "
         f"since {day}; {new['current_rows']:,} titles",
         counts,
     )
@@ -155,7 +156,7 @@ def describe(since: datetime, new: dict, pairs: list[dict], versions: dict[str, 
             old, now = versions.get(row["old_version"]), versions.get(row["new_version"])
             shown = now or old
             line = f"{cell(shown['title'])} ({cell(shown['type'])}, {cell(shown['release_year'])})"
-            if kind == "changed":
+            if old and now:
                 line += ": " + "; ".join(
                     f"{name}: {cell(old[name])} -> {cell(now[name])}"
                     for name in now

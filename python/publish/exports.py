@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from config import SQL
 from publish import dashboard
 from publish.versions import SUMS, checksums
 from runner.console import FORMULA_START
@@ -17,6 +18,7 @@ from warehouse.database import (
     fetch_file,
     identifier,
     literal,
+    run_file,
     transaction,
 )
 
@@ -47,7 +49,9 @@ def write_version(con: Warehouse, tables: dict, version: Path, batch: str) -> No
             copy_database(con, tables)
             for name in tables:
                 if name.startswith("kpi_"):
-                    export_kpi(con, name, tables[name]["columns"], temporary / "kpi")
+                    export_kpi(con, name, temporary / "kpi")
+            failures = (SQL / "publish/check_failures.sql").read_text(encoding="utf-8")
+            write_spreadsheet(con, failures, temporary / "check_failures.csv")
             html = dashboard.build_dashboard(con)
         (temporary / "dictionary.md").write_text(write_dictionary(tables, batch), encoding="utf-8")
         (temporary / "dashboard.html").write_text(html, encoding="utf-8")
@@ -74,7 +78,7 @@ def attach_copy(con: Warehouse, path: Path) -> Iterator[None]:
 
 
 def copy_database(con: Warehouse, tables: dict) -> None:
-    """Every table, and every view as a table, with their comments, in one transaction.
+    """Every table, and every view as a table, with their comments, and the history's macros.
 
     From here on a KPI's name means its table in the copy: it is worked out once.
     """
@@ -88,29 +92,39 @@ def copy_database(con: Warehouse, tables: dict) -> None:
                 for column, _, comment in entry["columns"]
             ]
             con.execute(";".join(comments))
+        home = identifier(con.execute("SELECT current_database()").fetchone()[0])
+        con.execute("USE copy")
+        run_file(con, "history/time_travel.sql")
+        con.execute(f"USE {home}")
     for name in tables:
         if name.startswith("kpi_"):
             view = identifier(name)
             con.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM copy.{view}")
 
 
-def export_kpi(con: Warehouse, name: str, columns: list, folder: Path) -> None:
-    """<name>.parquet, <name>.csv (exact) and <name>.spreadsheet.csv (no cell is a formula).
+def export_kpi(con: Warehouse, name: str, folder: Path) -> None:
+    """<name>.parquet, <name>.csv (exact) and <name>.spreadsheet.csv."""
+    ordered = f"SELECT * FROM copy.{identifier(name)} ORDER BY ALL"
+    for suffix, options in (
+        ("parquet", "FORMAT parquet, COMPRESSION zstd"),
+        ("csv", "FORMAT csv, HEADER"),
+    ):
+        con.execute(f"COPY ({ordered}) TO {literal(folder / f'{name}.{suffix}')} ({options})")
+    write_spreadsheet(con, ordered, folder / f"{name}.spreadsheet.csv")
 
-    The last begins with a byte order mark, by which a spreadsheet knows UTF-8.
+
+def write_spreadsheet(con: Warehouse, query: str, path: Path) -> None:
+    """Write a query's rows as CSV in which no cell is a formula.
+
+    It begins with a byte order mark, by which a spreadsheet knows UTF-8.
     """
+    columns = con.execute(f"DESCRIBE {query}").fetchall()
     safe = ", ".join(
         f"{escape_formula(column) if kind == 'VARCHAR' else identifier(column)} "
         f"AS {identifier(BOM * (place == 0) + column)}"
-        for place, (column, kind, _) in enumerate(columns)
+        for place, (column, kind, *_) in enumerate(columns)
     )
-    ordered = f"SELECT * FROM copy.{identifier(name)} ORDER BY ALL"
-    for query, suffix, options in (
-        (ordered, "parquet", "FORMAT parquet, COMPRESSION zstd"),
-        (ordered, "csv", "FORMAT csv, HEADER"),
-        (f"SELECT {safe} FROM ({ordered})", "spreadsheet.csv", "FORMAT csv, HEADER"),
-    ):
-        con.execute(f"COPY ({query}) TO {literal(folder / f'{name}.{suffix}')} ({options})")
+    con.execute(f"COPY (SELECT {safe} FROM ({query})) TO {literal(path)} (FORMAT csv, HEADER)")
 
 
 def escape_formula(column: str) -> str:
@@ -130,6 +144,11 @@ def write_dictionary(tables: dict, batch: str) -> str:
         "in it.",
         "",
         LINEAGE,
+        "",
+        "How the tables join. `FROM catalog_as_of(TIMESTAMP '...')` is the catalogue at a moment, "
+        "`FROM changes_between(TIMESTAMP '...', TIMESTAMP '...')` what changed in between.",
+        "",
+        JOINS,
     ]
     for name, entry in sorted(tables.items()):
         lines += ["", f"## {name}", "", escape_markdown(entry["comment"]), ""]
@@ -158,6 +177,25 @@ flowchart LR
     dims --> kpis[kpi_*]
     fact_title_catalog --> kpis
     bridges --> kpis
+```"""
+JOINS = """```mermaid
+erDiagram
+    dim_title ||--|| fact_title_catalog : "title_key = title_key"
+    dim_rating ||--o{ fact_title_catalog : "rating_key = rating_key"
+    dim_date ||--o{ fact_title_catalog : "date_key = date_added_key"
+    dim_date ||--o{ fact_title_catalog : "date_key = valid_from_key"
+    dim_date ||--o{ fact_title_catalog : "date_key = valid_to_key"
+    fact_title_catalog ||--o{ bridge_title_country : "title_key = title_key"
+    fact_title_catalog ||--o{ bridge_title_genre : "title_key = title_key"
+    fact_title_catalog ||--o{ bridge_title_cast : "title_key = title_key"
+    fact_title_catalog ||--o{ bridge_title_director : "title_key = title_key"
+    dim_country ||--o{ bridge_title_country : "country_key = country_key"
+    dim_genre ||--o{ bridge_title_genre : "genre_key = genre_key"
+    dim_person ||--o{ bridge_title_cast : "person_key = person_key"
+    dim_person ||--o{ bridge_title_director : "person_key = person_key"
+    analytics_netflix_history ||--|| dim_title : "version_id = title_key"
+    ops_merges ||--o{ analytics_netflix_history : "batch_id = batch_id"
+    ops_merges ||--o{ cdc_netflix_changes : "batch_id = batch_id"
 ```"""
 LOOKER_MODEL = """connection: "netflix"
 include: "netflix_titles.view.lkml"

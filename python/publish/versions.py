@@ -20,7 +20,15 @@ from warehouse.database import (
 )
 
 SUMS = "SHA256SUMS"  # in each version, of its other files
-ENTRIES = ("netflix.duckdb", "dashboard.html", "kpi", "dictionary.md", "lookml", SUMS)
+ENTRIES = (
+    "netflix.duckdb",
+    "dashboard.html",
+    "kpi",
+    "check_failures.csv",
+    "dictionary.md",
+    "lookml",
+    SUMS,
+)
 NEEDED_FIRST = ("ops_", "analytics_build")  # to know whether there is anything to publish
 
 

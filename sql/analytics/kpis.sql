@@ -20,19 +20,47 @@ COMMENT ON COLUMN kpi_movies_vs_tv.titles IS 'Titles of the type.';
 COMMENT ON COLUMN kpi_movies_vs_tv.share_pct IS 'Per cent of all titles, 2 digits.';
 
 CREATE OR REPLACE VIEW kpi_titles_by_year AS
+WITH counted AS (
+    SELECT
+        release_year,
+        "type",
+        count(*) AS titles
+    FROM fact_title_catalog
+    WHERE is_current
+    GROUP BY release_year, "type"
+),
+
+years AS (
+    SELECT
+        release_year,
+        count(*) AS titles
+    FROM fact_title_catalog
+    WHERE is_current AND release_year IS NOT NULL
+    GROUP BY release_year
+)
+
 SELECT
-    release_year,
-    "type",
-    count(*) AS titles
-FROM fact_title_catalog
-WHERE is_current
-GROUP BY release_year, "type"
-ORDER BY release_year, "type";
+    counted.release_year,
+    counted."type",
+    counted.titles,
+    CAST(
+        sum(counted.titles) OVER (PARTITION BY counted.release_year) AS BIGINT
+    ) AS total_titles,
+    round(
+        CAST(100 AS DOUBLE) * (years.titles - earlier.titles) / earlier.titles, 1
+    ) AS total_growth_pct
+FROM counted
+LEFT JOIN years ON counted.release_year = years.release_year
+LEFT JOIN years AS earlier ON counted.release_year = earlier.release_year + 1
+ORDER BY counted.release_year, counted."type";
 
 COMMENT ON VIEW kpi_titles_by_year IS 'Titles by year of release: one row per year and type.';
 COMMENT ON COLUMN kpi_titles_by_year.release_year IS 'Year of release; NULL is not known.';
 COMMENT ON COLUMN kpi_titles_by_year."type" IS 'Movie or TV Show.';
 COMMENT ON COLUMN kpi_titles_by_year.titles IS 'Titles of the type released that year.';
+COMMENT ON COLUMN kpi_titles_by_year.total_titles IS 'Titles of both types released that year.';
+COMMENT ON COLUMN kpi_titles_by_year.total_growth_pct IS
+    'Growth of total_titles against the year before, per cent, 1 digit; NULL if that has no title.';
 
 CREATE OR REPLACE VIEW kpi_titles_by_country AS
 SELECT

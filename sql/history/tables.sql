@@ -1,9 +1,9 @@
--- The history's tables, the views over them, and the questions one asks of them.
+-- The history's tables, and the views over them.
 -- Grain: analytics_netflix_history one row per version of a title (SCD type 2);
 --   analytics_netflix_current one row per live title; cdc_netflix_changes one row per changed
 --   column, or per inserted, deleted or reappeared title; ops_merges one row per merged batch.
 -- Inputs -> outputs: none -> the tables, empty where they are new.
--- Running it twice is safe: tables are made only where missing, views and macros are replaced.
+-- Running it twice is safe: tables are made only where missing, views are replaced.
 
 CREATE TABLE IF NOT EXISTS analytics_netflix_history (
     version_id VARCHAR,
@@ -165,42 +165,3 @@ SELECT
     NULL AS new_value
 FROM analytics_netflix_history
 WHERE end_operation = 'delete';
-
--- The catalogue as it was at a moment:
---   SELECT count(*) FROM catalog_as_of(TIMESTAMP '2020-01-01 00:00:00');
-CREATE OR REPLACE MACRO catalog_as_of(moment) AS TABLE
-SELECT
-    title_id,
-    show_id,
-    "type",
-    title,
-    director,
-    "cast",
-    country,
-    date_added,
-    release_year,
-    rating,
-    duration,
-    duration_minutes,
-    seasons,
-    listed_in,
-    description,
-    version_id,
-    valid_from,
-    valid_to
-FROM analytics_netflix_history
-WHERE valid_from <= moment AND (valid_to IS NULL OR valid_to > moment);
-
--- What changed after one moment, up to and including another:
---   FROM changes_between(TIMESTAMP '2019-11-30 00:00:00', TIMESTAMP '2020-01-18 00:00:00');
-CREATE OR REPLACE MACRO changes_between(after_moment, up_to_moment) AS TABLE
-SELECT
-    batch_id,
-    changed_at,
-    title_id,
-    operation,
-    column_name,
-    old_value,
-    new_value
-FROM cdc_netflix_changes
-WHERE changed_at > after_moment AND changed_at <= up_to_moment;

@@ -1,5 +1,5 @@
--- What differs between two snapshots, net: the first ten titles that are new, changed or gone, by
--- name, with the two versions; titles is how many of the kind there are.
+-- What differs between two snapshots, net: the first ten titles that are new, changed, filled (by
+-- a new column) or gone, with the two versions; titles is how many of the kind there are.
 WITH before AS (
     SELECT
         title_id,
@@ -17,7 +17,8 @@ after AS (
         title_id,
         version_id,
         row_hash,
-        title
+        title,
+        operation
     FROM analytics_netflix_history
     WHERE
         valid_from <= getvariable('until')
@@ -29,6 +30,7 @@ differing AS (
         CASE
             WHEN before.title_id IS NULL THEN 'new'
             WHEN after.title_id IS NULL THEN 'gone'
+            WHEN after.operation = 'fill' THEN 'filled'
             ELSE 'changed'
         END AS kind,
         coalesce(after.title_id, before.title_id) AS title_id,

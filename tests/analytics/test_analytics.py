@@ -23,7 +23,7 @@ TABLES = (
 )  # fmt: skip
 KPIS = {
     "kpi_movies_vs_tv": "type titles share_pct",
-    "kpi_titles_by_year": "release_year type titles",
+    "kpi_titles_by_year": "release_year type titles total_titles total_growth_pct",
     "kpi_titles_by_country": "country iso_alpha2 iso_alpha3 iso_numeric titles weighted_titles",
     "kpi_titles_by_rating": "rating audience rating_order titles",
     "kpi_top_genres": "genre titles weighted_titles",
@@ -157,6 +157,12 @@ def expected_kpis(titles: pandas.DataFrame) -> dict[str, set]:
     )
     durations["mean"] = durations["mean"].round(2)
 
+    by_year = years.groupby(["year", "type"]).size().reset_index(name="n")
+    totals = years.groupby("year").size()
+    by_year["total"] = by_year["year"].map(totals)
+    before = (by_year["year"] - 1).map(totals)
+    by_year["growth"] = (100 * (by_year["total"] - before) / before).round(1)
+
     people = set()
     for role in ("cast", "director"):
         counted = titles[role].explode().dropna().value_counts().rename("n").reset_index()
@@ -166,7 +172,7 @@ def expected_kpis(titles: pandas.DataFrame) -> dict[str, set]:
         "kpi_movies_vs_tv": rows_of(
             types.assign(share=(100 * types["titles"] / len(titles)).round(2))
         ),
-        "kpi_titles_by_year": rows_of(years.groupby(["year", "type"]).size().reset_index()),
+        "kpi_titles_by_year": rows_of(by_year),
         "kpi_titles_by_country": weighted("country"),
         "kpi_titles_by_rating": rows_of(ratings[["rating", "audience", "place", "n"]]),
         "kpi_top_genres": weighted("listed_in"),

@@ -53,7 +53,7 @@ def settings_of(pipeline: Pipeline, **settings: str):
 def test_the_headline_counts_and_ten_of_each_are_shown_with_what_changed(nights):
     made = digest.compare_snapshots(settings_of(nights))
     assert made.headline == "+13 new, 1 changed, 1 gone since 20 Nov; 52 titles"
-    assert made.counts == {"new": 13, "changed": 1, "gone": 1}
+    assert made.counts == {"new": 13, "changed": 1, "filled": 0, "gone": 1}
     assert (len(made.sections["new"]), made.sections["new"][-1]) == (11, "and 3 more")
     (change,) = made.sections["changed"]
     assert re.fullmatch(

@@ -14,6 +14,7 @@ import sqlalchemy
 from conftest import PROJECT, RECORDS, Pipeline, catalogue, title
 from readers import holding, reading
 
+README = (PROJECT / "README.md").read_text()
 STEPS = ("08_build_analytics", "09_publish")
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -154,6 +155,100 @@ def test_the_dictionary_names_every_table_and_column(pipeline):
             section = text.split(f"\n## {table}\n")[1].split("\n## ")[0]
             assert f"| {column.replace('_', chr(92) + '_')} | " in section
     assert "```mermaid" in text
+
+
+def test_the_diagram_shows_every_star_table_and_joins_that_hold(pipeline):
+    people = [
+        title(number, director="Jo Do, Al Li" if number % 2 else "") for number in range(1, 9)
+    ]
+    assert run(pipeline, *people).returncode == 0
+    text = (published(pipeline) / "dictionary.md").read_text()
+    joins = set(re.findall(r'^    (\w+) \|\|--(\S+) (\w+) : "(\w+) = (\w+)"$', text, re.MULTILINE))
+    shown = {table for one, _, other, *_ in joins for table in (one, other)}
+    with duckdb.connect(str(published(pipeline) / "netflix.duckdb"), read_only=True) as con:
+        tables = [
+            name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        ]
+        star = {name for name in tables if name.startswith(("dim_", "fact_", "bridge_"))}
+        assert star <= shown <= set(tables)
+        for one, kind, other, key, foreign in joins:
+            count, distinct, used, lost = con.execute(
+                f"SELECT count({key}), count(DISTINCT {key}), "
+                f"(SELECT count({foreign}) FROM {other}), (SELECT count(*) FROM {other} "
+                f"ANTI JOIN {one} ON {other}.{foreign} = {one}.{key}) FROM {one}"
+            ).fetchone()
+            assert count == distinct and lost == 0 and (kind != "||" or used == count), (one, other)
+    assert used_joins() <= {
+        frozenset({(one, key), (other, by)}) for one, _, other, key, by in joins
+    }
+
+
+def used_joins() -> set[frozenset]:
+    """The joins between star tables in kpis.sql, each as two pairs of table and column."""
+    found = set()
+    for statement in (PROJECT / "sql/analytics/kpis.sql").read_text().split(";\n"):
+        tables = r"(?:FROM|JOIN) ((?:dim|fact|bridge)_\w+)(?: AS (\w+))?"
+        names = {alias or name: name for name, alias in re.findall(tables, statement)}
+        for one, column, other, by in re.findall(r"ON (\w+)\.(\w+) = (\w+)\.(\w+)", statement):
+            if one in names and other in names:
+                found.add(frozenset({(names[one], column), (names[other], by)}))
+    assert len(found) > 5
+    return found
+
+
+def test_the_copy_answers_for_a_moment_and_for_what_changed_in_between(pipeline):
+    old = {"SNAPSHOT_AT": "2026-01-01", "FRESHNESS_DAYS": "36500"}
+    assert run(pipeline, *titles(3), **old).returncode == 0
+    after = [title(1, rating="R"), title(3), title(4)]
+    assert run(pipeline, *after, **old | {"SNAPSHOT_AT": "2026-01-02"}).returncode == 0
+    with duckdb.connect(str(published(pipeline) / "netflix.duckdb"), read_only=True) as con:
+        for query in re.findall(
+            r"^.*(?:catalog_as_of|changes_between)\(.*;$", README, re.MULTILINE
+        ):
+            con.execute(query)
+        then = con.execute("SELECT count(*) FROM catalog_as_of(TIMESTAMP '2026-01-01 12:00:00')")
+        assert then.fetchone() == (3,)
+        changed = con.execute(
+            "SELECT operation, column_name, new_value FROM changes_between("
+            "TIMESTAMP '2026-01-01 00:00:00', TIMESTAMP '2026-01-02 00:00:00') ORDER BY ALL"
+        ).fetchall()
+    assert changed == [
+        ("delete", None, None),
+        ("insert", None, "Title 4"),
+        ("update", "rating", "R"),
+    ]
+
+
+def test_the_rows_that_the_last_audit_found_are_a_file_for_a_spreadsheet(pipeline):
+    assert run(pipeline, title(1, rating="=1+1"), title(2)).returncode == 0
+    assert run(pipeline, title(1, rating="XX"), title(2)).returncode == 0
+    path = published(pipeline) / "check_failures.csv"
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfcheck_name,severity,")
+    found = [row for row in rows(path)[1:] if row[0] == "accepted_ratings"]
+    assert len(found) == 1 and "XX" in found[0][-1] and found[0][1] == "warn"
+
+
+def test_flat_files_are_written_on_request_only(pipeline):
+    done = pipeline.python("-m", "publish.flat_files")
+    assert (done.returncode, "make run-all" in done.stderr) == (2, True)
+    assert run(pipeline, title(1, title="=1+1"), title(2, director="Raúl Prueba")).returncode == 0
+    assert not (pipeline.root / "data/export").exists()
+    for ends in ("", ", as before"):
+        done = pipeline.python("-m", "publish.flat_files")
+        assert (done.returncode, done.stderr, done.stdout.endswith(f"{ends}\n")) == (0, "", True)
+    (folder,) = (pipeline.root / "data/export").iterdir()
+    catalogue_csv = (folder / "catalogue.csv").read_bytes()
+    assert catalogue_csv.startswith(b"\xef\xbb\xbftitle_id,")
+    assert b",'=1+1," in catalogue_csv and "Raúl Prueba".encode() in catalogue_csv
+    with duckdb.connect(str(published(pipeline) / "netflix.duckdb"), read_only=True) as con:
+        star = con.execute(
+            "SELECT table_name FROM duckdb_tables() "
+            "WHERE regexp_matches(table_name, '^(dim|fact|bridge)_')"
+        ).fetchall()
+        assert {path.stem for path in folder.glob("*.parquet")} == {name for (name,) in star}
+        for (name,) in star:
+            file = f"SELECT * FROM read_parquet('{folder}/{name}.parquet')"
+            assert con.execute(f"({file}) EXCEPT ALL FROM {name}").fetchall() == []
 
 
 def test_looker_reads_the_view_and_the_explore(pipeline):

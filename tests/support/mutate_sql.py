@@ -42,6 +42,7 @@ HASH = "sql/content_hash.sql"
 DIFF, MERGE, BOOKS = "sql/history/diff.sql", "sql/history/merge.sql", "sql/history/verify.sql"
 BY_ID, BY_TITLE = "sql/history/match_by_show_id.sql", "sql/history/match_by_title.sql"
 TABLES, STAGING, MACROS = "sql/history/tables.sql", "sql/staging/quarantine.sql", "sql/macros.sql"
+TRAVEL = "sql/history/time_travel.sql"
 RECORDS, KEPT = "sql/staging.sql", "sql/staging/match_unchanged.sql"
 CHANGED = "sql/staging/load_changed.sql"
 REKEYED, PENDING = "sql/history/renumbered_ids.sql", "python/history/merge.py"
@@ -152,8 +153,8 @@ MUTANTS = [
         (TABLES, "WHERE end_operation = 'delete'", "WHERE end_operation IS NOT NULL"),
         (TABLES, "WHERE operation NOT IN ('update', 'fill')", "WHERE operation = 'insert'"),
         (TABLES, "WHERE new.operation IN ('update', 'fill')", "WHERE new.operation = 'update'"),
-        (TABLES, "OR valid_to > moment", "OR valid_to >= moment"),
-        (TABLES, "WHERE valid_from <= moment", "WHERE valid_from < moment"),
+        (TRAVEL, "OR valid_to > moment", "OR valid_to >= moment"),
+        (TRAVEL, "WHERE valid_from <= moment", "WHERE valid_from < moment"),
         # staging: the hash, the duplicates, the quarantine
         (HASH, "hash_part(title, 'title', hashed_columns),", ""),
         (HASH, "hash_part(listed_in, 'listed_in', hashed_columns),", ""),
