@@ -186,6 +186,10 @@ bench-peers: setup-peers ## Time a second night beside dbt-duckdb and dlt: FIRST
 		PIPELINE_PYTHON="$$VENV/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python \
 		tests/peers/day2.py "$$first" "$$second" $$ROUNDS
 
+.PHONY: vendor
+vendor: ## Build the page's script from python/publish/page/src and the packages it locks (needs npm)
+	@$(IN) bash python/publish/page/vendor/build.sh
+
 .PHONY: screenshot
 screenshot: setup-test ## Take the README's picture of the page anew, from sample data
 	@$(RUN) tests/support/screenshot.py docs/dashboard.png

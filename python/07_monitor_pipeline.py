@@ -4,7 +4,7 @@ Reads:   the warehouse, sql/checks/*.sql, sql/metrics.sql, sql/contract.toml
 Writes:  ops_checks, ops_check_failures, ops_metrics, logs/monitor.log (a line per check); what is
          wrong goes to the alerts (data/alerts), which are sent here unless this runs in a chain
 Fails when: nothing was staged yet (exit 2), or a check of severity "error" finds rows or cannot be
-         run (exit 30).
+         run (exit 30): then the published page says so, with the data that it has.
 
 Example: python python/07_monitor_pipeline.py    or    make monitor
 """
@@ -21,10 +21,12 @@ from audit.checks import (
 )
 from config import load_settings
 from contract import load_contract
-from errors import DONE, LOCKED, QualityError, SettingsError, exit_code
+from errors import DONE, LOCKED, QUALITY, QualityError, SettingsError, StepError, exit_code
+from ingest.manifest import read_batches
 from operations import alerts
+from publish.held import hold_back
 from runner import lock
-from runner.console import say_error
+from runner.console import say_error, say_warning
 from runner.log import redirect_to_cron_log, utc_now
 from runner.options import read_flags
 from runner.step import Step, run_step
@@ -62,15 +64,29 @@ def run(step: Step) -> None:
         )
 
 
+def audit() -> int:
+    """Audit under the lock; where that fails, the page that readers have says so, too."""
+    code = run_step("monitor", run, requires_warehouse=True, in_transaction=False)
+    if code == QUALITY:
+        try:
+            settings = load_settings()
+            with lock.hold_lock(settings):
+                batches = read_batches(settings.manifest)
+                hold_back(settings, {b.batch_id: (b.source, b.sample) for b in batches})
+        except (StepError, OSError) as error:
+            say_warning(f"monitor   warning: the published page does not say so yet: {error}")
+    return code
+
+
 def main() -> int:
     """Alone: with the alerts, and (--quiet, for cron) mail only where something is wrong."""
     quiet = read_flags(__doc__, quiet="for cron: output goes to logs/cron.log").quiet
     if lock.inherited:
-        return run_step("monitor", run, requires_warehouse=True, in_transaction=False)
+        return audit()
     try:
         settings = load_settings()
         with redirect_to_cron_log(settings, quiet) as ended:
-            code = run_step("monitor", run, requires_warehouse=True, in_transaction=False)
+            code = audit()
             if code == LOCKED:  # a run is at it, which tells by itself
                 ended.append(DONE if quiet else LOCKED)
             else:

@@ -1,9 +1,11 @@
 """Publish what passed the audit: database copy, KPI files, dictionary, page; swapped atomically.
 
-Reads:   the warehouse (read-only): dim_*, fact_*, bridge_*, kpi_*, analytics_*, cdc_*, ops_*
+Reads:   the warehouse (read-only): dim_*, fact_*, bridge_*, kpi_*, analytics_*, cdc_*, ops_*; the
+         manifest, for the names of the files
 Writes:  data/published/versions/<batch>-<digest>/ and the links to the newest one: netflix.duckdb,
          dashboard.html, kpi/, dictionary.md, lookml/
-Fails when: the newest merge is not audited or built upon yet (exit 2), or its audit failed (30).
+Fails when: the newest merge is not audited or built upon yet (exit 2), or its audit failed (30):
+         then a version of the same data is published whose page says what is held back.
 
 A version is written beside the others, synced, renamed, and one link is moved to it: a reader sees
 the old version or the new one, and who holds an old file open keeps it.
@@ -12,8 +14,14 @@ Example: python python/09_publish.py    or    make publish
 """
 
 import sys
+from contextlib import closing
+from pathlib import Path
 
+from errors import QualityError
+from ingest.manifest import read_batches
+from publish.dashboard import Origins, build_dashboard
 from publish.exports import COPIED, list_published_tables, write_version
+from publish.held import hold_back
 from publish.versions import (
     SUMS,
     find_version,
@@ -23,28 +31,45 @@ from publish.versions import (
     update_links,
 )
 from runner.step import Step, run_step
-
-SHOWN = ("staging_counts", "staging_netflix_quarantine")  # by the page, beside what is copied
+from warehouse.database import connect
 
 
 def run(step: Step) -> None:
-    place = step.settings.published
-    with open_for_publishing(step.settings) as (warehouse, con):
-        step.batch_id, name = require_passed_audit(con)
+    settings = step.settings
+    batches = read_batches(settings.manifest)
+    origins = {batch.batch_id: (batch.source, batch.sample) for batch in batches}
+    try:
+        version = publish(step, origins)
+    except QualityError:
+        hold_back(settings, origins)
+        raise
+    update_links(settings.published, version)
+    remove_old_versions(settings.published, version, settings)
+
+
+def publish(step: Step, origins: Origins) -> Path:
+    """Return the version of the newest merge: the one that is there, else a new one."""
+    settings, place = step.settings, step.settings.published
+
+    def build_page(path: Path) -> str:
+        with closing(connect(path, settings, read_only=True)) as con:
+            return build_dashboard(con, list_published_tables(con), settings, origins)
+
+    with open_for_publishing(settings) as (warehouse, con):
+        step.batch_id, name = require_passed_audit(con, settings)
         version, damaged = find_version(place / "versions" / name)
         if not version.exists():
             for path in damaged:
                 step.warn(f"{path} is damaged (see its {SUMS}); what it held is published anew")
-            warehouse.as_duckdb(*COPIED, *SHOWN)
+            warehouse.as_duckdb(*COPIED)
             tables = list_published_tables(con)
-            write_version(con, tables, version, step.batch_id)
+            write_version(con, tables, version, step.batch_id, build_page)
             step.message = f"{len(tables)} tables of {step.batch_id} in {place}"
         else:
             step.message = f"{step.batch_id}, as before"
             step.unchanged = True
         step.rows_out = len(list_published_tables(con))
-    update_links(place, version)
-    remove_old_versions(place, version, step.settings)
+    return version
 
 
 if __name__ == "__main__":

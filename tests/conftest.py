@@ -15,6 +15,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import CodeType
+from typing import Any
 from unittest import mock
 
 import duckdb
@@ -309,20 +310,36 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def opened(browser, pipeline):
-    """A function that opens the published page, and proves at the end that all was quiet."""
-    complaints, requests = [], []
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The page in each of its states (support/pages.py), for tests that look and change nothing."""
+    from pages import build_site
 
-    def open_page(width: int = 1280):
-        tab = browser.new_page(viewport={"width": width, "height": 900})
+    return build_site(Pipeline(tmp_path_factory.mktemp("nights")), tmp_path_factory.mktemp("pages"))
+
+
+@pytest.fixture
+def look(browser, site):
+    """A function that opens the page of a state, and proves at the end that all was quiet."""
+    complaints, requests, contexts = [], [], []
+
+    def open_page(state: str, address: str = "", **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+        contexts.append(context)
+        tab = context.new_page()
         tab.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
         tab.on("console", lambda message: complaints.append(message.text))
         tab.on("pageerror", lambda error: complaints.append(str(error)))
         tab.on("request", lambda request: requests.append(request.url))
-        tab.goto((pipeline.root / "data/published/dashboard.html").as_uri())
+        tab.goto(site.page(state).as_uri() + address)
+        if options.get("java_script_enabled", True):
+            tab.wait_for_selector("html[data-ready]")
         return tab
 
     yield open_page
+    for context in contexts:
+        context.close()
     assert complaints == []
-    assert {url.split("://")[0] for url in requests} == {"file"} and len(requests) == 1
+    assert {url.split("#")[0] for url in requests} <= {
+        path.as_uri() for path in site.folder.glob("*.html")
+    }

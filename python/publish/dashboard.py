@@ -1,161 +1,184 @@
 """The dashboard: one HTML file that needs no server and asks nobody for anything.
 
-Drawn by a small script of its own (page/page.js) over a counted cube, not by a chart library: so
-every bar is a button that a keyboard and a screen reader can use, the page is 100 kB instead of
-1 MB, and a content security policy without exceptions holds. All text from the data reaches the
-page as JSON and is shown by textContent.
+The head is written here, so that it is there before a script runs, or without one; page/src draws
+the rest from the data of page_data.py. Charts have their axes from Observable Plot, which is
+vendored and bundled (page/vendor). All text from the data reaches the page as compressed JSON, or
+escaped, and is shown by textContent; the content security policy names each script by its hash.
 """
 
 import base64
 import hashlib
+import html
 import json
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from config import __version__
-from warehouse.database import Warehouse, fetch_file, run_file
+from config import Settings, __version__
+from publish.lineage import collect_lineage
+from publish.page_data import collect
+from runner.log import utc_now
+from warehouse.database import Warehouse
 
 ASSETS = Path(__file__).resolve().parent / "page"
-MAX_CELLS = 60_000  # combinations in the cube: about 2 MB of the page
-# How the cube gets coarser until it fits, and what the page says then: settings of
-# page_cube_coarser.sql. The last one has less than MAX_CELLS combinations, whatever the catalogue.
-REMARK = "A title of three countries counts once in totals and once in each country's row."
-COARSER_LEVELS = (
-    (
-        {"cube_genres": 2, "cube_names": 1_000_000, "cube_decades": False},
-        "So many titles: countries are the first one named, genres the first two, dates the year.",
-    ),
-    (
-        {"cube_genres": 1, "cube_names": 20, "cube_decades": False},
-        "So many titles: countries and genres are the first one named, the 20 most frequent of "
-        "them and of the ratings by name; dates are the year.",
-    ),
-    (
-        {"cube_genres": 1, "cube_names": 12, "cube_decades": True},
-        "So many titles: countries and genres are the first one named, the 12 most frequent of "
-        "them and of the ratings by name; release years are decades.",
-    ),
-)
-COUNTS = ("titles", "titles_before", "new_titles", "changed_titles", "gone_titles")
-LONG = 300  # characters of a value that changed
+STYLES = ("theme.css", "page.css", "charts.css")
+# The one <style> that Plot puts into each of its charts, where they are named `pl`.
+PLOT_STYLE = "sha256-b/nHwL/kURmKgMN9jxtfGmkMEJx1nPDcVLUaMPyne7I="
+COMPRESSION = 6  # of zlib: 9 takes three times as long for 1 %
 
 
-def build_dashboard(con: Warehouse) -> str:
-    """The page of what the warehouse holds, as HTML."""
-    style = (ASSETS / "page.css").read_text(encoding="utf-8")
-    script = (ASSETS / "page.js").read_text(encoding="utf-8")
+Origins = dict[str, tuple[str, bool]]  # batch -> (its file, whether it is made-up sample data)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A snapshot or an audit that is held back: what did not pass, and since when."""
+
+    batch_id: str
+    snapshot_at: datetime | None
+    since: datetime
+    checks: list[tuple[str, str, str | None]]  # name, what it says, an offending row
+
+
+def build_dashboard(
+    con: Warehouse,
+    tables: dict[str, dict],
+    settings: Settings,
+    origins: Origins,
+    held: Held | None = None,
+) -> str:
+    """Build the page of a published copy, as HTML; with `held` it says what is not in it."""
+    content = collect(con, {batch: source for batch, (source, _) in origins.items()}) | {
+        "tables": [
+            {"name": name, "comment": entry["comment"], "columns": entry["columns"]}
+            for name, entry in tables.items()
+        ],
+        "lineage": collect_lineage(tables),
+    }
+    data = json.dumps(content, ensure_ascii=False, default=str, separators=(",", ":"))
+    font = base64.b64encode((ASSETS / "built" / "inter.woff2").read_bytes()).decode()
+    style = "".join(read_asset(name) for name in STYLES).replace("%FONT%", font)
+    plot, script = read_asset("built/plot.js"), read_asset("built/page.js")
     policy = (
-        f"default-src 'none'; style-src '{source_hash(style)}'; "
-        f"script-src '{source_hash(script)}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src '{source_hash(style)}' '{PLOT_STYLE}'; "
+        f"script-src '{source_hash(plot)}' '{source_hash(script)}'; font-src data:; "
+        "base-uri 'none'; form-action 'none'"
     )
-    page = (ASSETS / "page.html").read_text(encoding="utf-8")
+    packed = zlib.compress(data.encode("utf-8", "surrogatepass"), COMPRESSION)
+    page = read_asset("page.html")
     for mark, text in (
         ("%POLICY%", policy),
+        ("%TITLE%", f"{content['snapshots']['titles'][-1]:,} titles"),
+        ("%BANNERS%", write_banners(content, origins, held)),
+        ("%HEADLINE%", write_headline(content["snapshots"])),
+        ("%PILLS%", write_pills(content, settings.freshness_days, held)),
+        ("%FOOT%", write_foot(content["snapshots"])),
         ("%STYLE%", style),
+        ("%DATA%", base64.b64encode(packed).decode()),
+        ("%PLOT%", plot),
         ("%SCRIPT%", script),
-        ("%DATA%", escape_json(collect_content(con))),
     ):
         page = page.replace(mark, text, 1)
     return page
+
+
+def read_asset(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
 
 
 def source_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def escape_json(content: Any) -> str:
-    """JSON that no HTML parser takes for markup."""
-    text = json.dumps(content, ensure_ascii=False, default=str, separators=(",", ":"))
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
+def plural(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def run_seconds(run: dict[str, Any]) -> float:
-    return round((run["finished_at"] - run["started_at"]).total_seconds(), 3)
+def on_day(at: str | datetime | None) -> str:
+    """Write a day as the page does: 18 Jan 2020."""
+    if at is None:
+        return "unknown"
+    time = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return f"{time.day} {time:%b %Y}"
 
 
-def collect_content(con: Warehouse) -> dict[str, Any]:
-    """All that the page shows: the cube as columns of codes, tables as lists of rows."""
-    remark = build_cube(con)
-    people = con.execute("SELECT person, role, titles FROM kpi_top_people").fetchall()
-    changes = fetch_file(con, "publish/page_changes.sql")
-    durations = con.execute(
-        "SELECT type, unit, titles, minimum, median, mean, maximum FROM kpi_duration_by_type"
-    ).fetchall()
-    runs = fetch_file(con, "reports/status_runs.sql")
-    return {
-        "version": __version__,
-        "summary": fetch_file(con, "publish/page_summary.sql")[0],
-        "remark": remark,
-        "cube": encode_columns(fetch_file(con, "publish/page_cells.sql")),
-        "places": dict(
-            con.execute(
-                "SELECT country, iso_alpha2 FROM dim_country WHERE status = 'current'"
-            ).fetchall()
+def write_headline(snapshots: dict[str, list]) -> str:
+    """Say what the newest snapshot changed; the first one has nothing to compare with."""
+    new, changed, gone, titles = (
+        snapshots[name][-1] for name in ("new", "changed", "gone", "titles")
+    )
+    if len(snapshots["at"]) == 1:
+        day = on_day(snapshots["at"][-1])
+        return f"<b>{plural(titles, 'title')}</b> in the first snapshot, of {day}."
+    since, now = on_day(snapshots["at"][-2]), f"{titles:,} in the catalogue."
+    if not (new or changed or gone):
+        return f"Nothing changed since {since}. {now}"
+    lost = f"{gone:,}" if gone else "none"
+    come = f"<b>{plural(new, 'new title')}</b>" if new else "No new title"
+    return f"{come}, {changed:,} changed, {lost} gone since {since}. {now}"
+
+
+def write_pills(content: dict[str, Any], fresh_days: int, held: Held | None) -> str:
+    """Say how old the data is, what the audit found, and whether the row counts reconcile.
+
+    The age in days is added by the reader's clock.
+    """
+    snapshots, checks = content["snapshots"], content["audit"]["checks"]
+    at = snapshots["at"][-1]
+    failed, warned, passed = (
+        sum(check["outcome"] == outcome for check in checks) for outcome in ("fail", "warn", "pass")
+    )
+    audit = f"Audit: {passed} of {len(checks)} checks passed"
+    audit += f", {plural(warned, 'warning')}" if warned else ""
+    audit += f", {failed} failed" if failed else ""
+    if held:
+        failed = len(held.checks)
+        audit = f"The last audit failed {plural(failed, 'check')}; these data passed theirs"
+    aside = content["counts"]["set_aside"]
+    counts = f"Row counts reconcile, {plural(aside, 'row')} set aside"
+    pills = (
+        (f'id="age" data-at="{at}" data-fresh-days="{fresh_days}"', f"Data of {on_day(at)}"),
+        (
+            f'class="{"fail" if failed else "warn" if warned else "good"}"',
+            f'<a href="#trust" data-jump="trust">{audit}</a>',
         ),
-        "world": json.loads((ASSETS / "world.json").read_text(encoding="utf-8")),
-        "additions": con.execute(
-            "SELECT strftime(month, '%Y-%m'), CAST(sum(titles) AS INTEGER) "
-            "FROM kpi_additions_by_month WHERE month IS NOT NULL GROUP BY month ORDER BY month"
-        ).fetchall(),
-        "people": {
-            role: [[name, titles] for name, by, titles in people if by == role][:15]
-            for role in ("cast", "director")
-        },
-        "durations": durations,
-        "changes": [
-            [row["operation"], row["title_id"]]
-            + [truncate(row[name]) for name in ("title", "column_name", "old_value", "new_value")]
-            for row in changes
-        ],
-        "all_changes": changes[0]["changes"] if changes else 0,
-        "checks": [list(row.values()) for row in fetch_file(con, "publish/page_checks.sql")],
-        "drift": [list(row.values()) for row in fetch_file(con, "publish/page_drift.sql")],
-        "books": [list(row.values()) for row in fetch_file(con, "publish/row_counts.sql")],
-        "runs": sorted(
-            [row["step"], row["status"], f"{row['finished_at']:%Y-%m-%d %H:%M}", run_seconds(row)]
-            for row in runs
+        (
+            f'class="{"warn" if aside else "good"}"',
+            f'<a href="#row-counts" data-jump="row-counts">{counts}</a>',
         ),
-    }
+    )
+    return "".join(f"<li {attributes}>{text}</li>" for attributes, text in pills)
 
 
-def build_cube(con: Warehouse) -> str:
-    """Make the temp table page_cube, of at most MAX_CELLS rows; what the page says about it."""
-    run_file(con, "publish/page_cube.sql")
-    remark = REMARK
-    for settings, other in COARSER_LEVELS:
-        if con.execute("SELECT count(*) FROM page_cube").fetchone()[0] <= MAX_CELLS:
-            break
-        remark = other
-        run_file(con, "publish/page_cube_coarser.sql", settings)
-    return remark
+def write_banners(content: dict[str, Any], origins: Origins, held: Held | None) -> str:
+    """Say what a reader must know before any number: made-up data, and what is held back."""
+    shown, banners = content["snapshots"], ""
+    if any(origins.get(batch, ("", False))[1] for batch in shown["batch"]):
+        banners += (
+            '<div class="banner"><p><b>Made-up sample data.</b> The titles, people and numbers on '
+            "this page are invented, to try the pipeline out.</p></div>"
+        )
+    if not held:
+        return banners
+    day, since = on_day(held.snapshot_at), f"{on_day(held.since)}, {held.since:%H:%M} UTC"
+    if held.batch_id == shown["batch"][-1]:
+        first = f"The audit of the snapshot of {day} does not pass, since {since}."
+        second = "You see that snapshot as it was published when it did."
+    else:
+        first = f"Held back: the snapshot of {day} did not pass its audit."
+        second = (
+            f"You see the last one that did, of {on_day(shown['at'][-1])}; nothing here comes from "
+            f"the other. Held back since {since}."
+        )
+    lines = [f"<p><b>{first}</b> {second}</p>"]
+    for name, description, row in held.checks:
+        example = f" <code>{html.escape(row)}</code>" if row else ""
+        lines.append(f"<p><code>{html.escape(name)}</code> {html.escape(description)}{example}</p>")
+    return f'{banners}<div class="banner held" role="alert">{"".join(lines)}</div>'
 
 
-def truncate(text: str | None) -> str | None:
-    return text if text is None or len(text) <= LONG else text[:LONG] + "\u2026"
-
-
-def encode_columns(cells: list[dict[str, Any]]) -> dict[str, Any]:
-    """The cube by columns: names once, cells as their numbers; lists as lists of numbers."""
-    names: dict[str, dict[str, int]] = {key: {} for key in ("type", "rating", "country", "genre")}
-
-    def code(key: str, name: str) -> int:
-        return names[key].setdefault(name, len(names[key]))
-
-    columns = {
-        "type": [code("type", cell["type"]) for cell in cells],
-        "rating": [code("rating", cell["rating"]) for cell in cells],
-        "country": [
-            [code("country", name) for name in dict.fromkeys(cell["countries"].split(", "))]
-            for cell in cells
-        ],
-        "genre": [
-            [code("genre", name) for name in dict.fromkeys(cell["genres"].split(", "))]
-            for cell in cells
-        ],
-        "year": [cell["release_year"] for cell in cells],
-        "added": [cell["added"] for cell in cells],
-        **{name: [cell[name] for cell in cells] for name in COUNTS},
-    }
-    return {"names": {key: list(found) for key, found in names.items()}, **columns}
+def write_foot(snapshots: dict[str, list]) -> str:
+    batch, made_by = html.escape(snapshots["batch"][-1]), f"netflix-elt-pipeline {__version__}"
+    return f"Built {utc_now():%Y-%m-%d %H:%M} UTC from snapshot {batch} by {made_by}."

@@ -3,15 +3,13 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from config import SQL
-from publish import dashboard
-from publish.versions import SUMS, checksums
+from publish.versions import PAGE, seal_version
 from runner.console import FORMULA_START
-from runner.files import sync
 from warehouse.database import (
     STORAGE_VERSION,
     Warehouse,
@@ -39,8 +37,17 @@ def list_published_tables(con: Warehouse) -> dict[str, dict]:
     return tables
 
 
-def write_version(con: Warehouse, tables: dict, version: Path, batch: str) -> None:
-    """Make the version in a folder of its own; it gets its name when all of it is on the disk."""
+def write_version(
+    con: Warehouse,
+    tables: dict,
+    version: Path,
+    batch: str,
+    build_page: Callable[[Path], str],
+) -> None:
+    """Make the version in a folder of its own; it gets its name when all of it is on the disk.
+
+    `build_page` makes the page of the database copy at this path.
+    """
     temporary = version.with_name(f".{version.name}.{os.getpid()}.tmp")
     try:
         (temporary / "kpi").mkdir(parents=True)
@@ -52,17 +59,13 @@ def write_version(con: Warehouse, tables: dict, version: Path, batch: str) -> No
                     export_kpi(con, name, temporary / "kpi")
             failures = (SQL / "publish/check_failures.sql").read_text(encoding="utf-8")
             write_spreadsheet(con, failures, temporary / "check_failures.csv")
-            html = dashboard.build_dashboard(con)
         (temporary / "dictionary.md").write_text(write_dictionary(tables, batch), encoding="utf-8")
-        (temporary / "dashboard.html").write_text(html, encoding="utf-8")
+        html = build_page(temporary / "netflix.duckdb")
+        (temporary / PAGE).write_text(html, encoding="utf-8")
         view = temporary / "lookml" / "netflix_titles.view.lkml"
         view.write_text(write_looker_view(tables["analytics_netflix_current"]), encoding="utf-8")
         (temporary / "lookml" / "netflix.model.lkml").write_text(LOOKER_MODEL, encoding="utf-8")
-        (temporary / SUMS).write_text(checksums(temporary), encoding="utf-8")
-        for path in (*temporary.rglob("*"), temporary):
-            sync(path)
-        temporary.rename(version)
-        sync(version.parent)
+        seal_version(temporary, version)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

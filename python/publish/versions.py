@@ -19,10 +19,11 @@ from warehouse.database import (
     open_warehouse,
 )
 
+PAGE = "dashboard.html"
 SUMS = "SHA256SUMS"  # in each version, of its other files
 ENTRIES = (
     "netflix.duckdb",
-    "dashboard.html",
+    PAGE,
     "kpi",
     "check_failures.csv",
     "dictionary.md",
@@ -47,7 +48,7 @@ def open_for_publishing(settings: Settings) -> Iterator[tuple[Warehouse, DuckDBW
         yield warehouse, con
 
 
-def require_passed_audit(con: DuckDBWarehouse) -> tuple[str, str]:
+def require_passed_audit(con: DuckDBWarehouse, settings: Settings) -> tuple[str, str]:
     """Return (newest merged batch, name of its version), if its audit passed.
 
     Raises NotReady if it was not audited or built upon yet, QualityError if its audit failed.
@@ -67,12 +68,17 @@ def require_passed_audit(con: DuckDBWarehouse) -> tuple[str, str]:
         )
     if state["built_batch"] != state["batch_id"]:
         raise NotReady(f"the star schema of {state['batch_id']} is not built: run `make analytics`")
-    made_by = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(dashboard.ASSETS.iterdir())]
-    made_by += sorted((SQL / "publish").glob("*.sql"))
-    digest = fingerprint(
-        made_by, __version__, *(str(state[key]) for key in ("merges", "verdicts", "rules"))
+    digest = page_fingerprint(
+        settings, *(str(state[key]) for key in ("merges", "verdicts", "rules"))
     )
-    return state["batch_id"], f"{state['batch_id']}-{digest[:8]}"
+    return state["batch_id"], f"{state['batch_id']}-{digest}"
+
+
+def page_fingerprint(settings: Settings, *texts: str) -> str:
+    """Eight hex digits that change with how a version is made, or with these texts."""
+    made_by = [*Path(__file__).parent.glob("*.py"), *dashboard.ASSETS.glob("*.*")]
+    made_by += [*(dashboard.ASSETS / "built").iterdir(), *(SQL / "publish").glob("*.sql")]
+    return fingerprint(sorted(made_by), __version__, str(settings.freshness_days), *texts)[:8]
 
 
 def find_version(version: Path) -> tuple[Path, list[Path]]:
@@ -97,10 +103,19 @@ def is_whole(version: Path) -> bool:
     return sealed.is_file() and sealed.read_bytes() == checksums(version).encode()
 
 
-def checksums(version: Path) -> str:
+def checksums(version: Path, pattern: str = "*") -> str:
     """The SHA-256 of each file, as `sha256sum --check` reads them."""
-    paths = sorted(path for path in version.rglob("*") if path.is_file() and path.name != SUMS)
+    paths = sorted(path for path in version.rglob(pattern) if path.is_file() and path.name != SUMS)
     return "".join(f"{sha256(path)}  {path.relative_to(version)}\n" for path in paths)
+
+
+def seal_version(temporary: Path, version: Path) -> None:
+    """Write the digests of all files, bring them to the disk, and give the folder its name."""
+    (temporary / SUMS).write_text(checksums(temporary), encoding="utf-8")
+    for path in (*temporary.rglob("*"), temporary):
+        sync(path)
+    temporary.rename(version)
+    sync(version.parent)
 
 
 def update_links(place: Path, version: Path) -> None:

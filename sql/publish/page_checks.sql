@@ -2,6 +2,7 @@
 -- oldest first: p passed, w warned, f failed.
 WITH numbered AS (
     SELECT
+        run_id,
         check_name,
         verdict,
         row_count,
@@ -12,7 +13,7 @@ WITH numbered AS (
 )
 
 SELECT
-    arg_max(verdict, written) AS verdict,
+    arg_max(verdict, written) AS outcome,
     check_name,
     arg_max(row_count, written) AS row_count,
     arg_max(description, written) AS description,
@@ -20,6 +21,9 @@ SELECT
 FROM numbered
 WHERE age <= 30
 GROUP BY check_name
+HAVING
+    arg_max(run_id, written)
+    = (SELECT arg_max(checks.run_id, checks.rowid) FROM ops_checks AS checks)
 ORDER BY
     CASE arg_max(verdict, written) WHEN 'fail' THEN 0 WHEN 'warn' THEN 1 ELSE 2 END,
     check_name;

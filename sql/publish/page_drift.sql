@@ -3,7 +3,7 @@ SELECT
     kind,
     column_name,
     detail,
-    strftime(seen_at, '%Y-%m-%d %H:%M') AS seen_at
+    strftime(seen_at, '%Y-%m-%dT%H:%M:%SZ') AS seen_at
 FROM ops_schema_changes
 ORDER BY seen_at DESC, kind, column_name
 LIMIT 20;

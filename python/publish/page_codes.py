@@ -1,0 +1,65 @@
+"""Texts as numbers: a name is sent once, the most frequent one first, and rows are its code."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from warehouse.database import Warehouse, fetch_file
+
+TYPES = ("Movie", "TV Show")  # in this order, before any other
+
+
+class Codes:
+    """Numbers for texts, counted on as they come."""
+
+    def __init__(self, names: Iterable[str] = ()):
+        self.codes = {name: code for code, name in enumerate(names)}
+
+    def __call__(self, name: str) -> int:
+        return self.codes.setdefault(name, len(self.codes))
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.codes)
+
+
+def fetch_rows(con: Warehouse, name: str) -> list[list[Any]]:
+    return [list(row.values()) for row in fetch_file(con, name)]
+
+
+def fetch_columns(con: Warehouse, query: str) -> dict[str, tuple]:
+    """Fetch a result of at least one row by columns."""
+    cursor = con.execute(query)
+    names = [column[0] for column in cursor.description]
+    return dict(zip(names, zip(*cursor.fetchall(), strict=True), strict=True))
+
+
+def split_list(text: str | None) -> list[str]:
+    """Split a cleaned list; a member named twice counts once."""
+    return list(dict.fromkeys(text.split(", "))) if text else []
+
+
+def rank(
+    texts: Iterable[Any], split: Callable[[Any], Sequence[str]] = lambda text: [text]
+) -> Codes:
+    """Number the names in these texts, the most frequent one first."""
+    counter: Counter[str] = Counter()
+    for text, number in Counter(texts).items():
+        for name in split(text):
+            counter[name] += number
+    return Codes(sorted(counter, key=lambda name: (-counter[name], name)))
+
+
+def rank_names(columns: dict[str, tuple]) -> dict[str, Codes]:
+    """Number the names of the four dimensions."""
+    return {
+        "type": rank_types(columns["type"]),
+        "rating": rank(columns["rating"]),
+        "country": rank(columns["countries"], split_list),
+        "genre": rank(columns["genres"], split_list),
+    }
+
+
+def rank_types(texts: Iterable[str]) -> Codes:
+    names = rank(texts).names
+    return Codes([name for name in TYPES if name in names] + [n for n in names if n not in TYPES])

@@ -1,0 +1,165 @@
+"""What the page holds, as one object: its shape is in page/README.md, its version is FORMAT.
+
+Read from the published copy, so that the page says what the database says. A catalogue of up to
+MAX_VERSIONS titles comes title by title, a larger one as counted cells of the same columns.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from config import SQL
+from publish.page_cells import LONGEST, collect_cells
+from publish.page_codes import Codes, fetch_columns, fetch_rows, rank_names, split_list
+from warehouse.database import Warehouse, fetch_file, run_file, set_variables
+
+FORMAT = 1
+WORLD = Path(__file__).resolve().parent / "page" / "world.json"
+MAX_VERSIONS = 25_000  # of titles, 41 to 50 bytes of the page each
+MAX_PEOPLE, FROM_TITLES = 4_000, 3  # a person in fewer titles is no name to choose
+MAX_CHANGES = 10_000  # of fields
+# Columns of page_versions.sql that are sent as they are.
+COPIED = ("since", "until", "operation", "is_gone", "year", "added", "length", "title", "line")
+STEPS = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "publish")
+ONCE = (
+    "A title of three countries counts once in totals, and once in each of its countries; so do "
+    "genres and people."
+)
+
+
+def collect(con: Warehouse, sources: dict[str, str]) -> dict[str, Any]:
+    """Collect all that the page shows; `sources` names the file of each batch."""
+    run_file(con, "publish/page_snapshots.sql")
+    snapshots = con.execute(
+        "SELECT snapshot_at, new_titles, updated, deleted, current_rows, batch_id, versions_since "
+        "FROM page_snapshots ORDER BY snapshot"
+    ).fetchall()
+    at, new, changed, gone, titles, batches, versions = map(list, zip(*snapshots, strict=True))
+    content = {
+        "format": FORMAT,
+        "snapshots": {
+            "at": [time.replace(".000000Z", "Z") for time in at],
+            "new": new,
+            "changed": changed,
+            "gone": gone,
+            "titles": titles,
+            "batch": batches,
+            "source": [sources.get(batch, "") for batch in batches],
+        },
+        "world": json.loads(WORLD.read_text(encoding="utf-8")),
+        **collect_records(con),
+    }
+    if titles[-1] > MAX_VERSIONS:
+        cells = collect_cells(con, len(snapshots) - 1)
+        return content | cells | {"remark": f"{cells['remark']} {ONCE}"}
+    first = next(number for number, count in enumerate(versions) if count <= MAX_VERSIONS)
+    return content | collect_titles(con, first)
+
+
+def collect_records(con: Warehouse) -> dict[str, Any]:
+    """Collect what the runs, audits and measurements say, and what is known of names."""
+    checks = fetch_file(con, "publish/page_checks.sql")
+    metrics = {row["metric"]: row for row in fetch_file(con, "publish/page_metrics.sql")}
+    runs = {row["step"]: row for row in fetch_file(con, "reports/status_runs.sql")}
+    names = fetch_file(con, "publish/page_names.sql")
+    audited_at = runs["monitor"]["finished_at"] if "monitor" in runs else None
+    return {
+        "audit": {
+            "at": f"{audited_at:%Y-%m-%dT%H:%M:%SZ}" if audited_at else None,
+            "checks": [
+                {
+                    "name": row["check_name"],
+                    "outcome": row["outcome"],
+                    "rows": row["row_count"],
+                    "description": row["description"],
+                    "trail": row["trail"],
+                }
+                for row in checks
+            ],
+            "failures": fetch_rows(con, "publish/page_failures.sql"),
+        },
+        "completeness": [
+            [name.removeprefix("null_pct:"), row["value"], row["before"]]
+            for name, row in metrics.items()
+            if name.startswith("null_pct:") and row["value"] is not None
+        ],
+        "counts": {
+            "set_aside": int(metrics["quarantined"]["value"] or 0)
+            if "quarantined" in metrics
+            else 0
+        },
+        "runs": [
+            [
+                step,
+                runs[step]["status"],
+                round((runs[step]["finished_at"] - runs[step]["started_at"]).total_seconds(), 3),
+            ]
+            for step in STEPS
+            if step in runs
+        ],
+        "drift": fetch_rows(con, "publish/page_drift.sql"),
+        "audiences": {
+            row["name"]: [row["value"], row["position"]] for row in names if row["kind"] == "rating"
+        },
+        "iso": {row["name"]: row["value"] for row in names if row["kind"] == "country"},
+    }
+
+
+def collect_titles(con: Warehouse, first: int) -> dict[str, Any]:
+    """Collect the versions of every title since the snapshot `first`, as columns of codes."""
+    limits = {"page_first": first, "page_longest": LONGEST, "page_changes": MAX_CHANGES}
+    set_variables(con, limits)
+    got = fetch_columns(con, (SQL / "publish/page_versions.sql").read_text(encoding="utf-8"))
+    codes = rank_names(got)
+    people = rank_people(con, got["cast"], got["director"])
+    title_no, country_sets, genre_sets, director_sets = Codes(), Codes(), Codes(), Codes()
+    fields = Codes()
+
+    def people_in(text: str | None) -> list[int]:
+        return [people.codes[name] for name in split_list(text) if name in people.codes]
+
+    columns = {
+        **{name: got[name] for name in COPIED},
+        "title_no": list(map(title_no, got["title_id"])),
+        "type": list(map(codes["type"], got["type"])),
+        "rating": list(map(codes["rating"], got["rating"])),
+        "countries": list(map(country_sets, got["countries"])),
+        "genres": list(map(genre_sets, got["genres"])),
+        "directors": [-1 if text is None else director_sets(text) for text in got["director"]],
+        "cast": list(map(people_in, got["cast"])),
+    }
+    feed = fetch_rows(con, "publish/page_feed.sql")
+    return {
+        "mode": "titles",
+        "first": first,
+        "remark": f"{ONCE} People are those of {FROM_TITLES} titles or more.",
+        "names": {key: code.names for key, code in codes.items()},
+        "people": people.names,
+        "ids": title_no.names,
+        "countrySets": [list(map(codes["country"], split_list(s))) for s in country_sets.names],
+        "genreSets": [list(map(codes["genre"], split_list(s))) for s in genre_sets.names],
+        "directors": director_sets.names,
+        "directorPeople": list(map(people_in, director_sets.names)),
+        "repairs": {row: text for row, text in enumerate(got["repairs"]) if text},
+        "feed": {
+            "snapshot": [row[0] for row in feed],
+            "title_no": [title_no(row[1]) for row in feed],
+            "field": [fields(row[2]) for row in feed],
+            "before": [row[3] for row in feed],
+            "after": [row[4] for row in feed],
+        },
+        "fields": fields.names,
+        "rows": columns,
+    }
+
+
+def rank_people(con: Warehouse, casts: Sequence, directors: Sequence) -> Codes:
+    """Number the people of three titles or more, and all that kpi_top_people names."""
+    counter = Counter(name for text in (*casts, *directors) for name in split_list(text))
+    often = [name for name, number in counter.items() if number >= FROM_TITLES]
+    people = Codes(sorted(often, key=lambda name: (-counter[name], name))[:MAX_PEOPLE])
+    for (name,) in con.execute("SELECT DISTINCT person FROM kpi_top_people ORDER BY 1").fetchall():
+        people(name)
+    return people

@@ -1,0 +1,39 @@
+-- The snapshots of the history, numbered from 0, the oldest first.
+-- Grain: one row per merged snapshot.
+-- Inputs -> outputs: ops_merges, analytics_netflix_history -> temp table page_snapshots.
+-- Running it twice is safe: temporary, replaced each time.
+CREATE OR REPLACE TEMP TABLE page_snapshots AS
+WITH numbered AS (
+    SELECT
+        batch_id,
+        snapshot_at,
+        inserted + reappeared AS new_titles,
+        updated + filled AS updated,
+        deleted,
+        current_rows,
+        row_number() OVER (ORDER BY snapshot_at) - 1 AS snapshot
+    FROM ops_merges
+),
+
+ended AS (
+    SELECT
+        end_batch_id,
+        count(*) AS versions
+    FROM analytics_netflix_history
+    GROUP BY end_batch_id
+)
+
+SELECT
+    numbered.batch_id,
+    numbered.snapshot,
+    strftime(numbered.snapshot_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS snapshot_at,
+    numbered.new_titles,
+    numbered.updated,
+    numbered.deleted,
+    numbered.current_rows,
+    -- The versions that a page with "as of" from this snapshot on must hold.
+    (SELECT sum(versions) FROM ended) - coalesce(
+        sum(ended.versions) OVER (ORDER BY numbered.snapshot), 0
+    ) AS versions_since
+FROM numbered
+LEFT JOIN ended ON numbered.batch_id = ended.end_batch_id;
