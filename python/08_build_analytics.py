@@ -1,6 +1,7 @@
 """Answer the business questions: a star schema over the history, and KPI views over it.
 
-Reads:   analytics_netflix_history, analytics_netflix_current, ops_merges; sql/analytics/*.sql
+Reads:   analytics_netflix_history, analytics_netflix_current, ops_merges; sql/analytics/*.sql,
+         the audiences of ratings in sql/contract.toml
 Writes:  dim_*, fact_title_catalog, bridge_title_*, the kpi_* views, analytics_build; the comments
          of all tables that are published
 Fails when: nothing was merged yet (exit 2), or an invariant of the star schema does not hold.
@@ -21,20 +22,22 @@ from analytics.star_schema import (
     read_history_state,
     report_unknown_countries,
 )
+from contract import load_contract
 from runner.step import Step, run_step
 from warehouse.database import run_file
 
 
 def run(step: Step) -> None:
     con = step.con
-    state = read_history_state(con)
+    audiences = load_contract(step.settings.contract_path).audiences
+    state = read_history_state(con, audiences)
     step.batch_id, step.rows_in = state["batch_id"], state["history_rows"]
     run_file(con, "analytics/comments.sql")
     if known := find_built(con, state):
         step.rows_out = known
         step.message = f"star schema of {state['current_rows']:,} titles, as before"
         return
-    build_star_schema(con)
+    build_star_schema(con, audiences)
     check_invariants(con)
     state |= count_star_objects(con)
     run_file(con, "analytics/build_record.sql", state)

@@ -1,7 +1,6 @@
 -- The cleaning rules, as functions: what only DuckDB spells this way is in this file.
 -- Grain: none; scalar functions of one value.
--- Inputs -> outputs: session variables list_columns, not_null_columns, closed_columns,
---   allowed_values, key_columns (lists, from sql/contract.toml) -> temp macros.
+-- Inputs -> outputs: the session variables of Contract.variables (contract.py) -> temp macros.
 -- Running it twice is safe: it replaces the functions and touches no table.
 
 -- All Unicode blanks and control characters count as blanks; runs become one; NFC; '' is NULL.
@@ -29,32 +28,43 @@ CREATE OR REPLACE TEMP MACRO clean_text(value) AS
     );
 
 -- A comma-separated list without empty entries, one blank behind each comma.
-CREATE OR REPLACE TEMP MACRO clean_list(value, column_name) AS
+CREATE OR REPLACE TEMP MACRO clean_list(value) AS
     CASE
-        WHEN list_contains(getvariable('list_columns'), column_name)
-            AND regexp_matches(value, '^,|,$| ,|,[^ ]')
+        WHEN regexp_matches(value, '^,|,$| ,|,[^ ]')
             THEN nullif(trim(regexp_replace(value, '( ?, ?)+', ', ', 'g'), ', '), '')
         ELSE value
     END;
 
--- "September 25, 2021" and the forms that other editions of the catalogue use.
-CREATE OR REPLACE TEMP MACRO parse_date(value) AS
-    CAST(
-        try_strptime(value, ['%B %d, %Y', '%Y-%m-%d', '%b %d, %Y', '%d-%b-%y', '%d %B %Y']) AS DATE
-    );
+-- A cleaned value in the contract's words; where those are not the publisher's, see
+-- staging/adapt.sql.
+CREATE OR REPLACE TEMP MACRO conform(value, column_name) AS
+    CASE
+        WHEN list_contains(getvariable('list_columns'), column_name) THEN clean_list(value)
+        ELSE value
+    END;
 
--- "2020", and "2020.0" as spreadsheets and data frames write it.
+-- By the contract's `formats`, from 1900 on. "January 5, 21" is no day of the year 21: without a
+-- full year only the formats with %y count.
+CREATE OR REPLACE TEMP MACRO parse_date(value, column_name) AS
+    CAST(CASE
+        WHEN try_strptime(value, getvariable('formats_' || column_name)) >= DATE '1900-01-01'
+            THEN try_strptime(value, getvariable('formats_' || column_name))
+        WHEN try_strptime(value, getvariable('short_formats_' || column_name)) >= DATE '1900-01-01'
+            THEN try_strptime(value, getvariable('short_formats_' || column_name))
+    END AS DATE);
+
+-- "2020", and "2020.0" or "2020,0" as spreadsheets and data frames write it.
 CREATE OR REPLACE TEMP MACRO parse_year(value) AS
-    TRY_CAST(regexp_extract(value, '^([0-9]{1,4})(\.0+)?$', 1) AS SMALLINT);
+    TRY_CAST(regexp_extract(value, '^([0-9]{1,4})([.,]0+)?$', 1) AS SMALLINT);
 
 CREATE OR REPLACE TEMP MACRO is_duration(value) AS
-    regexp_matches(value, '^[0-9]+ ([Mm]in|[Ss]easons?)$');
+    regexp_matches(lower(value), '^[0-9]+ ?(mins?|minutes?|seasons?)$');
 
 CREATE OR REPLACE TEMP MACRO parse_minutes(value) AS
-    TRY_CAST(regexp_extract(value, '^([0-9]+) [Mm]in$', 1) AS INTEGER);
+    TRY_CAST(regexp_extract(lower(value), '^([0-9]+) ?(mins?|minutes?)$', 1) AS INTEGER);
 
 CREATE OR REPLACE TEMP MACRO parse_seasons(value) AS
-    TRY_CAST(regexp_extract(value, '^([0-9]+) [Ss]easons?$', 1) AS INTEGER);
+    TRY_CAST(regexp_extract(lower(value), '^([0-9]+) ?seasons?$', 1) AS INTEGER);
 
 -- The contract's rule that a cleaned value breaks, as rule:column, or NULL.
 CREATE OR REPLACE TEMP MACRO broken_rule(value, column_name) AS

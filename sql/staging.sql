@@ -60,18 +60,18 @@ WITH cleaned AS (
 
 trimmed AS (
     SELECT
-        clean_list(show_id, 'show_id') AS show_id,
-        clean_list("type", 'type') AS "type",
-        clean_list(title, 'title') AS title,
-        clean_list(director, 'director') AS director,
-        clean_list("cast", 'cast') AS "cast",
-        clean_list(country, 'country') AS country,
-        clean_list(date_added, 'date_added') AS date_text,
-        clean_list(release_year, 'release_year') AS year_text,
-        clean_list(rating, 'rating') AS rating_text,
-        clean_list(duration, 'duration') AS duration_text,
-        clean_list(listed_in, 'listed_in') AS listed_in,
-        clean_list(description, 'description') AS description,
+        conform(show_id, 'show_id') AS show_id,
+        conform("type", 'type') AS "type",
+        conform(title, 'title') AS title,
+        conform(director, 'director') AS director,
+        conform("cast", 'cast') AS "cast",
+        conform(country, 'country') AS country,
+        conform(date_added, 'date_added') AS date_text,
+        conform(release_year, 'release_year') AS year_text,
+        conform(rating, 'rating') AS rating_text,
+        conform(duration, 'duration') AS duration_text,
+        conform(listed_in, 'listed_in') AS listed_in,
+        conform(description, 'description') AS description,
         raw_show_id,
         raw_type,
         raw_title,
@@ -105,7 +105,7 @@ typed AS (
         director,
         "cast",
         country,
-        parse_date(date_text) AS date_added,
+        parse_date(date_text, 'date_added') AS date_added,
         parse_year(year_text) AS release_year,
         CASE
             WHEN duration_text IS NULL AND is_duration(rating_text) THEN NULL
@@ -138,7 +138,7 @@ typed AS (
             CASE
                 WHEN duration_text IS NULL AND is_duration(rating_text) THEN 'duration_moved:rating'
             END,
-            lost_in_cast(date_text, parse_date(date_text), 'date_added'),
+            lost_in_cast(date_text, parse_date(date_text, 'date_added'), 'date_added'),
             lost_in_cast(year_text, parse_year(year_text), 'release_year'),
             lost_in_cast(
                 duration_text,
@@ -186,7 +186,8 @@ judged AS (
             broken_rule(country, 'country'),
             broken_rule(date_text, 'date_added'),
             CASE
-                WHEN release_year < 1870 OR release_year > year(getvariable('snapshot_at')) + 5
+                WHEN release_year < getvariable('earliest_year')
+                    OR release_year > year(getvariable('snapshot_at')) + getvariable('years_ahead')
                     THEN 'impossible_release_year:release_year'
                 ELSE broken_rule(year_text, 'release_year')
             END,

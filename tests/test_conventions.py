@@ -107,7 +107,7 @@ def test_a_sql_file_that_writes_states_its_grain_inputs_and_why_twice_is_safe(pa
 def test_staging_makes_every_column_of_the_contract():
     staging = (PROJECT / "sql" / "staging.sql").read_text()
     contract = load_contract(PROJECT / "sql" / "contract.toml")
-    assert set(re.findall(r"clean_list\(\"?(\w+)\"?, '\w+'\)", staging)) == {
+    assert set(re.findall(r"conform\(\"?(\w+)\"?, '\w+'\)", staging)) == {
         column.name for column in contract.columns
     }
 

@@ -87,7 +87,7 @@ SHOWN_LETTERS = 40
 STAR = ("dim_", "fact_", "bridge_", "kpi_")
 
 
-def read_history_state(con: Warehouse) -> dict[str, Any]:
+def read_history_state(con: Warehouse, audiences: str) -> dict[str, Any]:
     """What the star schema is to be built from: columns of state.sql, and the version of the rules.
 
     Raises NotReady where there is no history.
@@ -99,13 +99,13 @@ def read_history_state(con: Warehouse) -> dict[str, Any]:
             "there is no history yet to build the star schema from; nothing was changed. "
             "Run `make merge` (or `make run-all`) first."
         )
-    return state | {"rules": analytics_fingerprint()}
+    return state | {"rules": analytics_fingerprint(audiences)}
 
 
-def analytics_fingerprint() -> str:
+def analytics_fingerprint(audiences: str) -> str:
     """A digest of all that decides what becomes of a history, the packages' versions among it."""
     rules = [*(SQL / "analytics").glob("*.sql"), *Path(__file__).parent.glob("*.py")]
-    return fingerprint([*sorted(rules), PROJECT / ".ci/locks/requirements.lock"])
+    return fingerprint([*sorted(rules), PROJECT / ".ci/locks/requirements.lock"], audiences)
 
 
 def find_built(con: Warehouse, state: dict[str, Any]) -> int:
@@ -126,8 +126,8 @@ def count_facts(con: Warehouse) -> int:
     return con.execute("SELECT count(*) FROM fact_title_catalog").fetchone()[0]
 
 
-def build_star_schema(con: Warehouse) -> None:
-    """The dimensions, facts, bridges and views, from the history."""
+def build_star_schema(con: Warehouse, audiences: str) -> None:
+    """The dimensions, facts, bridges and views, from the history; `audiences` as in Contract."""
     con.execute("SET preserve_insertion_order = false")  # costs time, and nothing needs it
     if has_tables(con, "dim_title"):  # of a version before; it is a view since
         con.execute("DROP TABLE dim_title")
@@ -135,7 +135,7 @@ def build_star_schema(con: Warehouse) -> None:
     run_file(con, "analytics/prepare.sql")
     names = con.execute("SELECT country FROM catalog_countries ORDER BY country").fetchall()
     codes = find_country_codes([name for (name,) in names])
-    run_file(con, "analytics/country_codes.sql", {"country_codes": codes})
+    run_file(con, "analytics/country_codes.sql", {"country_codes": codes, "audiences": audiences})
     for name in ("dimensions", "facts", "kpis"):
         run_file(con, f"analytics/{name}.sql")
     for name in find_dropped_kpis(con):

@@ -1,8 +1,8 @@
 """Run the checks of sql/checks/, each a query for offending rows.
 
 A check is a file. Its first line is the description; `-- severity: error|warn` is what one
-offending row means, `-- warn_if: > N` and `-- error_if: > N` set other limits, and `-- way_out:`
-says what a person can do where it fails.
+offending row means, `-- warn_if: > N` and `-- error_if: > N` set other limits (odd_titles_pct: the
+contract's share of all titles), and `-- way_out:` says what a person can do where it fails.
 """
 
 import logging
@@ -20,7 +20,7 @@ from runner import lock
 from runner.console import GREEN, RED, YELLOW, say
 from runner.log import open_log
 from runner.step import Step
-from warehouse.database import Warehouse, has_tables, run_file
+from warehouse.database import Warehouse, has_tables, run_file, table_names
 
 SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check: on the terminal, in the warehouse
 OF_HISTORY = re.compile("analytics_netflix_history|ops_merges|metrics_now")  # a check of it
@@ -76,10 +76,21 @@ def select_checks(con: Warehouse) -> tuple[list[Path], int]:
     return chosen, len(paths) - len(chosen)
 
 
-def run_check(con: Warehouse, path: Path) -> Result:
-    """Run one check. One that cannot be run has failed, it alone: what it guards is not known."""
+def count_tolerated(con: Warehouse, odd_titles_pct: float) -> int:
+    """How many titles may be odd before the audit fails."""
+    if "analytics_netflix_current" not in table_names(con):
+        return 0  # a check of its own says so
+    titles = con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()[0]
+    return int(titles * odd_titles_pct / 100)
+
+
+def run_check(con: Warehouse, path: Path, tolerated: int) -> Result:
+    """Run one check. One that cannot be run has failed, it alone: what it guards is not known.
+
+    `tolerated` is the number of titles that odd_titles_pct stands for.
+    """
     try:
-        return evaluate_check(con, path)
+        return evaluate_check(con, path, tolerated)
     except duckdb.IOException:  # the warehouse itself is damaged
         raise
     except Exception as error:
@@ -88,7 +99,7 @@ def run_check(con: Warehouse, path: Path) -> Result:
         return Result(path.stem, "it cannot be run", "error", "fail", 0, rows, way_out)
 
 
-def evaluate_check(con: Warehouse, path: Path) -> Result:
+def evaluate_check(con: Warehouse, path: Path, tolerated: int) -> Result:
     """Count the rows that a check finds, and say what they mean. Raises what the query raises."""
     text = path.read_text(encoding="utf-8")
     description = text.splitlines()[0].removeprefix("-- ")
@@ -99,8 +110,9 @@ def evaluate_check(con: Warehouse, path: Path) -> Result:
     way_out = re.search(r"^-- way_out: (.+)$", text, re.MULTILINE)
     about = way_out[1] if way_out else WAY_OUT
     limits = {"error_if": 0 if severity == "error" else None, "warn_if": 0}
-    for name, number in re.findall(r"^-- (warn_if|error_if): > (\d+)$", text, re.MULTILINE):
-        limits[name] = int(number)
+    limit = re.compile(r"^-- (warn_if|error_if): > (\d+|odd_titles_pct)$", re.MULTILINE)
+    for name, number in limit.findall(text):
+        limits[name] = int(number) if number.isdigit() else tolerated
     cursor = con.execute(text)
     names = [column[0] for column in cursor.description]
     rows = cursor.fetchmany(KEPT_ROWS)

@@ -22,6 +22,7 @@ import sqlglot
 from sqlglot import exp
 
 from config import SQL
+from engines.dates import portable_date
 
 Rewrite = Callable[[exp.Expression], exp.Expression]
 LEFT_OUT = (exp.Set, exp.Transaction, exp.Commit, exp.Rollback, exp.Comment)
@@ -76,11 +77,20 @@ class Translator:
         for mark, value in zip(marks, values, strict=True):
             mark.replace(to_literal(value))
         for call in find_calls(tree, "getvariable"):
-            call.replace(to_literal(self.variables[call.expressions[0].name]))
+            name = fold_constants(call.expressions[0]).name  # 'formats_' || 'date_added'
+            call.replace(to_literal(self.variables[name]))
+        for call in find_calls(tree, "try_strptime"):
+            call.replace(self.write_date(call.expressions[0], call.expressions[1].expressions))
         for column in list(tree.find_all(exp.Column)):
             if column.name == "rowid":
                 column.set("this", exp.to_identifier(ROWID[find_source(column)]))
         return fold_constants(tree)
+
+    def write_date(self, value: exp.Expression, formats: list[exp.Expression]) -> exp.Expression:
+        """What DuckDB's try_strptime gives, from 1900 on."""
+        dates = ", ".join(portable_date(form.name) for form in formats)
+        body = self.expand_macros(sqlglot.parse_one(f"coalesce({dates})", read="duckdb"))
+        return fill_in(body, {"value": value})
 
     def expand_macros(self, tree: exp.Expression) -> exp.Expression:
         """With each call of a macro replaced by what it stands for, the innermost first."""

@@ -174,6 +174,8 @@ def staging_fingerprint(contract: Contract, batch: Batch) -> str:
 def create_cleaning_macros(con: Warehouse, contract: Contract) -> None:
     """The cleaning rules of macros.sql, with the contract as the lists that they read."""
     run_file(con, "macros.sql", contract.variables)
+    if contract.is_adapted:
+        run_file(con, "staging/adapt.sql")
 
 
 def check_staging_limits(

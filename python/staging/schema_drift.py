@@ -15,12 +15,12 @@ from staging.build import (
     is_loaded,
     is_schema_checked,
 )
-from warehouse.database import Warehouse, column_names, identifier
+from warehouse.database import Warehouse, column_names, identifier, literal
 
 LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
 SAMPLE_ROWS = 10_000  # enough to see that most values no longer parse
 PARSERS = {
-    "date": "parse_date({0})",
+    "date": "parse_date({0}, {1})",
     "year": "parse_year({0})",
     "duration": "coalesce(parse_minutes({0}), parse_seasons({0}))",
 }
@@ -209,13 +209,13 @@ def find_unparsable_columns(con: Warehouse, contract: Contract) -> list[Change]:
     """Typed columns of which most values do not parse."""
     create_cleaning_macros(con, contract)
     typed = [column for column in contract.columns if column.type in PARSERS]
+    names = {column.name: (identifier(column.name), literal(column.name)) for column in typed}
     shares = ", ".join(
-        f"count({PARSERS[column.type].format(identifier(column.name))}), "
-        f"count({identifier(column.name)})"
+        f"count({PARSERS[column.type].format(*names[column.name])}), count({names[column.name][0]})"
         for column in typed
     )
     cleaned = ", ".join(
-        f"clean_text({identifier(column.name)}) AS {identifier(column.name)}" for column in typed
+        f"conform(clean_text({name}), {text}) AS {name}" for name, text in names.values()
     )
     found = con.execute(
         f"SELECT {shares} FROM (SELECT {cleaned} FROM contract_netflix_titles LIMIT {SAMPLE_ROWS})"

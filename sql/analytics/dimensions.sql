@@ -1,7 +1,7 @@
 -- The dimensions of the star schema.
 -- Grain: dim_title one row per title version; dim_date per day; the others one row per name.
 -- Inputs -> outputs: analytics_netflix_history; temp tables catalog_countries and country_codes,
---   temp macros date_key, month_name and day_name -> the view dim_title and the five tables.
+--   temp macros date_key, month_name and day_name, variable audiences -> dim_title and five tables.
 -- Running it twice is safe: every table is built anew from the history, in one transaction. Keys of
 --   names count on by when a name was first seen, so that a new snapshot renumbers nobody.
 
@@ -172,26 +172,25 @@ COMMENT ON COLUMN dim_genre.genre_key IS 'Surrogate key.';
 COMMENT ON COLUMN dim_genre.genre IS 'Name of the genre.';
 COMMENT ON COLUMN dim_genre.first_seen_at IS 'Time (UTC) of the first snapshot that names it.';
 
--- The ratings of the US film and TV boards, from the youngest audience to the oldest. What is in
--- neither list is kept as it is: nobody knows for whom it is, so it counts as unrated.
+-- The ratings that the contract names, from the youngest audience to the oldest. What it does not
+-- name is kept as it is: nobody knows for whom it is, so it counts as unrated.
 CREATE OR REPLACE TABLE dim_rating AS
-WITH listed (rating_key, rating, audience) AS (
-    VALUES
-        (0, 'Unknown', 'unrated'),
-        (1, 'TV-Y', 'kids'),
-        (2, 'G', 'kids'),
-        (3, 'TV-G', 'kids'),
-        (4, 'TV-Y7', 'older kids'),
-        (5, 'TV-Y7-FV', 'older kids'),
-        (6, 'PG', 'older kids'),
-        (7, 'TV-PG', 'older kids'),
-        (8, 'PG-13', 'teens'),
-        (9, 'TV-14', 'teens'),
-        (10, 'R', 'adults'),
-        (11, 'TV-MA', 'adults'),
-        (12, 'NC-17', 'adults'),
-        (13, 'NR', 'unrated'),
-        (14, 'UR', 'unrated')
+WITH lines AS (
+    SELECT unnest(string_split(getvariable('audiences'), chr(30))) AS line
+),
+
+listed AS (
+    SELECT
+        0 AS rating_key,
+        'Unknown' AS rating,
+        'unrated' AS audience
+    UNION ALL
+    SELECT
+        CAST(split_part(line, chr(31), 1) AS INTEGER) AS rating_key,
+        split_part(line, chr(31), 2) AS rating,
+        split_part(line, chr(31), 3) AS audience
+    FROM lines
+    WHERE line <> ''
 ),
 
 other AS (
@@ -228,7 +227,7 @@ COMMENT ON COLUMN dim_rating.audience IS 'kids, older kids, teens, adults or unr
 COMMENT ON COLUMN dim_rating.rating_order IS
     'Sort order, youngest audience first; 90 for other ratings, 99 for none.';
 COMMENT ON COLUMN dim_rating.is_listed IS
-    'Whether it is one of the ratings of the US film and TV boards.';
+    'Whether the contract names it (audiences of [columns.rating]).';
 
 CREATE OR REPLACE TABLE dim_person AS
 WITH named AS (

@@ -1,12 +1,11 @@
--- Every rating is one that the rating boards use.
+-- Every rating is one that the contract names (audiences of [columns.rating]).
 -- severity: warn
 SELECT
     rating,
     count(*) AS titles,
     min(show_id) AS example
 FROM analytics_netflix_current
-WHERE rating NOT IN (
-    'G', 'PG', 'PG-13', 'R', 'NC-17', 'NR', 'UR', 'TV-Y', 'TV-Y7', 'TV-Y7-FV', 'TV-G', 'TV-PG',
-    'TV-14', 'TV-MA'
-)
+WHERE getvariable('expects_ratings')
+    AND rating IS NOT NULL
+    AND NOT list_contains(getvariable('expected_ratings'), rating)
 GROUP BY rating;

@@ -1,10 +1,10 @@
--- Every staged title has an id, a type and a title.
+-- Every staged title has a value where the contract says `nullable = false`.
 -- severity: error
 SELECT
     business_key,
-    show_id,
-    "type",
     title,
     source_line
 FROM staging_netflix_titles
-WHERE show_id IS NULL OR "type" IS NULL OR title IS NULL;
+WHERE (show_id IS NULL AND list_contains(getvariable('not_null_columns'), 'show_id'))
+    OR ("type" IS NULL AND list_contains(getvariable('not_null_columns'), 'type'))
+    OR (title IS NULL AND list_contains(getvariable('not_null_columns'), 'title'));

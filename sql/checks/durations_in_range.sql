@@ -1,8 +1,13 @@
--- A title lasts 1 to 1,440 minutes, or 1 to 100 seasons.
+-- A title lasts as many minutes or seasons as the contract allows.
 -- severity: warn
+-- error_if: > odd_titles_pct
+-- way_out: `unit`, `minutes` and `seasons` of [columns.duration] in the contract; odd_titles_pct.
 SELECT
     title_id,
     title,
     duration
 FROM analytics_netflix_current
-WHERE duration_minutes < 1 OR duration_minutes > 1440 OR seasons < 1 OR seasons > 100;
+WHERE duration_minutes < getvariable('fewest_minutes')
+    OR duration_minutes > getvariable('most_minutes')
+    OR seasons < getvariable('fewest_seasons')
+    OR seasons > getvariable('most_seasons');

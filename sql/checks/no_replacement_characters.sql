@@ -1,7 +1,7 @@
 -- No text holds U+FFFD, which stands where a character was lost.
 -- severity: warn
--- error_if: > 100
--- way_out: ask the publisher for a file in UTF-8, or raise error_if in the check.
+-- error_if: > odd_titles_pct
+-- way_out: ask the publisher for a file in UTF-8, or raise odd_titles_pct in the contract.
 SELECT
     title_id,
     title

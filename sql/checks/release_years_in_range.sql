@@ -1,8 +1,9 @@
--- No title is older than film or from more than five years ahead.
+-- Every year of release is one that the contract allows: others are set aside by staging.
 -- severity: error
 SELECT
     title_id,
     title,
     release_year
 FROM analytics_netflix_current
-WHERE release_year < 1870 OR release_year > year(getvariable('checked_at')) + 5;
+WHERE release_year < getvariable('earliest_year')
+    OR release_year > year(getvariable('checked_at')) + getvariable('years_ahead');

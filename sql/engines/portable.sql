@@ -49,33 +49,9 @@ CREATE OR REPLACE TEMP MACRO full_year(year_text) AS
 CREATE OR REPLACE TEMP MACRO part(value, pattern, place) AS
     regexp_extract(lower(value), pattern, place);
 
--- The formats of parse_date in macros.sql. The year 0 is no date here, and 1 BC in DuckDB.
-CREATE OR REPLACE TEMP MACRO parse_date(value) AS
-    coalesce(
-        iso_date(
-            part(value, '^([a-z]+) ([0-9]{1,2}), ([0-9]{1,4})$', 3),
-            coalesce(
-                month_number(part(value, '^([a-z]+) ([0-9]{1,2}), ([0-9]{1,4})$', 1)),
-                short_month_number(part(value, '^([a-z]+) ([0-9]{1,2}), ([0-9]{1,4})$', 1))
-            ),
-            part(value, '^([a-z]+) ([0-9]{1,2}), ([0-9]{1,4})$', 2)
-        ),
-        iso_date(
-            part(value, '^([0-9]{1,4})-([0-9]{1,2})-([0-9]{1,2})$', 1),
-            lpad(part(value, '^([0-9]{1,4})-([0-9]{1,2})-([0-9]{1,2})$', 2), 2, '0'),
-            part(value, '^([0-9]{1,4})-([0-9]{1,2})-([0-9]{1,2})$', 3)
-        ),
-        iso_date(
-            full_year(part(value, '^([0-9]{1,2})-([a-z]{3})-([0-9]{1,2})$', 3)),
-            short_month_number(part(value, '^([0-9]{1,2})-([a-z]{3})-([0-9]{1,2})$', 2)),
-            part(value, '^([0-9]{1,2})-([a-z]{3})-([0-9]{1,2})$', 1)
-        ),
-        iso_date(
-            part(value, '^([0-9]{1,2}) ([a-z]+) ([0-9]{1,4})$', 3),
-            month_number(part(value, '^([0-9]{1,2}) ([a-z]+) ([0-9]{1,4})$', 2)),
-            part(value, '^([0-9]{1,2}) ([a-z]+) ([0-9]{1,4})$', 1)
-        )
-    );
+-- The translator writes try_strptime for these engines (engines/dates.py): years from 1900 on only.
+CREATE OR REPLACE TEMP MACRO parse_date(value, column_name) AS
+    try_strptime(value, getvariable('formats_' || column_name));
 
 -- Each engine's function that removes duplicates and keeps the order; DuckDB's own does not.
 CREATE OR REPLACE TEMP MACRO list_members(value) AS

@@ -19,7 +19,7 @@ SELECT
     staged.source_line AS old_line,
     CASE
         WHEN staged.show_id = firsts.show_id THEN firsts.source_line  -- spares most the cleaning
-        WHEN staged.show_id IS NOT DISTINCT FROM clean_list(clean_text(firsts.show_id), 'show_id')
+        WHEN staged.show_id IS NOT DISTINCT FROM conform(clean_text(firsts.show_id), 'show_id')
             THEN firsts.source_line
     END AS new_line
 FROM staging_records AS staged

@@ -11,7 +11,7 @@ import pytest
 from conftest import PROJECT
 
 from config import SQL
-from contract import load_contract
+from contract import FORMATS, load_contract
 
 sqlglot = pytest.importorskip("sqlglot", reason="no sqlglot: make test-engines installs it")
 exp = sqlglot.exp
@@ -60,15 +60,8 @@ def ready(engine: str):
     """A session in which the macros and the variables of all steps are set."""
     session = translator(engine)
     contract = load_contract(SQL / "contract.toml")
-    columns = contract.columns
-    session.variables |= VARIABLES | {
-        "list_columns": [column.name for column in columns if column.type == "list"],
-        "not_null_columns": [column.name for column in columns if not column.nullable],
-        "closed_columns": [column.name for column in columns if column.allowed],
-        "allowed_values": [f"{column.name}={v}" for column in columns for v in column.allowed],
-        "tracked_columns": contract.tracked,
-        "key_columns": contract.key,
-    }
+    session.variables |= VARIABLES | contract.variables
+    session.variables |= {"audiences": contract.audiences, "tracked_columns": contract.tracked}
     for name in ("macros.sql", "content_hash.sql", "analytics/prepare.sql"):
         list(session.statements((SQL / name).read_text(encoding="utf-8")))
     return session
@@ -181,19 +174,28 @@ Jun 1, 2021|Jul 1, 2021|Aug 1, 2021|Oct 1, 2021|Nov 1, 2021|Dec 1, 2021|1-Jan-21
 1-Apr-21|1-Jun-21|1-Jul-21|1-Aug-21|1-Oct-21|1-Nov-21|1-Dec-21""".replace("\n", "|").split("|")
 
 
-def test_the_portable_dates_are_those_of_duckdb():
+FORMS = ("%d/%m/%Y", "%m/%d/%y", "%B %d, %y", "%Y-%m-%d %H:%M:%S", "%A, %d %b %Y", "%d.%m.%Y")
+MORE_DATES = """25/9/2021|09/25/21|9/25/21|January 5, 21|2021-09-05 00:00:00|25.09.2021|13/13/2021
+Saturday, 25 Sep 2021|5.9.21|1/1/1899|1/1/1900|May 5, 1899|2021-1-1 23:59:59""".replace("\n", "|")
+
+
+@pytest.mark.parametrize("forms", [FORMATS, FORMS])
+def test_the_portable_dates_are_those_of_duckdb(forms):
+    session = dialects.Translator("duckdb", lambda tree: tree)
+    short = [form for form in forms if "%y" in form]
+    session.variables |= {"formats_day": list(forms)}
+    texts = [*DATES, *MORE_DATES.split("|"), "", None]
+    query = "SELECT text, parse_date(text, 'day') AS day FROM texts"
+    (tree,) = session.statements(query)
     with duckdb.connect() as con:
-        found = []
-        for name in ("macros.sql", "engines/portable.sql"):
-            con.execute((SQL / name).read_text(encoding="utf-8"))
-            found.append(
-                con.execute(
-                    "SELECT text, parse_date(text) FROM unnest(CAST(? AS VARCHAR[])) AS t(text)",
-                    [[*DATES, None, ""]],
-                ).fetchall()
-            )
-    assert found[0] == found[1]
-    assert sum(day is not None for _, day in found[0]) > 40
+        con.execute("CREATE TABLE texts AS SELECT unnest(CAST(? AS VARCHAR[])) AS text", [texts])
+        for name, given in (("formats_day", list(forms)), ("short_formats_day", short)):
+            con.execute(f"SET VARIABLE {name} = CAST(? AS VARCHAR[])", [given])
+        con.execute((SQL / "macros.sql").read_text(encoding="utf-8"))
+        known = con.execute(query).fetchall()
+        assert con.execute(session.text(tree)).fetchall() == known
+    assert sum(day is not None for _, day in known) > 10
+    assert min(day for _, day in known if day).year >= 1900
 
 
 def test_the_portable_list_members_are_those_of_duckdb():

@@ -300,6 +300,21 @@ def test_some_values_of_another_type_are_no_retyped_column(pipeline):
         ((r"\nkey = true", ""), "no column is the key"),
         ((r"\[columns.director\]\ntype = .list.", ""), "has no column director"),
         ((r"\Z", '\n[columns.score]\ntype = "text"\n'), "has a column score that"),
+        (('type = "date"', 'type = "text"'), "type of date_added must be date"),
+        (
+            ('type = "date"', 'type = "date"\nformats = ["DD/MM/YYYY"]'),
+            "formats of date_added must",
+        ),
+        (('type = "date"', 'type = "date"\nformats = ["%d %m"]'), "formats of date_added must be"),
+        (('type = "date"', 'type = "date"\nunit = "minutes"'), "has unit, and is a date; only a"),
+        (
+            ('type = "list"', 'type = "list"\nseparator = "and"'),
+            "separator of director must be one",
+        ),
+        (('type = "list"', 'type = "list"\nbrackets = "[]"'), "brackets of director must be true"),
+        (('type = "list"', 'type = "list"\nvalues = ["a"]'), "values of director must be a table"),
+        ((r"minutes = \[1, 1440\]", "minutes = [9, 1]"), "minutes of duration must be two whole"),
+        (("odd_titles_pct = 5", "odd_titles_pct = 101"), "odd_titles_pct must be a number from 0"),
     ],
 )
 def test_a_wrong_contract_file_exits_2_and_says_where(pipeline, loaded_once, wrong, message):

@@ -1,0 +1,69 @@
+-- The contract's `values`, `null_markers`, `brackets`, `separator` and `unit`, as functions.
+-- Grain: none; scalar functions of one value. Run only where the contract has any of these.
+-- Inputs -> outputs: the session variables of Contract.variables (contract.py) -> temp macros.
+-- Running it twice is safe: it replaces functions and touches no table.
+
+-- list_transform([x], lambda v: ...)[1] names x once: names multiply where macros call macros, and
+-- binding them would take seconds.
+
+-- What the publisher writes, in the contract's words; a null marker is nothing.
+CREATE OR REPLACE TEMP MACRO translate_value(value, column_name) AS
+    list_transform([value], lambda v: CASE
+        WHEN contains(getvariable('value_map'), chr(30) || column_name || '=' || v || chr(31))
+            THEN nullif(split_part(split_part(
+                getvariable('value_map'), chr(30) || column_name || '=' || v || chr(31), 2
+            ), chr(30), 1), '')
+        ELSE v
+    END)[1];
+
+-- ['a', "b, c"] as a, b c: without brackets and quotes, and without commas inside of an entry.
+CREATE OR REPLACE TEMP MACRO strip_brackets(value, column_name) AS
+    list_transform([value], lambda v: CASE
+        WHEN NOT list_contains(getvariable('bracketed_columns'), column_name) THEN v
+        WHEN regexp_matches(v, '^[\[({] *[''"]')
+            THEN replace(replace(replace(
+                regexp_replace(
+                    regexp_replace(v, '^[\[({] *[''"]|[''"] *[\])}]$', '', 'g'),
+                    '[''"] *, *[''"]', chr(31), 'g'
+                ), ',', ''), chr(92) || chr(39), chr(39)), chr(31), ', '
+            )
+        ELSE regexp_replace(v, '^[\[({] *| *[\])}]$', '', 'g')
+    END)[1];
+
+-- Where entries have another separator than a comma, a comma inside of one goes.
+CREATE OR REPLACE TEMP MACRO separate(value, column_name) AS
+    replace(
+        replace(value, getvariable('dropped_' || column_name), ''),
+        getvariable('separator_' || column_name), ', '
+    );
+
+CREATE OR REPLACE TEMP MACRO conform_list(value, column_name) AS
+    list_aggregate(
+        list_transform(
+            string_split(
+                trim(regexp_replace(
+                    separate(strip_brackets(value, column_name), column_name),
+                    '( *, *)+', ', ', 'g'
+                ), ', '),
+                ', '
+            ),
+            lambda entry: nullif(translate_value(entry, column_name), '')
+        ),
+        'string_agg', ', '
+    );
+
+-- A bare number with the contract's `unit`: 90 is 90 min.
+CREATE OR REPLACE TEMP MACRO add_unit(value) AS
+    list_transform([value], lambda v: CASE
+        WHEN getvariable('duration_unit') <> '' AND regexp_matches(v, '^[0-9]+([.,]0+)?$')
+            THEN regexp_extract(v, '^[0-9]+') || ' ' || getvariable('duration_unit')
+        ELSE v
+    END)[1];
+
+CREATE OR REPLACE TEMP MACRO conform(value, column_name) AS
+    CASE
+        WHEN list_contains(getvariable('list_columns'), column_name)
+            THEN conform_list(translate_value(value, column_name), column_name)
+        WHEN column_name = 'duration' THEN add_unit(translate_value(value, column_name))
+        ELSE translate_value(value, column_name)
+    END;
