@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from config import SQL, Settings, load_settings
 from errors import DONE, SettingsError, StepError
 from runner import signals
-from runner.console import YELLOW, say, say_error
+from runner.console import YELLOW, say, say_error, show_progress
 from runner.files import replace_atomically, sha256
 from runner.lock import hold_lock
 from runner.options import make_parser
@@ -272,7 +272,8 @@ def main(argv: list[str] | None = None) -> int:
                 "it is, and run again.",
                 YELLOW,
             )
-        truth = run(**options)
+        with show_progress("sample"):
+            truth = run(**options)
     except StepError as error:
         say_error(f"sample    stopped: {error}")
         return error.exit_code

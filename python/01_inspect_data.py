@@ -23,7 +23,16 @@ from config import Settings, load_settings
 from errors import DONE, SettingsError, StepError, exit_code
 from ingest.profile import Profile, list_facts, many, profile_source, tabulate_warnings
 from runner import signals
-from runner.console import BOLD, FORMULA_START, PLAIN, YELLOW, printable, say, say_error
+from runner.console import (
+    BOLD,
+    FORMULA_START,
+    PLAIN,
+    YELLOW,
+    printable,
+    say,
+    say_error,
+    show_progress,
+)
 from runner.files import replace_atomically
 from runner.options import make_parser
 
@@ -36,7 +45,8 @@ def run(settings: Settings, output: Path | None = None) -> None:
     """Profile the source, save the result if an output is named, and print the report."""
     if output and output.suffix not in SUFFIXES:
         raise SettingsError(f"--output {output} must end in one of {', '.join(SUFFIXES)}")
-    profile = profile_source(settings)
+    with show_progress("inspect"):
+        profile = profile_source(settings)
     if output:
         save_profile(profile, output)
     print_profile(profile, shutil.get_terminal_size((100, 24)).columns)

@@ -25,7 +25,7 @@ from config import Settings, load_settings
 from errors import CRASH, DONE, QUALITY, SIGNALLED, StepError, exit_code
 from operations import alerts
 from runner import lock, signals, step
-from runner.console import say_error
+from runner.console import is_terminal, say, say_error
 from runner.lock import hold_lock
 from runner.log import new_run_id, redirect_to_cron_log
 from runner.options import read_flags
@@ -65,6 +65,8 @@ def main(quiet: bool = False) -> int:
                 if not is_saved(alerts.notify_on_change, settings, code[-1]):
                     code[-1] = code[-1] or CRASH
                 alerts.ping_heartbeat(settings, "/fail" if code[-1] else "")
+                if code[-1] == DONE:
+                    say(f"page      {settings.published / 'dashboard.html'}")
             return code[-1]
     except (StepError, OSError) as error:
         say_error(f"run-all   stopped: {error}")
@@ -125,7 +127,7 @@ def run_forked(script: Path, arguments: list[str]) -> tuple[int, str]:
         run_script(script, arguments, writer)
     os.close(writer)
     with suppress(Exception):  # what is wrong here stops the step that uses it
-        for name in LOADED_ONCE:
+        for name in (*LOADED_ONCE, *(["rich.progress"] if is_terminal(sys.stdout) else [])):
             import_module(name)
     code = signals.wait(pid)
     os.set_blocking(reader, False)  # a process that the step left behind may have the other end

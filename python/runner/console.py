@@ -2,10 +2,13 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # What a spreadsheet would run, for DuckDB and Python: also behind blanks, and in full width.
 FORMULA_START = r"^[\s\x00]*[=+\-@＝＋－＠]|^[\t\r\n]"
+CLEAR_LINE = "\r\033[2K"
 PLAIN, BOLD, RED, GREEN, YELLOW, CYAN = "0", "1", "31", "32", "33", "36"
 
 
@@ -27,8 +30,38 @@ def say(text: str, colour: str = PLAIN, stream: Any = None) -> None:
     text = printable_lines(text)
     if stream.isatty() and not os.environ.get("NO_COLOR"):
         text = f"\033[{colour}m{text}\033[0m"
+    if is_terminal(stream):
+        text = CLEAR_LINE + text  # of what show_progress left there
     encoding = stream.encoding or "utf-8"
     write(text.encode(encoding, "replace").decode(encoding) + "\n", stream)
+
+
+def is_terminal(stream: Any) -> bool:
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def show_progress(name: str) -> Iterator[None]:
+    """Move a line on a terminal as long as the block works; elsewhere do nothing."""
+    if not is_terminal(sys.stdout):
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    class VisibleCursor(Console):
+        def show_cursor(self, show: bool = True) -> bool:
+            return False  # a signal may end the process before it is shown again
+
+    with Progress(
+        *(TextColumn("{task.description:<9}"), SpinnerColumn(), TimeElapsedColumn()),
+        console=VisibleCursor(file=sys.stdout),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as progress:
+        progress.add_task(name, total=None)
+        yield
 
 
 def write(text: str, stream: Any) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from config import Settings, __version__, find_env_file, load_settings
 from errors import CRASH, DONE, LockedError, NotReady, StepError, exit_code
 from runner import lock, signals
-from runner.console import CYAN, say, say_error, say_warning
+from runner.console import CYAN, say, say_error, say_warning, show_progress
 from runner.log import new_run_id, open_log, utc_now
 from runner.options import read_flags
 from runner.redact import redact_source
@@ -128,7 +128,7 @@ def run_and_report(step: Step, run: Callable[[Step], None], warehouse: bool) -> 
     """Run under the lock; tell log and person how it ended; return the exit code."""
     step.event("started", pid=os.getpid())
     try:
-        with lock.hold_lock(step.settings):
+        with show_progress(step.name), lock.hold_lock(step.settings):
             try:
                 run_in_transaction(step, run, warehouse)
             except Exception as error:
