@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cronsim import CronSim, CronSimError
 
@@ -32,6 +33,7 @@ from warehouse.database import (
     set_variables,
 )
 
+RECENT = 30  # nights that tell what a year will add, as in status_counts.sql
 ORDER = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "publish")
 
 
@@ -43,10 +45,12 @@ def main() -> int:
         if wants_page:
             return open_page(settings)
         say(f"version    {__version__}")
-        show_warehouse(settings)
+        counts = show_warehouse(settings)
         show_alerts(settings)
         show_cron(settings)
         show_disk(settings)
+        if counts:
+            show_next_year(settings, counts)
         return DONE
     except StepError as error:
         say_error(f"status    stopped: {error}")
@@ -64,14 +68,15 @@ def open_page(settings: Settings) -> int:
     return DONE
 
 
-def show_warehouse(settings: Settings) -> None:
+def show_warehouse(settings: Settings) -> dict[str, Any] | None:
+    """Show what the warehouse holds; return the counts, None where nothing was merged."""
     if not has_warehouse(settings):
         say(f"There is no warehouse at {settings.warehouse_path} yet: make run-all", YELLOW)
-        return
+        return None
     with open_for_reading(settings) as con:
         if not has_tables(con, "ops_runs"):
             say("There is nothing in the warehouse yet: make run-all", YELLOW)
-            return
+            return None
         set_variables(con, {"checked_at": utc_now()})
         runs = {row["step"]: row for row in fetch_file(con, "reports/status_runs.sql")}
         say("step       status   finished (UTC)       seconds          rows  message", BOLD)
@@ -86,7 +91,8 @@ def show_warehouse(settings: Settings) -> None:
                 RED if row["status"] == "failed" else PLAIN,
             )
         merged = has_tables(con, "ops_merges")
-        for row in fetch_file(con, "reports/status_counts.sql") if merged else []:
+        counts = fetch_file(con, "reports/status_counts.sql") if merged else []
+        for row in counts:
             say(
                 f"\ncurrent    {row['titles']:,} titles ({row['movies']:,} movies, "
                 f"{row['shows']:,} TV shows) of {row['snapshot_at']:%Y-%m-%d %H:%M} UTC, "
@@ -94,6 +100,7 @@ def show_warehouse(settings: Settings) -> None:
                 f"fresh      snapshot {row['snapshot_days']} day(s) old; newest title added "
                 f"{row['newest_added_date'] or 'never'}"
             )
+        return counts[0] if counts else None
 
 
 @contextmanager
@@ -155,6 +162,19 @@ def show_disk(settings: Settings) -> None:
         )
     )
     say(f"disk       {sizes}")
+
+
+def show_next_year(settings: Settings, counts: dict[str, Any]) -> None:
+    """Say what 365 nights like the last ones would add; published versions and logs are rotated."""
+    paths = settings.snapshots.glob("*.parquet")
+    sizes = [path.stat().st_size for path in sorted(paths)[-RECENT:]]
+    snapshots = 365 * sum(sizes) / max(len(sizes), 1)
+    size = count_bytes(settings.warehouse_path) / max(counts["versions"], 1)
+    warehouse = 365 * float(counts["versions_a_night"] or 0) * size
+    say(
+        f"a year     of nights like the last {len(sizes)} adds {snapshots / 1e6:,.0f} MB of "
+        f"snapshots and {warehouse / 1e6:,.0f} MB of warehouse"
+    )
 
 
 def count_bytes(path: Path) -> int:

@@ -13,6 +13,14 @@ merges AS (
         count(*) AS merges,
         max(snapshot_at) AS snapshot_at
     FROM ops_merges
+),
+
+nights AS (
+    SELECT
+        inserted + reappeared + updated + filled AS new_versions,
+        row_number() OVER (ORDER BY snapshot_at DESC) AS age
+    FROM ops_merges
+    WHERE previous_rows > 0
 )
 
 SELECT
@@ -23,7 +31,8 @@ SELECT
     merges.merges,
     merges.snapshot_at,
     date_diff('day', merges.snapshot_at, getvariable('checked_at')) AS snapshot_days,
-    (SELECT count(*) FROM analytics_netflix_history) AS versions
+    (SELECT count(*) FROM analytics_netflix_history) AS versions,
+    (SELECT avg(new_versions) FROM nights WHERE age <= 30) AS versions_a_night
 FROM titles
 CROSS JOIN merges
 WHERE merges.merges > 0;

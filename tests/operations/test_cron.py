@@ -133,6 +133,7 @@ def test_status_is_one_screen_and_writes_nothing(pipeline, crontab):
         "accepted_ratings",
         "next run-all: ",
         "warehouse ",
+        "a year     of nights like the last 1 adds ",
     ):
         assert part in shown.stdout, part
     assert len(shown.stdout.splitlines()) < 25
