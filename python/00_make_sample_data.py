@@ -6,8 +6,8 @@ inserted, some corrected and some deleted; every other title keeps its line byte
 Reads:   sql/sample.sql (vocabulary, state, CSV text).
 Writes:  <name>.csv and beside it <name>.truth.json: how many of what was planted, which keys
     changed since the day before, and the SHA-256 of the CSV.
-Fails when: an option is out of range, or the target exists and is not known to come from this
-    script (one line on stderr, exit code 2, nothing written).
+Fails when: an option is out of range, real files were landed where it would stand, or the target
+    exists and is not known to come from this script (one line, exit code 2, nothing written).
 
 Example: python python/00_make_sample_data.py --rows 500 --day 2    or    make sample ROWS=500
 """
@@ -31,6 +31,8 @@ from runner.options import make_parser
 
 if TYPE_CHECKING:
     import duckdb
+
+    from ingest.manifest import Batch
 
 SQL_FILE = SQL / "sample.sql"
 COLUMNS = (
@@ -220,11 +222,11 @@ def _encode_marked_lines(text: bytes) -> tuple[bytes, list[int]]:
 
 def remove(settings: Settings) -> int:
     """Remove the sample file and all that came of it; refuses where any real file was landed."""
-    from ingest.manifest import read_batches
+    from publish.versions import remove_versions
 
     with hold_lock(settings):
-        if not all(batch.sample for batch in read_batches(settings.manifest)):
-            raise SampleError("real files were landed here, not only samples; nothing was removed")
+        batches = require_samples_only(settings, "nothing was removed")
+        remove_versions(settings.published, {batch.batch_id for batch in batches})
         csv = settings.default_csv
         truth = csv.with_suffix(".truth.json")
         if truth.exists():
@@ -237,8 +239,19 @@ def remove(settings: Settings) -> int:
         for path in (settings.manifest, settings.latest, settings.decisions, warehouse):
             path.unlink(missing_ok=True)
         Path(f"{warehouse}.wal").unlink(missing_ok=True)
-    say("sample    removed, with its snapshots and its warehouse")
+    say("sample    removed, with its snapshots, its warehouse and what was published of it")
     return DONE
+
+
+def require_samples_only(settings: Settings, outcome: str) -> "list[Batch]":
+    from ingest.manifest import read_batches
+
+    batches = read_batches(settings.manifest)
+    if not all(batch.sample for batch in batches):
+        raise SampleError(
+            f"real files were landed in {settings.data_dir}, not only samples; {outcome}"
+        )
+    return batches
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -261,11 +274,12 @@ def main(argv: list[str] | None = None) -> int:
         settings = load_settings()
         if options.pop("remove"):
             return remove(settings)
-        options["out"] = options["out"] or settings.default_csv
-        wanted = options.pop("if_missing")
-        if wanted and (settings.netflix_csv or settings.default_csv.exists()):
-            return DONE
-        if wanted:
+        if not options["out"]:
+            options["out"] = settings.default_csv
+            require_samples_only(settings, "nothing was made. Name another place: DATA_DIR=...")
+        if options.pop("if_missing"):
+            if settings.netflix_csv or settings.default_csv.exists():
+                return DONE
             say(
                 f"sample    There is no input file {options['out']}, so this run uses MADE-UP "
                 "sample data.\n          Put the real catalogue there, or set NETFLIX_CSV to where "

@@ -191,6 +191,7 @@ class Settings:
     schedule: str = env(crontab, "five crontab fields, like 0 3 * * *", default="0 3 * * *")
     monitor_schedule: str = env(crontab, "five crontab fields, like 0 9 * * *", default="0 9 * * *")
     publish_keep: int = env(number(int, 1, 10**4), "a whole number, 1 or more", default="7")
+    allow_sample: bool = env({"yes": True, "no": False}.__getitem__, "yes or no", default="yes")
     log_format: str = env(one_of("text", "json"), "text or json", default="text")
 
     @property

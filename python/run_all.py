@@ -7,7 +7,8 @@ work done say so, so a run that was stopped is simply run again.
 
 --quiet, for cron: all output goes to logs/cron.log, and only that of a failed run to stderr.
 
-Reads and writes: what the steps 02 to 09 do (00, too, where there is no input file), data/alerts.
+Reads and writes: what the steps 02 to 09 do (00, too, if there never was an
+         input file), data/alerts.
 Example: python python/run_all.py    or    make run-all NETFLIX_CSV=titles.csv
 """
 
@@ -23,6 +24,7 @@ from typing import NoReturn
 
 from config import Settings, load_settings
 from errors import CRASH, DONE, QUALITY, SIGNALLED, StepError, exit_code
+from ingest.source import may_make_sample
 from operations import alerts
 from runner import lock, signals, step
 from runner.console import is_terminal, say, say_error
@@ -59,7 +61,7 @@ def main(quiet: bool = False) -> int:
                 step.warn_of_env_file()
                 lock.inherited = True
                 alerts.ping_heartbeat(settings, "/start")
-                code.append(chain(settings))
+                code.append(chain(settings, quiet))
                 if code[-1] == DONE and not is_saved(tell_digest, settings):
                     code[-1] = CRASH
                 if not is_saved(alerts.notify_on_change, settings, code[-1]):
@@ -73,10 +75,10 @@ def main(quiet: bool = False) -> int:
         return exit_code(error)
 
 
-def chain(settings: Settings) -> int:
+def chain(settings: Settings, quiet: bool) -> int:
     """Run the steps up to the first that fails; keep for the alerts what that was."""
     scripts = CHAIN
-    if settings.netflix_csv is None and not settings.default_csv.exists():
+    if not quiet and may_make_sample(settings):  # a person tries it; no night makes data up
         scripts = ("00_make_sample_data.py", *CHAIN)
     for script in scripts:
         arguments = ["--if-missing"] if script.startswith("00") else []

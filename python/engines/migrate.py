@@ -41,6 +41,7 @@ MOVED = (
     "ops_checks",
     "ops_check_failures",
     "ops_metrics",
+    "ops_origin",
     "ops_ambiguous_matches",
     "staging_netflix_quarantine",
     "analytics_netflix_history",

@@ -81,6 +81,7 @@ def merge_pending(
     newest is merged even if the guard objects, so that the plan can show it. Raises Refused if the
     newest is refused, if a snapshot cannot be read, or if one of `merged_ids` cannot be merged.
     """
+    record_origins(con, batches)
     settings = step.settings
     path, key = settings.decisions, settings.cdc_key
     merges: list[tuple[Batch, Diff]] = []
@@ -110,6 +111,15 @@ def merge_pending(
             decisions.record_decision(path, batch, "passed", "judged again, and sound now", key)
         merges.append((batch, diff))
     return merges
+
+
+def record_origins(con: Warehouse, batches: list[Batch]) -> None:
+    """Write where the snapshots came from that have no row in ops_origin yet."""
+    known = {batch_id for (batch_id,) in con.execute("SELECT batch_id FROM ops_origin").fetchall()}
+    for batch in batches:
+        if batch.batch_id not in known:
+            row = [batch.batch_id, batch.snapshot_at, batch.source, batch.sample]
+            con.execute("INSERT INTO ops_origin VALUES (?, ?, ?, ?)", row)
 
 
 def describe_merges(merges: list[tuple[Batch, Diff]]) -> str:

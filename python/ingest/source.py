@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from config import Settings
-from errors import Refused
-from ingest.manifest import Batch
+from errors import NotReady, Refused
+from ingest.manifest import Batch, read_batches
 from ingest.source_file import SourceFile, check_unmodified, parse_sha256_file
 from runner.console import printable
 
@@ -25,6 +25,11 @@ def fetch_source(settings: Settings, folder: Path, newest: Batch | None = None) 
     Raises Refused where there is no such file, or where it did not come whole.
     """
     source = settings.source
+    if not settings.netflix_csv and not settings.default_csv.exists():
+        raise NotReady(
+            f"no input file: {source} is not there, and NETFLIX_CSV names none; nothing was made. "
+            "Name the file in .env: NETFLIX_CSV=... (or try made-up data: `make sample`)"
+        )
     scheme = source.partition("://")[0].lower() if "://" in source else "file"
     digest = None if scheme == "file" else hashlib.sha256(os.fsencode(source)).hexdigest()
     etag = modified = None  # a condition is for this very URL, and the file may be for another time
@@ -46,6 +51,19 @@ def fetch_source(settings: Settings, folder: Path, newest: Batch | None = None) 
         raise Refused(f"NETFLIX_CSV is a {scheme}:// URL, which is not supported; see .env.example")
     delivery.source, delivery.url_sha256 = recorded_source(source), digest
     return delivery
+
+
+def may_make_sample(settings: Settings) -> bool:
+    """Whether there is no source, and nothing says that there ever was another one than a sample.
+
+    A warehouse without a snapshot says so: it has the record of a file that was refused.
+    """
+    if settings.netflix_csv or settings.default_csv.exists() or not settings.allow_sample:
+        return False
+    from warehouse.database import has_warehouse
+
+    batches = read_batches(settings.manifest)
+    return all(batch.sample for batch in batches) if batches else not has_warehouse(settings)
 
 
 def find_local_file(path: Path) -> SourceFile:

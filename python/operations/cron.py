@@ -9,19 +9,24 @@ Writes:  the crontab, shown before and after
 Example: make cron-install SCHEDULE="0 3 * * *"
 """
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from config import PROJECT, Settings, load_settings
+from config import NAMES, PROJECT, Settings, load_settings
 from errors import DONE, SettingsError, StepError
 from runner import signals
-from runner.console import say, say_error
+from runner.console import YELLOW, say, say_error
 from runner.options import make_parser
+from runner.redact import strip_credentials
 
 BEGIN = f"# >>> netflix-elt-pipeline in {PROJECT} >>> (made by `make cron-install`)"
 END = f"# <<< netflix-elt-pipeline in {PROJECT} <<<"
+
+OF_THE_LINES = {"SCHEDULE", "MONITOR_SCHEDULE", "ALLOW_SAMPLE"}  # settings that the lines have
+MAKES_OWN = {"VENV": ".venv", "PYTHON": "python3"}  # of make, and what they are if not given
 
 
 def main(action: str) -> int:
@@ -33,6 +38,8 @@ def main(action: str) -> int:
         before = read_crontab()
         after = remove_block(before)
         if action == "install":
+            check_settings_given(settings)
+            show_source(settings)
             after += compose_block(settings)
         if after != before:
             write_crontab(after)
@@ -44,14 +51,42 @@ def main(action: str) -> int:
         return error.exit_code
 
 
+def check_settings_given(settings: Settings) -> None:
+    """Raise SettingsError where a setting is given here alone: the job has but those of .env."""
+    theirs = load_settings({})
+    missing = [
+        name
+        for name in sorted(set(NAMES) - OF_THE_LINES)
+        if getattr(settings, name.lower()) != getattr(theirs, name.lower())
+    ]
+    if missing:
+        raise SettingsError(
+            f"{', '.join(missing)} given here, but not so in .env: the job would not see it. "
+            f"Put it into {PROJECT / '.env'}, then: make cron-install"
+        )
+
+
+def show_source(settings: Settings) -> None:
+    source = settings.source
+    if "://" in source:
+        say(f"cron      the job will read {strip_credentials(source)}")
+    elif Path(source).exists():
+        say(f"cron      the job will read {source}")
+    else:
+        say(f"cron      the job will read {source}, which is not there now", YELLOW)
+
+
 def compose_block(settings: Settings) -> str:
     """The lines, with absolute paths; a % would end a crontab command, a quote its argument."""
     make = quote_for_cron(shutil.which("make") or "/usr/bin/make")
     command = f"{make} --silent --directory={quote_for_cron(PROJECT)}"
+    for name, usual in MAKES_OWN.items():
+        if (value := os.environ.get(name, usual)) != usual:
+            command += f" {name}={quote_for_cron(value)}"
     lines = (
         BEGIN,
         "CRON_TZ=UTC",
-        f"{settings.schedule} {command} run-all QUIET=1",
+        f"{settings.schedule} {command} run-all QUIET=1 ALLOW_SAMPLE=no",
         f"{settings.monitor_schedule} {command} monitor QUIET=1",
         END,
     )

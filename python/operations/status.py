@@ -90,6 +90,9 @@ def show_warehouse(settings: Settings) -> dict[str, Any] | None:
                 f"{seconds:>7.2f}  {count:>12}  {message}",
                 RED if row["status"] == "failed" else PLAIN,
             )
+        known = has_tables(con, "ops_origin")
+        if known and con.execute("SELECT count(*) FROM ops_origin WHERE is_sample").fetchone()[0]:
+            say("\nsample     every title is made up; `make clean-sample` removes them", YELLOW)
         merged = has_tables(con, "ops_merges")
         counts = fetch_file(con, "reports/status_counts.sql") if merged else []
         for row in counts:

@@ -59,7 +59,9 @@ def write_version(
                     export_kpi(con, name, temporary / "kpi")
             failures = (SQL / "publish/check_failures.sql").read_text(encoding="utf-8")
             write_spreadsheet(con, failures, temporary / "check_failures.csv")
-        (temporary / "dictionary.md").write_text(write_dictionary(tables, batch), encoding="utf-8")
+        samples = con.execute("SELECT count(*) FROM ops_origin WHERE is_sample").fetchone()[0]
+        dictionary = write_dictionary(tables, batch, bool(samples))
+        (temporary / "dictionary.md").write_text(dictionary, encoding="utf-8")
         html = build_page(temporary / "netflix.duckdb")
         (temporary / PAGE).write_text(html, encoding="utf-8")
         view = temporary / "lookml" / "netflix_titles.view.lkml"
@@ -138,13 +140,14 @@ def escape_formula(column: str) -> str:
     )
 
 
-def write_dictionary(tables: dict, batch: str) -> str:
+def write_dictionary(tables: dict, batch: str, is_sample: bool) -> str:
     """Every table and column with its comment, and where the data comes from, as Markdown."""
     lines = [
         "# Data dictionary",
         "",
         f"What `netflix.duckdb` holds, as of snapshot {escape_markdown(batch)}. Views are tables "
         "in it.",
+        *(["", "**Made-up sample data: none of these titles exists.**"] if is_sample else []),
         "",
         LINEAGE,
         "",

@@ -135,6 +135,16 @@ def replace_symlink(path: Path, target: str) -> None:
     sync(path.parent)
 
 
+def remove_versions(place: Path, batches: set[str]) -> None:
+    """Remove the versions of these batches, and the links where they led to one of them."""
+    for version in (place / "versions").glob("*"):
+        if version.name.removeprefix("held-").rpartition("-")[0] in batches:
+            shutil.rmtree(version)
+    for name in ("current", *ENTRIES):
+        if (place / name).is_symlink() and not (place / name).exists():
+            (place / name).unlink()
+
+
 def remove_old_versions(place: Path, version: Path, settings: Settings) -> None:
     """Remove what a run that died left, and all but the newest PUBLISH_KEEP versions."""
     for leftover in (*place.glob(".*.tmp"), *(place / "versions").glob(".*.tmp")):

@@ -220,9 +220,8 @@ def record_failure(step: Step, error: Exception) -> None:
     """The failed run's row in ops_runs; where even that fails, the log says so and why."""
     from warehouse.database import has_warehouse, transaction
 
-    if isinstance(error, LockedError) or (
-        step.requires_warehouse and not has_warehouse(step.settings)
-    ):
+    could_not_begin = step.requires_warehouse or isinstance(error, NotReady)
+    if isinstance(error, LockedError) or (could_not_begin and not has_warehouse(step.settings)):
         return  # somebody else is working there, or there is nothing to write it to
     try:
         with open_with_ops_tables(step) as con, transaction(con):

@@ -120,6 +120,11 @@ COMMENT ON COLUMN ops_ambiguous_matches.business_key IS 'The title''s key in it.
 COMMENT ON COLUMN ops_ambiguous_matches.title IS 'Its name.';
 COMMENT ON COLUMN ops_ambiguous_matches.candidates IS 'What it could have been.';
 
+COMMENT ON TABLE ops_origin IS 'Where each snapshot came from: one row per snapshot.';
+COMMENT ON COLUMN ops_origin.batch_id IS 'The snapshot.';
+COMMENT ON COLUMN ops_origin.snapshot_at IS 'Time (UTC) of the snapshot.';
+COMMENT ON COLUMN ops_origin.source IS 'Name of the file, or its URL without user and query.';
+COMMENT ON COLUMN ops_origin.is_sample IS 'Whether its titles were made up by make sample.';
 COMMENT ON TABLE ops_runs IS 'Who ran when, with what result: one row per step and run.';
 COMMENT ON COLUMN ops_runs.run_id IS 'The run; all steps of a chain share it.';
 COMMENT ON COLUMN ops_runs.batch_id IS 'The snapshot it worked on.';

@@ -1,7 +1,7 @@
 -- The history's tables, and the views over them.
 -- Grain: analytics_netflix_history one row per version of a title (SCD type 2);
 --   analytics_netflix_current one row per live title; cdc_netflix_changes one row per changed
---   column, or per inserted, deleted or reappeared title; ops_merges one row per merged batch.
+--   column, or per inserted, deleted or reappeared title; ops_merges, ops_origin one per batch.
 -- Inputs -> outputs: none -> the tables, empty where they are new.
 -- Running it twice is safe: tables are made only where missing, views are replaced.
 
@@ -50,6 +50,13 @@ CREATE TABLE IF NOT EXISTS ops_merges (
     carried BIGINT,
     current_rows BIGINT,
     accepted BOOLEAN
+);
+
+CREATE TABLE IF NOT EXISTS ops_origin (
+    batch_id VARCHAR,
+    snapshot_at TIMESTAMP,
+    source VARCHAR,
+    is_sample BOOLEAN
 );
 
 CREATE TABLE IF NOT EXISTS ops_ambiguous_matches (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, catalogue, title
 
-from config import __version__
+from config import __version__, load_settings
 from operations import cron, status
 
 OTHERS = "# mine\nMAILTO=me@example.org\n5 4 * * sun  echo 'a%b'\n"
@@ -53,7 +53,7 @@ def test_install_and_remove_touch_one_block_only(crontab):
     text = crontab.read_text()
     assert text.startswith(OTHERS + cron.BEGIN)
     lines = text.splitlines()
-    assert f"--directory='{PROJECT}' run-all QUIET=1" in lines[-3]
+    assert f"--directory='{PROJECT}' run-all QUIET=1 ALLOW_SAMPLE=no" in lines[-3]
     assert lines[-3].startswith("10 2 * * 1-5 ") and lines[-2].startswith("0 9 * * * ")
     assert "before:" in done.stdout and "10 2 * * 1-5" in done.stdout
     assert run("cron", "install", SCHEDULE="10 2 * * 1-5").stdout.endswith("as before\n")
@@ -62,6 +62,36 @@ def test_install_and_remove_touch_one_block_only(crontab):
     assert crontab.read_text() == text.replace("10 2 * * 1-5", "0 3 * * *")
     assert run("cron", "remove").returncode == 0
     assert crontab.read_text() == OTHERS
+
+
+def test_the_job_has_the_settings_that_were_given_or_is_not_installed(crontab, tmp_path):
+    """It reads .env alone, so what stands there no otherwise is no setting of the job."""
+    for given in ({"NETFLIX_CSV": "/feed/s3cr3t.csv", "DATA_DIR": "/d"}, {"ACCEPT": "0" * 12}):
+        refused = run("cron", "install", **given)
+        assert (refused.returncode, crontab.exists()) == (2, False)
+        assert f"{', '.join(sorted(given))} given here" in refused.stderr
+        assert "s3cr3t" not in refused.stdout + refused.stderr
+    done = run("cron", "install", DATA_DIR="data", VENV="/it's/50%", PYTHON="python3")
+    assert done.returncode == 0
+    assert crontab.read_text().count(" VENV='/it'\\''s/50\\%' ") == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("https://ann:s3cr3t@host/a.csv?key=s3cr3t", "https://host/a.csv"),
+        (__file__, __file__),
+        ("/nowhere.csv", "/nowhere.csv, which is not there now"),
+        ("", "/data/raw/netflix_titles.csv, which is not there now"),
+    ],
+)
+def test_install_shows_which_source_the_job_will_read(source, shown, capsys, monkeypatch):
+    monkeypatch.setattr(cron, "load_settings", lambda _: settings)
+    settings = load_settings({"NETFLIX_CSV": source, "DATA_DIR": "/data"})
+    cron.check_settings_given(settings)
+    cron.show_source(settings)
+    said = "".join(capsys.readouterr())
+    assert said == f"cron      the job will read {shown}\n"
 
 
 def test_an_empty_crontab_comes_and_goes(crontab):
@@ -121,7 +151,7 @@ def test_status_is_one_screen_and_writes_nothing(pipeline, crontab):
     titles = [title(1), title(2, type="TV Show", duration="1 Season", rating="XYZ")]
     assert pipeline.all_steps(NETFLIX_CSV=pipeline.put(catalogue(*titles))).returncode == 0
     pipeline.step("02_create_raw_layer", NETFLIX_CSV="none.csv")
-    run("cron", "install", **environment)
+    run("cron", "install")
     before = pipeline.digests(".")
     shown = run("status", **environment)
     assert (shown.returncode, shown.stderr) == (0, "")
@@ -158,7 +188,7 @@ def test_a_real_cron_daemon_runs_the_job(tmp_path):
     settings = f"NETFLIX_CSV={source}\nSCHEDULE=* * * * *\nMONITOR_SCHEDULE=0 0 1 1 *\n"
     (checkout / ".env").write_text(settings)
     before = subprocess.run(["crontab", "-l"], capture_output=True, text=True).stdout
-    make = ["make", "-C", str(checkout)]
+    make = ["env", "-u", "PYTHON_DOTENV_DISABLED", "make", "-C", str(checkout)]
     daemon = subprocess.Popen(["cron", "-f"])
     try:
         subprocess.run([*make, "cron-install"], check=True, capture_output=True)

@@ -57,7 +57,7 @@ TABLE = {
         dict.fromkeys((LOAD, SCHEMA, STAGING, MERGE, MONITOR, ANALYTICS, PUBLISH, REBUILD), 2)
         | {VERIFY: 2, WHY: 2, OPEN: 2, MIGRATE: 2, STATUS: 0},
     ),
-    "there is no input file": (lambda pipeline: None, {"01_inspect_data": 20, RAW: 20, PLAN: 20}),
+    "there is no input file": (lambda pipeline: None, {"01_inspect_data": 2, RAW: 2, PLAN: 2}),
     "the warehouse is lost": (
         lose_warehouse,
         dict.fromkeys((MONITOR, ANALYTICS, PUBLISH, VERIFY, WHY, MIGRATE), 2) | {STATUS: 0},
