@@ -1,16 +1,13 @@
 """What readers get: the published copy, the KPI files, the dictionary; and when they get it."""
 
 import csv
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
 import lkml
 import pytest
-import sqlalchemy
 from conftest import PROJECT, RECORDS, Pipeline, catalogue, title
 from readers import holding, reading
 
@@ -264,36 +261,6 @@ def test_looker_reads_the_view_and_the_explore(pipeline):
         for one in view["dimensions"]:
             assert one["description"]
             con.execute(f"SELECT {one['sql'].replace('${TABLE}', 't')} FROM {table.alias} AS t")
-
-
-def blocks(language: str) -> list[str]:
-    """The README's snippets of how to connect, in one language."""
-    section = (PROJECT / "README.md").read_text().split("\n## Connect\n")[1].split("\n## ")[0]
-    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
-
-
-def test_the_readmes_snippets_connect(pipeline):
-    """The command line, Python, and what Superset, Metabase and Evidence are told."""
-    assert run(pipeline, *titles(7)).returncode == 0
-    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    for program in (["bash", "-euc", *blocks("bash")], [sys.executable, "-c", *blocks("python")]):
-        found = subprocess.run(
-            program, cwd=pipeline.root, env=environment, capture_output=True, text=True
-        )
-        assert (found.returncode, found.stderr) == (0, "")
-        assert "Norway" in found.stdout and "7" in found.stdout
-    (superset,) = re.findall(r"duckdb:///\S+(?=`)", (PROJECT / "README.md").read_text())
-    engine = sqlalchemy.create_engine(superset.replace("/srv/netflix", str(pipeline.root)))
-    with engine.connect() as con:
-        assert (
-            con.execute(sqlalchemy.text("SELECT sum(titles) FROM kpi_movies_vs_tv")).scalar() == 7
-        )
-    engine.dispose()
-    (evidence,) = blocks("yaml")
-    assert "type: duckdb" in evidence and "filename: netflix.duckdb" in evidence
-    with duckdb.connect(str(published(pipeline) / "netflix.duckdb"), read_only=True) as con:
-        for query in blocks("sql"):
-            assert con.execute(query).fetchall()
 
 
 def test_a_second_run_publishes_nothing_new(pipeline):
