@@ -163,7 +163,7 @@ class Settings:
     accept: str | None = env(digest_start, "the first 12 or more hex digits of the file's SHA-256")
     cdc_key: str = env(one_of("show_id", "title"), "show_id or title", default="show_id")
     duckdb_memory_limit: int = env(
-        number(size, 5 * 10**7, inf), "a size of 50MB or more, like 512MB or 2GB", default="4GB"
+        number(size, 128 * 10**6, inf), "a size of 128MB or more, like 2GB", default="4GB"
     )
     duckdb_threads: int | None = env(number(int, 1, 1024), "a whole number from 1 to 1024")
     max_file_size: int = env(number(size, 1, inf), "a size, like 500MB or 20GB", default="20GB")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
 import pytest
+from titles import catalogue, title
 
 import config
 from config import PROJECT, Settings, load_settings
@@ -58,6 +59,7 @@ def test_a_repr_shows_no_secret():
     [
         ("DUCKDB_MEMORY_LIMIT", "much"),
         ("DUCKDB_MEMORY_LIMIT", "1KB"),
+        ("DUCKDB_MEMORY_LIMIT", "127MB"),
         ("DUCKDB_THREADS", "0"),
         ("DUCKDB_THREADS", "two"),
         ("SNAPSHOT_AT", "yesterday"),
@@ -221,3 +223,12 @@ def test_a_step_with_a_wrong_setting_exits_2_and_touches_nothing(pipeline):
     assert "DUCKDB_THREADS is 'many'; allowed is" in result.stderr
     assert "Traceback" not in result.stderr
     assert list(pipeline.root.iterdir()) == []
+
+
+def test_the_least_memory_is_enough_for_a_night_whatever_the_number_of_cores(pipeline):
+    settings = {"DUCKDB_MEMORY_LIMIT": "128MB", "DUCKDB_THREADS": "64", "FRESHNESS_DAYS": "36500"}
+    done = pipeline.land(catalogue(*map(title, range(1, 201))), **settings)
+    assert done.returncode == 0, done.stderr
+    for name in ("06_merge_cdc", "07_monitor_pipeline", "08_build_analytics", "09_publish"):
+        done = pipeline.step(name, NEWEST_TITLE_DAYS="36500", **settings)
+        assert done.returncode == 0, done.stderr

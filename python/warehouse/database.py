@@ -1,5 +1,6 @@
 """The database: quote for it, open it on the engine that WAREHOUSE names, run SQL in it."""
 
+import os
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ STORAGE_VERSION = "v1.0.0"
 # Of what a step may use. DuckDB does not count all that it takes: up to 0.75 GB more were measured
 # where a join of 10,000,000 rows was at its limit, be it of 2 GB or of 4 GB.
 MEMORY_SHARE = 0.7
+THREAD_BYTES = 32_000_000  # what each thread takes to read CSV and write Parquet
 CHANGED_BY_STEPS = ("preserve_insertion_order", "force_compression")  # all else is locked
 READER_WAIT_S, POLL_S = 10.0, 0.02  # how long a step waits for a reader of the file
 SMALL_BYTES = 4_000_000  # of the newest snapshot: some 70,000 titles
@@ -109,8 +111,10 @@ def connect(
     }
     if not read_only:
         config["storage_compatibility_version"] = STORAGE_VERSION
-    if settings.duckdb_threads:
-        config["threads"] = settings.duckdb_threads
+    most = max(settings.duckdb_memory_limit // THREAD_BYTES, 1)
+    threads = settings.duckdb_threads or os.cpu_count() or 1
+    if settings.duckdb_threads or threads > most:  # else as many as DuckDB finds cores for it
+        config["threads"] = min(threads, most)
     if path != ":memory:" and not read_only:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     if PandasForImportsOnly not in sys.meta_path:
