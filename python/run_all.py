@@ -90,7 +90,7 @@ def chain(settings: Settings, quiet: bool) -> int:
             signals.end(code - SIGNALLED)
         killed = f"step {name} was killed by signal {-code}" if code < 0 else ""
         if killed:
-            say_error(f"run-all   {killed}. Nothing half-done was kept: make run-all")
+            say_error(f"run-all   {killed}. {step.describe_rest(settings)} Then: make run-all")
         text = killed or error or f"step {name}: exit code {code}"
         # What the audit found is kept as such; it is over when the next audit passes.
         audited = script == AUDIT and code == QUALITY

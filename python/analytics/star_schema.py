@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from config import PROJECT, SQL
-from errors import NotReady, StepError
+from errors import NotReady, StepError, left_behind
 from runner.files import fingerprint
 from runner.step import Step
 from warehouse.database import (
@@ -156,7 +156,8 @@ def check_invariants(con: Warehouse) -> None:
     broken = [f"{name}: {value:,}" for name, value in invariants.items() if value]
     if broken:
         raise StepError(
-            f"the star schema breaks an invariant ({', '.join(broken)}); nothing was changed. "
+            f"the star schema breaks an invariant ({', '.join(broken)}); "
+            f"{left_behind(con.has_transactions)}. "
             "This is a defect: please report it with this line."
         )
 

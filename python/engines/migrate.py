@@ -3,8 +3,9 @@
 Reads:   the warehouse; data/ must be where the other engine can read files from (see the README)
 Writes:  on the engine that --to names: the history, its records and the quarantine; what follows
          from them is built there by the next run
-Fails when: the other engine holds a history already (exit 20), or something else afterwards than
-         DuckDB (exit 30). DuckDB's file stays as it is.
+Fails when: its packages are missing, or what was written is gone with its session (exit 2), it
+         holds a history already (exit 20), or something else afterwards than DuckDB (exit 30).
+         DuckDB's file stays as it is.
 
 The records of the merges are copied last: a migration that died is simply run again.
 
@@ -19,7 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from config import WAREHOUSES
-from errors import NotReady, QualityError, Refused
+from errors import NotReady, QualityError, Refused, SettingsError
 from runner.console import PLAIN, RED, say
 from runner.options import make_parser
 from runner.signals import scratch_folder
@@ -47,6 +48,8 @@ MOVED = (
     "analytics_netflix_history",
     "ops_merges",  # last: it says that the history is whole
 )
+# The setting of each engine that says where its tables are.
+PLACE = {"spark": "SPARK_LOCATION", "snowflake": "SNOWFLAKE_URL", "bigquery": "BIGQUERY_DATASET"}
 COMPARED = (*MOVED, "analytics_netflix_current", "cdc_netflix_changes")
 
 
@@ -57,17 +60,22 @@ def run(step: Step, to: str) -> None:
         raise NotReady(f"there is no {settings.warehouse_path} to move; run `make run-all`")
     with scratch_folder("migrate-", settings.data_dir) as folder:
         folder.chmod(0o755)  # the other engine may be another user
-        with (
-            closing(open_warehouse(replace(settings, warehouse=to))) as there,
-            closing(open_warehouse(settings, [folder], read_only=True)) as here,
-        ):
+        elsewhere = replace(settings, warehouse=to)
+        with closing(open_warehouse(settings, [folder], read_only=True)) as here:
             if not has_tables(here, *MOVED):
                 raise NotReady("nothing was merged yet that could be moved; run `make run-all`")
-            refuse_history(there)
-            for table in MOVED:
-                move(here, there, table, folder)
-            run_file(there, "history/tables.sql")
-            different = compare(here, there)
+            with closing(open_warehouse(elsewhere)) as there:
+                refuse_history(there)
+                for table in MOVED:
+                    move(here, there, table, folder)
+                run_file(there, "history/tables.sql")
+            with closing(open_warehouse(elsewhere)) as there:  # what lasts, another session finds
+                if not has_tables(there, *MOVED):
+                    raise SettingsError(
+                        f"what was written to {to} was gone with the session that wrote it. Set "
+                        f"{PLACE[to]} to a place that lasts, and run `make migrate` again."
+                    )
+                different = compare(here, there)
     if different:
         raise QualityError(
             f"{', '.join(different)} differ(s) on {to} from what DuckDB holds; go on with DuckDB. "

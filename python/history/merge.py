@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from config import Settings
 from contract import Contract
-from errors import Refused, StepError
+from errors import Refused, StepError, left_behind
 from history.diff import Diff, find_changes, find_implausible_change
 from ingest import decisions
 from ingest.decisions import is_accepted, record_acceptance
@@ -159,8 +159,11 @@ def merge_batch(
     objection = find_implausible_change(con, diff, settings) if enforce_limits else None
     if objection and not dry_run:
         if not is_accepted(settings, batch):
+            advice = "It was not merged. If"  # another engine has no plan, and may have merged more
+            if con.has_transactions:
+                advice = "Nothing was changed. See it with `make plan`; if"
             raise Refused(
-                f"{objection}\n  Nothing was changed. See it with `make plan`; if it is right: "
+                f"{objection}\n  {advice} it is right: "
                 f"make run-all ACCEPT={batch.source_sha256[:12]}"
             )
         record_acceptance(settings, batch, objection)
@@ -181,7 +184,8 @@ def verify_merge(con: Warehouse, batch: Batch, diff: Diff) -> None:
     if broken or carried != diff.counts["carry"]:
         raise StepError(
             f"the merge of {batch.batch_id} breaks an invariant ({', '.join(broken)}); "
-            "nothing was changed. This is a defect: please report it with this line."
+            f"{left_behind(con.has_transactions)}. This is a defect: please report it with this "
+            "line."
         )
 
 

@@ -30,7 +30,7 @@ LONG = 4_000  # characters of a message; chat services take no more
 NEXT_COMMAND = {
     1: "make status, then logs/pipeline.log; after mending: make run-all",
     2: "mend the setting or run the step that the message names, then: make run-all",
-    20: "make plan (what the file would change), then as the message says",
+    20: "make plan (what the file would change; on DuckDB only), then as the message says",
     30: "make monitor (the audit alone), then mend and: make run-all",
 }
 

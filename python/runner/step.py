@@ -148,7 +148,7 @@ def run_and_report(step: Step, run: Callable[[Step], None], warehouse: bool) -> 
         keep_error(what)
         say_error(
             f"{step.name:<9} {what}\n"
-            f"{'':<9} Nothing half-done was kept. The traceback is in "
+            f"{'':<9} {describe_rest(step.settings)} The traceback is in "
             f"{step.settings.log_dir / 'pipeline.log'}, run {step.run_id}. {recovery_hint(text)}"
         )
         return CRASH
@@ -229,6 +229,13 @@ def record_failure(step: Step, error: Exception) -> None:
             record_run(con, step, "failed", text)
     except Exception as second:
         step.event("not_recorded", logging.ERROR, text=second)
+
+
+def describe_rest(settings: Settings) -> str:
+    """Say what a step that died in the middle left in the warehouse."""
+    if settings.warehouse == "duckdb":
+        return "Nothing half-done was kept."
+    return f"On {settings.warehouse} a merge may be half done; the next run takes it back."
 
 
 def recovery_hint(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from config import SQL, Limit, Settings, share
 from contract import Contract, bind, tracked_columns
-from errors import Refused, StepError
+from errors import Refused, StepError, left_behind
 from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_snapshot
 from runner.files import fingerprint
@@ -30,7 +30,8 @@ def load_raw(con: Warehouse, batch: Batch, settings: Settings) -> tuple[int, boo
     if found != batch.raw_rows or batch.raw_rows + batch.rejected != batch.records:
         raise Refused(
             f"raw_netflix_titles has {found:,} rows, the manifest says {batch.raw_rows:,} "
-            f"(of {batch.records:,} records, {batch.rejected:,} rejected); nothing was changed"
+            f"(of {batch.records:,} records, {batch.rejected:,} rejected); "
+            f"{left_behind(con.has_transactions)}"
         )
     return found, is_new
 
@@ -112,7 +113,9 @@ def build_staging(
     run_file(con, "staging/quarantine.sql")
     _, _, books = read_staging_counts(con)
     if books.raw != books.staged + books.quarantined + books.duplicates:
-        raise StepError(f"the books of staging do not balance: {books}; nothing was changed")
+        raise StepError(
+            f"the books of staging do not balance: {books}; {left_behind(con.has_transactions)}"
+        )
     return books
 
 
@@ -205,7 +208,8 @@ def check_staging_limits(
                 for row in fetch_file(con, "staging/examples.sql")
             )
             raise Refused(
-                f"{found}, allowed are {rows:,} and {pct:g} %; nothing was changed. "
+                f"{found}, allowed are {rows:,} and {pct:g} %; "
+                f"{left_behind(con.has_transactions)}. "
                 f"If it is right: make run-all ACCEPT={batch.source_sha256[:12]}{lines}"
             )
         record_acceptance(settings, batch, found)
