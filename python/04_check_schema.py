@@ -19,7 +19,7 @@ from staging.schema_drift import check_columns, is_settled, set_summary
 def run(step: Step) -> None:
     batches = landed_batches(step.settings)
     batch = batches[-1]
-    contract = load_contract(step.settings.contract_path)
+    contract = load_contract(step.settings.contract_path, step.settings.cdc_key)
     step.batch_id, step.rows_in = batch.batch_id, len(batch.columns)
     bound = bind(contract, batch.columns)
     if is_settled(step.con, batch, contract):

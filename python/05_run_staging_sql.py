@@ -26,7 +26,7 @@ def run(step: Step, full: bool = False) -> None:
     settings = step.settings
     batches = landed_batches(settings)
     batch = batches[-1]
-    contract = load_contract(settings.contract_path)
+    contract = load_contract(settings.contract_path, settings.cdc_key)
     step.batch_id = batch.batch_id
     as_before = None if full else find_staged(step.con, batch, contract)
     if not as_before and not is_schema_checked(step.con, batch):

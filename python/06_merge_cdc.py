@@ -33,7 +33,7 @@ def run(step: Step) -> None:
     settings, con = step.settings, step.con
     batches = landed_batches(settings)
     batch = batches[-1]
-    contract = load_contract(settings.contract_path)
+    contract = load_contract(settings.contract_path, settings.cdc_key)
     step.batch_id = batch.batch_id
     create_tables(con)
     todo, merged_ids, anew = find_pending(con, batches, settings)

@@ -108,7 +108,7 @@ def replay_into(step: Step, target: Path, keep_records: bool) -> int:
             todo, _, _ = find_pending(con, batches, settings)
             if merged_ids:  # what waits, or was refused, is the business of the next run
                 todo = [batch for batch in batches if batch.batch_id in merged_ids]
-            contract = load_contract(settings.contract_path)
+            contract = load_contract(settings.contract_path, settings.cdc_key)
             merges = merge_pending(step, con, batches, contract, todo, merged_ids)
         con.execute("CHECKPOINT")
     finally:

@@ -4,7 +4,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -188,8 +188,15 @@ ONLY_FOR = {
 }
 
 
-def load_contract(path: Path) -> Contract:
-    """Read and check the contract. Raises SettingsError naming the entry that is wrong."""
+IDENTITY = ("type", "title", "release_year")  # what titles are known by with CDC_KEY=title
+
+
+def load_contract(path: Path, cdc_key: str = "show_id") -> Contract:
+    """Read and check the contract. Raises SettingsError naming the entry that is wrong.
+
+    With `cdc_key` "title" the columns of the key are attributes: a file may lack them, and a new
+    value makes no version.
+    """
     try:
         text = path.read_bytes()
         content = tomllib.loads(text.decode())
@@ -228,7 +235,14 @@ def load_contract(path: Path) -> Contract:
     contract = Contract(columns, policy, hashlib.sha256(text).hexdigest(), odd_titles_pct)
     if not contract.key:
         raise SettingsError(f"the contract {path}: no column is the key")
+    if cdc_key == "title":
+        return replace(contract, columns=tuple(map(make_attribute, columns)))
     return contract
+
+
+def make_attribute(column: Column) -> Column:
+    is_id = column.key and column.name not in IDENTITY
+    return replace(column, required=False, tracked=False) if is_id else column
 
 
 def freeze(entry: dict[str, Any]) -> dict[str, Any]:

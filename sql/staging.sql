@@ -1,8 +1,8 @@
 -- The typed, cleaned form of records, as a view; staging/load_all.sql or load_changed.sql reads it.
 -- Grain: staged_records one row per record of records_to_stage.
 -- Inputs -> outputs: contract_netflix_titles (the raw columns under their canonical names, text),
---   macros of content_hash.sql, session variables batch_id, snapshot_at, tracked_columns and those
---   of macros.sql -> temp views records_to_stage, staged_records.
+--   macros of content_hash.sql, session variables batch_id, snapshot_at, tracked_columns,
+--   all_columns, has_key and those of macros.sql -> temp views records_to_stage, staged_records.
 -- Running it twice is safe: it replaces views.
 CREATE OR REPLACE TEMP VIEW records_to_stage AS
 SELECT
@@ -25,7 +25,7 @@ FROM contract_netflix_titles;
 -- The catalogue, in one pass over raw: text cleaned column by column, a duration that stands in
 -- `rating` moved to where it belongs, each rule of the contract that a record breaks named in
 -- broken_rules (and years that no film can have). record_hash is that of the record as the file
--- has it.
+-- has it. Where a file has no key (CDC_KEY=title), the content is one: copies are one record.
 CREATE OR REPLACE TEMP VIEW staged_records AS
 WITH cleaned AS (
     SELECT
@@ -91,14 +91,23 @@ trimmed AS (
 
 typed AS (
     SELECT
-        concat_ws(
-            chr(31),
-            key_part(show_id, 'show_id'), key_part("type", 'type'), key_part(title, 'title'),
-            key_part(director, 'director'), key_part("cast", 'cast'), key_part(country, 'country'),
-            key_part(date_text, 'date_added'), key_part(year_text, 'release_year'),
-            key_part(rating_text, 'rating'), key_part(duration_text, 'duration'),
-            key_part(listed_in, 'listed_in'), key_part(description, 'description')
-        ) AS business_key,
+        CASE
+            WHEN NOT getvariable('has_key') THEN content_hash(
+                getvariable('all_columns'), show_id, "type", title, director, "cast", country,
+                coalesce(CAST(parse_date(date_text, 'date_added') AS VARCHAR), date_text),
+                coalesce(CAST(parse_year(year_text) AS VARCHAR), year_text),
+                rating_text, duration_text, listed_in, description
+            )
+            ELSE concat_ws(
+                chr(31),
+                key_part(show_id, 'show_id'), key_part("type", 'type'), key_part(title, 'title'),
+                key_part(director, 'director'), key_part("cast", 'cast'),
+                key_part(country, 'country'), key_part(date_text, 'date_added'),
+                key_part(year_text, 'release_year'), key_part(rating_text, 'rating'),
+                key_part(duration_text, 'duration'), key_part(listed_in, 'listed_in'),
+                key_part(description, 'description')
+            )
+        END AS business_key,
         show_id,
         "type",
         title,

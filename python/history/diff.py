@@ -18,9 +18,9 @@ class Diff:
     previous: int
     staged: int
     counts: dict[str, int]
-    updated_content: int  # updates but for those of show_id alone (CDC_KEY=title)
     tracked: list[str]  # the columns of the contract that the snapshot has
     is_rehashed: bool  # they are others than those of the merge before
+    attributes: list[str]  # columns of the snapshot that are not tracked, and not its key
     objection: str | None = None  # why the guard finds this change implausible
 
     @property
@@ -47,6 +47,7 @@ def find_changes(con: Warehouse, batch: Batch, settings: Settings, contract: Con
         "SELECT tracked_columns, current_rows FROM ops_merges ORDER BY snapshot_at DESC LIMIT 1"
     ).fetchone()
     then = before[0].split(" ") if before else tracked
+    attributes = [n for n in bound if bound[n] and n not in (*contract.tracked, *contract.key)]
     new_columns = [name for name in tracked if name not in then]
     missing = [name for name, source in bound.items() if not source]
     set_variables(
@@ -61,20 +62,20 @@ def find_changes(con: Warehouse, batch: Batch, settings: Settings, contract: Con
             "has_new_columns": bool(new_columns),
             "missing_columns": missing,
             "has_missing_columns": bool(missing),
+            "attributes": attributes,
             "by_title": settings.cdc_key == "title",
         },
     )
-    show_rejects(con, batch, settings)
     run_file(con, "content_hash.sql")
     run_file(con, "history/live_titles.sql")
+    show_rejects(con, batch, settings)
     run_file(con, f"history/match_by_{settings.cdc_key}.sql")
     run_file(con, "history/diff.sql")
     rows = {row["operation"]: row for row in fetch_file(con, "history/diff_counts.sql")}
     counts = {name: rows[name]["titles"] if name in rows else 0 for name in OPERATIONS}
-    content = rows["update"]["content_changed"] if "update" in rows else 0
     staged = con.execute("SELECT count(*) FROM staging_netflix_titles").fetchone()[0]
     previous = before[1] if before else 0
-    return Diff(previous, staged, counts, content, tracked, set(then) != set(tracked))
+    return Diff(previous, staged, counts, tracked, set(then) != set(tracked), attributes)
 
 
 def show_rejects(con: Warehouse, batch: Batch, settings: Settings) -> None:
@@ -85,8 +86,7 @@ def show_rejects(con: Warehouse, batch: Batch, settings: Settings) -> None:
     else:
         source = "(SELECT CAST(NULL AS VARCHAR) AS raw_text) AS none WHERE false"
     con.execute(
-        "CREATE OR REPLACE TEMP VIEW rejected_texts AS SELECT string_split(regexp_replace("
-        "trim(raw_text), ' *[,;|\"\\t\\r\\n] *', chr(31), 'g'), chr(31)) AS words "
+        "CREATE OR REPLACE TEMP VIEW rejected_texts AS SELECT text_words(raw_text) AS words "
         f"FROM {source}"
     )
 
@@ -105,7 +105,7 @@ def find_implausible_change(con: Warehouse, diff: Diff, settings: Settings) -> s
     for what, count, rows, pct in (
         ("deletes", counts["delete"], settings.max_deleted_rows, settings.max_deleted_pct),
         ("inserts", added, settings.max_inserted_rows, settings.max_inserted_pct),
-        ("updates", diff.updated_content, settings.max_updated_rows, settings.max_updated_pct),
+        ("updates", counts["update"], settings.max_updated_rows, settings.max_updated_pct),
     ):
         if Limit(rows, pct).exceeded_by(count, diff.previous):
             return (

@@ -168,8 +168,12 @@ def merge_batch(
             )
         record_acceptance(settings, batch, objection)
     run_file(con, "history/merge.sql")
+    if settings.cdc_key == "title":
+        run_file(con, "history/level_keys.sql")
+    if diff.attributes:
+        run_file(con, "history/level_attributes.sql")
     if diff.is_rehashed:
-        run_file(con, "history/rehash.sql")
+        run_file(con, "history/level_hashes.sql")
     verify_merge(con, batch, diff)
     record_merge(con, batch, settings, diff)
     return replace(diff, objection=objection)

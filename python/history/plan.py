@@ -75,7 +75,10 @@ def copy_state(settings: Settings, scratch: Path) -> None:
 
 def compare_with_history(settings: Settings) -> int:
     """Merge into the copy, and show what that changes."""
-    batches, contract = read_batches(settings.manifest), load_contract(settings.contract_path)
+    batches, contract = (
+        read_batches(settings.manifest),
+        load_contract(settings.contract_path, settings.cdc_key),
+    )
     con = connect(settings.warehouse_path, settings, [settings.snapshots])
     with open_log(settings, "plan", "plan") as log, transaction(con):
         step = Step("plan", settings, "plan", log, con)

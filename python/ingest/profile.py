@@ -44,7 +44,7 @@ class Profile:
 
 def profile_source(settings: Settings) -> Profile:
     """Fetch, scan and profile the source. Raises Refused if it is no readable catalogue."""
-    contract = load_contract(settings.contract_path)
+    contract = load_contract(settings.contract_path, settings.cdc_key)
     with scratch_folder("netflix-inspect-") as folder:
         delivery = fetch_source(settings, folder)
         settings = replace(settings, warehouse_path=folder / "spilled")

@@ -93,12 +93,18 @@ def build_staging(
     """
     con.execute("SET preserve_insertion_order = false")  # order costs CTAS 60 %; nothing needs it
     create_cleaning_macros(con, contract)
+    bound = bind(contract, batch.columns)
     set_variables(
         con,
         {
             "batch_id": batch.batch_id,
             "snapshot_at": batch.snapshot_at,
             "tracked_columns": tracked_columns(contract, batch.columns),
+            "not_null_columns": [
+                c.name for c in contract.columns if not c.nullable and bound[c.name]
+            ],
+            "all_columns": list(bound),
+            "has_key": all(bound[name] for name in contract.key),
             "rules": staging_fingerprint(contract, batch),
         },
     )
@@ -170,8 +176,9 @@ def staging_fingerprint(contract: Contract, batch: Batch) -> str:
     """A digest of all that decides what staging makes of a snapshot; its year is a rule, too."""
     names = ("macros.sql", "content_hash.sql", "staging.sql")
     files = [*(SQL / name for name in names), *sorted((SQL / "staging").glob("*.sql"))]
-    tracked = " ".join(tracked_columns(contract, batch.columns))
-    return fingerprint(files, f"{contract.sha256} {batch.snapshot_at.year} {tracked}")
+    bound = [name for name, source in bind(contract, batch.columns).items() if source]
+    names = f"{' '.join(bound)} {' '.join(tracked_columns(contract, batch.columns))}"
+    return fingerprint(files, f"{contract.sha256} {batch.snapshot_at.year} {names}")
 
 
 def create_cleaning_macros(con: Warehouse, contract: Contract) -> None:

@@ -1,4 +1,4 @@
--- Current holds what staging holds, and what is kept over an unreadable record.
+-- Current holds what staging holds, and what is kept over a record that is unreadable or ambiguous.
 -- severity: error
 WITH live AS (
     SELECT
@@ -8,17 +8,22 @@ WITH live AS (
     WHERE is_current
 ),
 
+-- By key and content: a title that is kept may have a key that is another's now (CDC_KEY=title).
 compared AS (
     SELECT
         coalesce(staged.business_key, live.business_key) AS business_key,
-        CASE
-            WHEN live.business_key IS NULL THEN 'not in current'
-            WHEN staged.business_key IS NULL THEN 'not in staging'
-            ELSE 'another content'
-        END AS difference
+        CASE WHEN live.business_key IS NULL THEN 'not in current' ELSE 'not in staging' END
+            AS difference
     FROM staging_netflix_titles AS staged
-    FULL JOIN live ON staged.business_key = live.business_key
-    WHERE staged.row_hash IS DISTINCT FROM live.row_hash
+    FULL JOIN live
+        ON staged.business_key = live.business_key AND staged.row_hash = live.row_hash
+    WHERE staged.business_key IS NULL OR live.business_key IS NULL
+),
+
+ambiguous AS (
+    SELECT ops_ambiguous_matches.business_key
+    FROM ops_ambiguous_matches
+    INNER JOIN staging_batch ON ops_ambiguous_matches.batch_id = staging_batch.batch_id
 ),
 
 kept AS (
@@ -31,9 +36,10 @@ SELECT
     compared.difference
 FROM compared
 CROSS JOIN kept
+LEFT JOIN ambiguous ON compared.business_key = ambiguous.business_key
 WHERE getvariable('last_run_status') = 'done'
     AND (
-        compared.difference <> 'not in staging'
+        (compared.difference = 'not in current' AND ambiguous.business_key IS NULL)
         OR (
             SELECT count(*) FROM compared AS missing WHERE missing.difference = 'not in staging'
         ) > kept.titles

@@ -1,9 +1,13 @@
 -- Finds what one staged snapshot changes in the history, without changing anything.
--- Grain: merge_changes one row per title that is new, changed, filled, gone or carried.
--- Inputs -> outputs: merge_input (staging with title_id), live_titles, rejected_texts,
---   staging_netflix_quarantine, analytics_netflix_history; session variables by_title,
---   has_new_columns, new_columns, tracked_columns, key_columns -> temp table merge_changes.
+-- Grain: merge_changes one row per title that is new, changed, filled, gone, carried or to be
+--   brought level (no version: its id moved, or an attribute has another value).
+-- Inputs -> outputs: merge_input (staging with title_id), live_titles, rejected_texts, quarantine
+--   and history; variables by_title, and the lists of columns -> temp table merge_changes.
 -- Running it twice is safe: it replaces temporary tables only.
+
+-- Whether a column that is not tracked has another value: the open version takes it over.
+CREATE OR REPLACE TEMP MACRO is_other(new_value, old_value, column_name) AS
+    list_contains(getvariable('attributes'), column_name) AND new_value IS DISTINCT FROM old_value;
 
 CREATE OR REPLACE TEMP TABLE merge_differences AS
 SELECT
@@ -11,14 +15,26 @@ SELECT
     CASE
         WHEN live.title_id IS NULL THEN 'insert'
         WHEN new.title_id IS NULL THEN 'delete'
-        ELSE 'update'
+        WHEN new.row_hash <> live.row_hash THEN 'update'
+        ELSE 'level'
     END AS operation,
-    new.row_hash IS DISTINCT FROM live.row_hash AS is_content_changed,
     new.staged_by
 FROM merge_input AS new
 FULL JOIN live_titles AS live ON new.title_id = live.title_id
 WHERE new.row_hash IS DISTINCT FROM live.row_hash
-    OR (getvariable('by_title') AND new.business_key IS DISTINCT FROM live.business_key);
+    OR (getvariable('by_title') AND new.business_key <> live.business_key)
+    OR is_other(new.show_id, live.show_id, 'show_id')
+    OR is_other(new."type", live."type", 'type')
+    OR is_other(new.title, live.title, 'title')
+    OR is_other(new.director, live.director, 'director')
+    OR is_other(new."cast", live."cast", 'cast')
+    OR is_other(new.country, live.country, 'country')
+    OR is_other(new.date_added, live.date_added, 'date_added')
+    OR is_other(new.release_year, live.release_year, 'release_year')
+    OR is_other(new.rating, live.rating, 'rating')
+    OR is_other(new.duration, live.duration, 'duration')
+    OR is_other(new.listed_in, live.listed_in, 'listed_in')
+    OR is_other(new.description, live.description, 'description');
 
 -- The value without that of a column that only this file has, where the title had none.
 CREATE OR REPLACE TEMP MACRO as_before(new_value, old_value, column_name) AS
@@ -35,6 +51,7 @@ WITH filled AS (
     INNER JOIN merge_input AS new ON different.title_id = new.title_id
     INNER JOIN live_titles AS live ON different.title_id = live.title_id
     WHERE getvariable('has_new_columns')
+        AND different.operation = 'update'
         AND live.row_hash = content_hash(
             getvariable('tracked_columns'),
             as_before(new.show_id, live.show_id, 'show_id'),
@@ -52,35 +69,54 @@ WITH filled AS (
         )
 ),
 
--- A record that is there but unreadable is no deletion: its key is in the quarantine, or (where
--- the key itself is missing) its title, or its text is among the rejects.
 gone AS (
     SELECT
         different.title_id,
-        old.business_key,
-        old.title
+        live.business_key,
+        live.title,
+        live."type",
+        live.release_year,
+        live.description,
+        text_words(CASE WHEN getvariable('by_title') THEN live.title ELSE live.business_key END)
+            AS words
     FROM merge_differences AS different
-    INNER JOIN analytics_netflix_history AS old
-        ON different.title_id = old.title_id AND old.is_current
+    INNER JOIN live_titles AS live ON different.title_id = live.title_id
     WHERE different.operation = 'delete'
 ),
 
+-- A record that is there but unreadable is no deletion. By show_id its key is in the quarantine
+-- (where the key itself is missing, its title), or its key is among the words of the rejects. By
+-- title it is title, type and year, as far as they can be read, whatever key they are under.
 unreadable AS (
     SELECT gone.title_id
     FROM gone
     INNER JOIN staging_netflix_quarantine AS quarantine
         ON gone.business_key = quarantine.business_key
+    WHERE NOT getvariable('by_title') OR quarantine.title IS NULL
     UNION
     SELECT gone.title_id
     FROM gone
     INNER JOIN staging_netflix_quarantine AS quarantine ON gone.title = quarantine.title
-    WHERE quarantine.rule LIKE 'missing_%'
+    WHERE NOT getvariable('by_title')
+        AND quarantine.rule LIKE 'missing_%'
         AND list_contains(getvariable('key_columns'), quarantine.column_name)
     UNION
     SELECT gone.title_id
     FROM gone
-    INNER JOIN rejected_texts
-        ON list_has_all(rejected_texts.words, string_split(gone.business_key, chr(31)))
+    INNER JOIN staging_netflix_quarantine AS quarantine
+        ON (
+            plain_title(gone.title) = plain_title(quarantine.title)
+            OR (quarantine.title IS NULL AND gone.description = quarantine.description)
+        )
+        AND gone."type" = coalesce(quarantine."type", gone."type")
+        AND gone.release_year IS NOT DISTINCT FROM coalesce(
+            quarantine.release_year, gone.release_year
+        )
+    WHERE getvariable('by_title')
+    UNION
+    SELECT gone.title_id
+    FROM gone
+    INNER JOIN rejected_texts ON list_has_all(rejected_texts.words, gone.words)
     UNION
     SELECT gone.title_id
     FROM gone
@@ -102,7 +138,6 @@ SELECT
         WHEN ended_before.title_id IS NOT NULL THEN 'reappear'
         ELSE different.operation
     END AS operation,
-    different.is_content_changed,
     different.staged_by
 FROM merge_differences AS different
 LEFT JOIN unreadable ON different.title_id = unreadable.title_id

@@ -1,7 +1,6 @@
 -- How many titles a snapshot changes, by operation.
 SELECT
     operation,
-    count(*) AS titles,
-    count_if(is_content_changed) AS content_changed
+    count(*) AS titles
 FROM merge_changes
 GROUP BY operation;

@@ -1,18 +1,39 @@
 -- The titles that are in the catalogue before the merge.
--- Grain: live_titles one row per open version. Its row_hash is that of the tracked columns that the
---   file has. What a file does not have it knows nothing about: the value is kept.
--- Inputs -> outputs: analytics_netflix_history; session variables rehash (the columns are others
---   than those of the merge before), tracked_columns -> temp view live_titles.
--- Running it twice is safe: it replaces a view.
+-- Grain: live_titles one row per open version, with the hash of its tracked columns that the file
+--   has. What a file does not have it knows nothing about: the value is kept.
+-- Inputs -> outputs: analytics_netflix_history; session variables rehash (these columns are others
+--   than at the merge before), tracked_columns -> temp view live_titles, temp macros.
+-- Running it twice is safe: it replaces all.
+
+-- The values and words between separators, as a damaged record is searched for them.
+CREATE OR REPLACE TEMP MACRO text_words(text) AS
+    string_split(
+        regexp_replace(
+            regexp_replace(trim(text), ' +', ' ', 'g'),
+            ' ?[,;|"\t\r\n] ?', chr(31), 'g'
+        ),
+        chr(31)
+    );
+
+-- A title as titles are compared: letters and digits.
+CREATE OR REPLACE TEMP MACRO plain_title(title) AS
+    coalesce(
+        nullif(regexp_replace(lower(strip_accents(title)), '[^\p{L}\p{N}]+', '', 'g'), ''),
+        lower(title)
+    );
+
 CREATE OR REPLACE TEMP VIEW live_titles AS
 SELECT
     title_id,
     business_key,
     show_id,
+    "type",
+    title,
     director,
     "cast",
     country,
     date_added,
+    release_year,
     rating,
     duration,
     listed_in,

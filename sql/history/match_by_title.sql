@@ -1,23 +1,41 @@
 -- What is merged when titles are known by normalised title, type and release year (CDC_KEY=title).
 -- Grain: title_matches one row per staged title of a known title_id; merge_input per staged title;
 --   ambiguous_candidates per live title that several records could be: it is left as it was.
--- Inputs -> outputs: staging_netflix_titles, staging_records, analytics_netflix_history; session
---   variables batch_id, snapshot_at -> the temp tables and view.
+-- Inputs -> outputs: staging_netflix_titles, staging_records, live_titles and its macro,
+--   analytics_netflix_history; variables batch_id, snapshot_at, missing_columns -> tables and view.
 -- Running it twice is safe: all are replaced. Passes take pairs that have no other choice.
 
 CREATE OR REPLACE TEMP MACRO identity_of(title, kind, release_year) AS
-    coalesce(
-        nullif(regexp_replace(lower(strip_accents(title)), '[^\p{L}\p{N}]+', '', 'g'), ''),
-        lower(title)
-    ) || '|' || kind || '|' || coalesce(CAST(release_year AS VARCHAR), '');
+    plain_title(title) || '|' || kind || '|' || coalesce(CAST(release_year AS VARCHAR), '');
+
+-- The value as text, but for columns that the file does not have.
+CREATE OR REPLACE TEMP MACRO as_in_file(value, column_name) AS
+    CASE
+        WHEN list_contains(getvariable('missing_columns'), column_name) THEN ''
+        ELSE coalesce(value, '')
+    END;
+
+-- Pass 1: the same content under the same key, which is nearly all of them.
+CREATE OR REPLACE TEMP TABLE title_matches AS
+SELECT
+    staged.business_key,
+    min(live.title_id) AS title_id
+FROM staging_netflix_titles AS staged
+INNER JOIN live_titles AS live
+    ON staged.business_key = live.business_key AND staged.row_hash = live.row_hash
+GROUP BY staged.business_key;
 
 CREATE OR REPLACE TEMP TABLE staged_titles AS
 SELECT
     business_key,
+    row_hash,
     identity_of(title, "type", release_year) AS identity,
-    coalesce(director, '') || '|' || coalesce("cast", '') AS people,
-    coalesce(description, '') AS description
-FROM staging_netflix_titles;
+    as_in_file(director, 'director') || '|' || as_in_file("cast", 'cast') AS people,
+    as_in_file(description, 'description') AS description
+FROM staging_netflix_titles AS staged
+WHERE NOT EXISTS (
+    SELECT 1 FROM title_matches WHERE title_matches.business_key = staged.business_key
+);
 
 CREATE OR REPLACE TEMP TABLE known_titles AS
 WITH numbered AS (
@@ -32,26 +50,31 @@ WITH numbered AS (
         description,
         is_current,
         row_number() OVER (PARTITION BY title_id ORDER BY valid_from DESC) AS age
-    FROM analytics_netflix_history
+    FROM analytics_netflix_history AS history
+    WHERE NOT EXISTS (
+        SELECT 1 FROM title_matches WHERE title_matches.title_id = history.title_id
+    )
 )
 
 SELECT
-    title_id,
-    business_key,
-    identity_of(title, "type", release_year) AS identity,
-    coalesce(director, '') || '|' || coalesce("cast", '') AS people,
-    coalesce(description, '') AS description,
-    title,
-    is_current
+    numbered.title_id,
+    numbered.business_key,
+    live.row_hash,
+    identity_of(numbered.title, numbered."type", numbered.release_year) AS identity,
+    as_in_file(numbered.director, 'director') || '|' || as_in_file(numbered."cast", 'cast')
+        AS people,
+    as_in_file(numbered.description, 'description') AS description,
+    numbered.title,
+    numbered.is_current
 FROM numbered
-WHERE age = 1;
-
-CREATE OR REPLACE TEMP TABLE title_matches (business_key VARCHAR, title_id VARCHAR);
+LEFT JOIN live_titles AS live ON numbered.title_id = live.title_id
+WHERE numbered.age = 1;
 
 -- The titles that no pass has matched yet.
 CREATE OR REPLACE TEMP VIEW open_staged AS
 SELECT
     staged.business_key,
+    staged.row_hash,
     staged.identity,
     staged.people,
     staged.description
@@ -64,6 +87,7 @@ CREATE OR REPLACE TEMP VIEW open_known AS
 SELECT
     known.title_id,
     known.business_key,
+    known.row_hash,
     known.identity,
     known.people,
     known.description,
@@ -74,19 +98,47 @@ WHERE NOT EXISTS (
     SELECT 1 FROM title_matches WHERE title_matches.title_id = known.title_id
 );
 
--- Pass 1: nothing changed that tells titles apart.
+-- Pass 2: the same content. Twins are paired one to one, as any pairing gives the same content.
 INSERT INTO title_matches
 SELECT
     staged.business_key,
     known.title_id
+FROM (
+    SELECT
+        business_key,
+        identity,
+        row_hash,
+        row_number() OVER (PARTITION BY identity, row_hash ORDER BY business_key) AS place
+    FROM open_staged
+) AS staged
+INNER JOIN (
+    SELECT
+        title_id,
+        identity,
+        row_hash,
+        row_number() OVER (PARTITION BY identity, row_hash ORDER BY title_id) AS place
+    FROM open_known
+    WHERE is_current
+) AS known
+    ON staged.identity = known.identity
+    AND staged.row_hash = known.row_hash
+    AND staged.place = known.place;
+
+-- Pass 3: nothing changed that tells titles apart.
+INSERT INTO title_matches
+SELECT
+    staged.business_key,
+    any_value(known.title_id) AS title_id
 FROM open_staged AS staged
 INNER JOIN open_known AS known
     ON staged.business_key = known.business_key
     AND staged.identity = known.identity
     AND staged.people = known.people
-WHERE known.is_current;
+WHERE known.is_current
+GROUP BY staged.business_key
+HAVING count(*) = 1;
 
--- Pass 2: the only live title of that identity with these people.
+-- Pass 4: the only live title of that identity with these people.
 INSERT INTO title_matches
 SELECT
     any_value(staged.business_key) AS business_key,
@@ -98,7 +150,7 @@ WHERE known.is_current
 GROUP BY staged.identity, staged.people
 HAVING count(*) = 1;
 
--- Pass 3: the only live title of that identity.
+-- Pass 5: the only live title of that identity.
 INSERT INTO title_matches
 SELECT
     any_value(staged.business_key) AS business_key,
@@ -109,7 +161,7 @@ WHERE known.is_current
 GROUP BY staged.identity
 HAVING count(*) = 1;
 
--- Pass 4: the title or the year was corrected under the same key; people or description vouch.
+-- Pass 6: the title or the year was corrected under the same key; people or description vouch.
 -- Two live titles can have that key: one that was left as it was keeps its old one.
 INSERT INTO title_matches
 SELECT
@@ -125,7 +177,7 @@ WHERE known.is_current
 GROUP BY staged.business_key
 HAVING count(*) = 1;
 
--- Pass 5: a title that ended before and is back.
+-- Pass 7: a title that ended before and is back.
 INSERT INTO title_matches
 SELECT
     any_value(staged.business_key) AS business_key,

@@ -132,12 +132,14 @@ WITH compared AS (
         ON new.title_id = old.title_id
         AND new.valid_from = old.valid_to
         AND old.end_operation = 'update'  -- spares the join all that never changed
+    INNER JOIN ops_merges AS merges ON new.batch_id = merges.batch_id
     CROSS JOIN (
         VALUES
             ('show_id'), ('type'), ('title'), ('director'), ('cast'), ('country'), ('date_added'),
             ('release_year'), ('rating'), ('duration'), ('listed_in'), ('description')
     ) AS columns (column_name)
     WHERE new.operation IN ('update', 'fill')
+        AND ' ' || merges.tracked_columns || ' ' LIKE '% ' || columns.column_name || ' %'
 )
 
 SELECT

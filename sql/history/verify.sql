@@ -20,7 +20,7 @@ touched AS (
         ) AS next_from
     FROM analytics_netflix_history AS history
     INNER JOIN merge_changes ON history.title_id = merge_changes.title_id
-    WHERE merge_changes.operation <> 'insert'
+    WHERE merge_changes.operation NOT IN ('insert', 'level')
 ),
 
 live AS (

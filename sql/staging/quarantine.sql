@@ -92,6 +92,16 @@ SELECT
         ELSE rules.business_key
     END AS raw_value,
     clean_text(raw.title) AS title,
+    CASE
+        WHEN broken_rule(conform(clean_text(raw."type"), 'type'), 'type') IS NULL
+            THEN conform(clean_text(raw."type"), 'type')
+    END AS "type",
+    CASE
+        WHEN parse_year(clean_text(raw.release_year)) BETWEEN getvariable('earliest_year')
+            AND year(getvariable('snapshot_at')) + getvariable('years_ahead')
+            THEN parse_year(clean_text(raw.release_year))
+    END AS release_year,
+    clean_text(raw.description) AS description,
     rules.source_line
 FROM rules
 INNER JOIN contract_netflix_titles AS raw ON rules.source_line = raw.source_line;
@@ -110,6 +120,9 @@ CREATE TABLE IF NOT EXISTS staging_netflix_quarantine (
     column_name VARCHAR,
     raw_value VARCHAR,
     title VARCHAR,
+    "type" VARCHAR,
+    release_year SMALLINT,
+    description VARCHAR,
     source_line BIGINT,
     first_seen_at TIMESTAMP,
     last_seen_at TIMESTAMP
@@ -132,6 +145,9 @@ SELECT
     found.column_name,
     found.raw_value,
     found.title,
+    found."type",
+    found.release_year,
+    found.description,
     found.source_line,
     CASE
         WHEN seen.first_seen_at < getvariable('snapshot_at') THEN seen.first_seen_at

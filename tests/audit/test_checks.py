@@ -150,6 +150,11 @@ FAULTS = {
         "nothing_carried",
         "UPDATE ops_merges SET carried = 1",
     ),
+    "a record that could be two titles": (
+        "no_ambiguous_titles",
+        "INSERT INTO ops_ambiguous_matches SELECT batch_id, 's1', 'Twins', 't1, t2' "
+        "FROM staging_batch",
+    ),
     "no run for two days": (
         "run_is_fresh",
         "UPDATE ops_runs SET finished_at = finished_at - INTERVAL 48 HOUR",

@@ -145,15 +145,9 @@ def test_a_renumbered_file_that_was_stopped_passes_by_title(loaded):
     assert night(loaded, 2, REKEYED).returncode == 20
     switched = loaded.step(MERGE, **BY_TITLE)
     assert (switched.returncode, "built anew from 2 snapshots" in switched.stdout) == (0, True)
-    assert merges(loaded) == [FIRST, (2, 0, 200, 0, False)]
+    assert merges(loaded) == [FIRST, (2, 0, 0, 0, False)]
     assert verdicts(loaded) == [(2, "refused"), (2, "passed")]
-    changes = loaded.query(
-        "SELECT operation, column_name, old_value, new_value FROM cdc_netflix_changes "
-        "WHERE day(changed_at) = 2"
-    )
-    assert sorted(changes) == sorted(
-        ("update", "show_id", f"s{number}", f"xs{number}") for number in range(1, 201)
-    )
+    assert loaded.query("FROM cdc_netflix_changes WHERE day(changed_at) = 2") == []
 
 
 @pytest.mark.slow
@@ -174,7 +168,7 @@ PLANS = {  # name: (records, settings, exit code of plan and run, what the plan 
     "half dropped, accepted": (HALF, {"ACCEPT": digest(HALF)}, 0, "ACCEPT lets it pass: the file"),
     "looser limits": (HALF, {"MAX_DELETED_PCT": "50"}, 0, "+0 ~0 -100"),
     "all under new ids": (REKEYED, {}, 20, "show_id was renumbered: 200 of 200 titles"),
-    "all under new ids, by title": (REKEYED, BY_TITLE, 0, "+0 ~200 -0, 0 unchanged"),
+    "all under new ids, by title": (REKEYED, BY_TITLE, 0, "+0 ~0 -0, 200 unchanged"),
 }
 QUICK = ("half dropped",)
 

@@ -1,7 +1,7 @@
 """Cases that a mutant of the history's SQL showed to be missing; judged by the model."""
 
 import pytest
-from conftest import COLUMNS, title
+from conftest import COLUMNS, PROJECT, title
 from histories import History
 from test_history_properties import POOLS, Day, check_history, place
 
@@ -99,6 +99,35 @@ def test_many_new_columns_fill_titles_from_that_night_on(tmp_path) -> None:
     assert history.query(
         "SELECT updated, unchanged, filled, previous_rows FROM ops_merges ORDER BY snapshot_at"
     )[1] == (0, 0, 2, 2)
+
+
+def test_an_untracked_column_has_today_s_value_and_makes_no_version(tmp_path) -> None:
+    contract = (PROJECT / "sql" / "contract.toml").read_text()
+    for name in ("description", "duration"):
+        head = f"[columns.{name}]\n"
+        contract = contract.replace(head, f"{head}tracked = false\n")
+    (tmp_path / "contract.toml").write_text(contract)
+    history = History(tmp_path, CONTRACT_PATH=str(tmp_path / "contract.toml"))
+    history.take([title(number) for number in (1, 2, 3)], 1)
+    changed = {"description": "New.", "duration": "2 Seasons"}
+    # s1: the untracked alone; s2: also a tracked one; s3: nothing.
+    history.take([title(1, **changed), title(2, rating="R", **changed), title(3)], 2)
+    assert history.query("SELECT updated, unchanged FROM ops_merges ORDER BY snapshot_at") == [
+        (0, 0),
+        (1, 2),
+    ]
+    assert history.query(
+        "SELECT show_id, description, duration, seasons, day(valid_from) "
+        "FROM analytics_netflix_history ORDER BY show_id, valid_from"
+    ) == [
+        ("s1", "New.", "2 Seasons", 2, 1),
+        ("s2", "What happens in 2.", "90 min", None, 1),
+        ("s2", "New.", "2 Seasons", 2, 2),
+        ("s3", "What happens in 3.", "90 min", None, 1),
+    ]
+    assert history.query(
+        "SELECT title_id, column_name FROM cdc_netflix_changes WHERE operation = 'update'"
+    ) == [("s2", "rating")]
 
 
 # (invariant, what would break it, done to the history right behind the merge). s1 did not change

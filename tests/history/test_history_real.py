@@ -97,6 +97,6 @@ def test_the_renumbered_edition_is_stopped_and_passes_by_title(in_order, real_da
 
     done = pipeline.step("06_merge_cdc", CDC_KEY="title")
     assert done.returncode == 0, done.stderr
-    assert "11 record(s) of 20210926T000000Z-e0a8c6a8de99 could be several titles" in done.stderr
-    third = (6234, 2921, 0, 5877, 350, 0, 0, 7, 8805, False)
+    assert "1 record(s) of 20210926T000000Z-e0a8c6a8de99 could be several titles" in done.stderr
+    third = (6234, 2926, 0, 1383, 350, 4499, 0, 2, 8810, False)
     assert pipeline.query(COUNTS) == [FIRST, SECOND, third]

@@ -23,6 +23,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 TESTS = (
     "history/test_history_properties.py",
     "history/test_history_extra.py",
+    "history/test_by_title.py",
     "staging/test_quarantine.py",
     "staging/test_staging_changes.py",
     "history/test_history_cases.py",
@@ -37,8 +38,10 @@ NOT_BY_PROPERTIES = (
 )
 AT_ONCE, LIMIT_S = 2, 240
 
-LIVE, REHASH = "sql/history/live_titles.sql", "sql/history/rehash.sql"
-HASH = "sql/content_hash.sql"
+LIVE, REHASH = "sql/history/live_titles.sql", "sql/history/level_hashes.sql"
+LEVEL_KEYS = "sql/history/level_keys.sql"
+LEVEL, HASH = "sql/history/level_attributes.sql", "sql/content_hash.sql"
+AUDIT = "sql/checks/current_equals_staging.sql"
 DIFF, MERGE, BOOKS = "sql/history/diff.sql", "sql/history/merge.sql", "sql/history/verify.sql"
 BY_ID, BY_TITLE = "sql/history/match_by_show_id.sql", "sql/history/match_by_title.sql"
 TABLES, STAGING, MACROS = "sql/history/tables.sql", "sql/staging/quarantine.sql", "sql/macros.sql"
@@ -81,11 +84,26 @@ MUTANTS = [
         (REHASH, "SET row_hash = live.row_hash", "SET row_hash = row_hash"),
         (
             DIFF,
-            "\n    OR (getvariable('by_title') AND new.business_key IS DISTINCT "
-            "FROM live.business_key)",
+            "\n    OR (getvariable('by_title') AND new.business_key <> live.business_key)",
             "",
         ),
-        (DIFF, "getvariable('by_title') AND", "getvariable('by_title') OR"),
+        (DIFF, "        ELSE 'level'\n", "        ELSE 'update'\n"),
+        (DIFF, "    OR is_other(new.description, live.description, 'description')", ""),
+        (DIFF, "        AND different.operation = 'update'\n", ""),
+        (LEVEL_KEYS, "    business_key = new.business_key,\n", ""),
+        (LEVEL_KEYS, "THEN analytics_netflix_history.show_id", "THEN NULL"),
+        (LEVEL_KEYS, "WHERE analytics_netflix_history.is_current\n    AND", "WHERE"),
+        (
+            LEVEL,
+            "analytics_netflix_history.duration_minutes, 'duration'",
+            "new.seasons, 'duration'",
+        ),
+        (
+            LEVEL,
+            "    description = attribute(new.description,",
+            "    description = attribute(NULL,",
+        ),
+        (LEVEL, "WHERE analytics_netflix_history.is_current\n    AND", "WHERE"),
         (DIFF, "WHERE new.row_hash IS DISTINCT FROM", "WHERE new.row_hash <>"),
         (DIFF, "as_before(new.country, live.country, 'country')", "new.country"),
         (DIFF, "column_name) AND old_value IS NULL THEN NULL", "column_name) THEN NULL"),
@@ -98,11 +116,15 @@ MUTANTS = [
             "",
         ),
         (DIFF, "list_has_all(rejected_texts.words", "list_has_any(rejected_texts.words"),
-        (
-            DIFF,
-            "ON list_has_all(rejected_texts.words, string_split(gone.business_key, chr(31)))",
-            "ON false",
-        ),
+        (DIFF, "ON list_has_all(rejected_texts.words, gone.words)", "ON false"),
+        (DIFF, "THEN live.title ELSE live.business_key END", "THEN live.business_key END"),
+        (DIFF, "WHERE NOT getvariable('by_title') OR quarantine.title IS NULL", "WHERE true"),
+        (DIFF, "plain_title(gone.title) = plain_title(quarantine.title)", "false"),
+        (DIFF, "(quarantine.title IS NULL AND gone.description =", "(gone.description ="),
+        (DIFF, "gone.description = quarantine.description", "false"),
+        (DIFF, 'coalesce(quarantine."type", gone."type")', 'quarantine."type"'),
+        (DIFF, "            quarantine.release_year, gone.release_year\n", "            NULL\n"),
+        (LIVE, " ?[,;|", "[,;|"),
         (DIFF, "ON gone.title_id = ambiguous_candidates.title_id", "ON false"),
         (DIFF, "WHERE different.operation = 'insert' AND NOT history.is_current", "WHERE false"),
         (DIFF, "WHEN unreadable.title_id IS NOT NULL THEN 'carry'", "WHEN false THEN 'carry'"),
@@ -139,19 +161,32 @@ MUTANTS = [
         (BOOKS, "WHERE history.is_current AND merge_changes", "WHERE merge_changes"),
         # keys
         (BY_ID, "business_key AS title_id", "show_id || '' AS title_id"),
-        (BY_TITLE, "regexp_replace(lower(strip_accents(title))", "regexp_replace(lower(title)"),
+        (LIVE, "regexp_replace(lower(strip_accents(title))", "regexp_replace(lower(title)"),
         (BY_TITLE, "|| '|' || kind || '|'", "|| '|'"),
         (BY_TITLE, "ORDER BY valid_from DESC", "ORDER BY valid_from"),
-        (BY_TITLE, "HAVING count(*) = 1;\n\n-- Pass 3", "HAVING count(*) > 0;\n\n-- Pass 3"),
         (BY_TITLE, "HAVING count(*) = 1;\n\n-- Pass 4", "HAVING count(*) > 0;\n\n-- Pass 4"),
+        (BY_TITLE, "HAVING count(*) = 1;\n\n-- Pass 5", "HAVING count(*) > 0;\n\n-- Pass 5"),
+        (BY_TITLE, "HAVING count(*) = 1;\n\n-- Pass 6", "HAVING count(*) > 0;\n\n-- Pass 6"),
+        (BY_TITLE, "    AND staged.place = known.place", ""),
+        (BY_TITLE, "AND staged.row_hash = live.row_hash\n", "\n"),
+        (BY_TITLE, "'missing_columns'), column_name) THEN ''", "'missing_columns'), '') THEN ''"),
         (BY_TITLE, "AND staged.people <> '|'", ""),
         (BY_TITLE, "WHERE NOT known.is_current", "WHERE known.is_current"),
+        # the audit of both
+        (AUDIT, "AND staged.row_hash = live.row_hash", ""),
+        (AUDIT, "AND ambiguous.business_key IS NULL", ""),
+        (AUDIT, ") > kept.titles", ") > kept.titles + 1"),
         # the view of changes, and the question put to a moment
         (TABLES, "AND new.valid_from = old.valid_to", ""),
         (TABLES, "WHERE old_value IS DISTINCT FROM new_value", "WHERE old_value <> new_value"),
         (TABLES, "('rating'), ('duration')", "('duration')"),
         (TABLES, "WHERE end_operation = 'delete'", "WHERE end_operation IS NOT NULL"),
         (TABLES, "WHERE operation NOT IN ('update', 'fill')", "WHERE operation = 'insert'"),
+        (
+            TABLES,
+            "        AND ' ' || merges.tracked_columns",
+            "        OR ' ' || merges.tracked_columns",
+        ),
         (TABLES, "WHERE new.operation IN ('update', 'fill')", "WHERE new.operation = 'update'"),
         (TRAVEL, "OR valid_to > moment", "OR valid_to >= moment"),
         (TRAVEL, "WHERE valid_from <= moment", "WHERE valid_from < moment"),
@@ -179,7 +214,7 @@ MUTANTS = [
             "coalesce(titles.director, ''), coalesce(titles.\"cast\"",
             'coalesce(titles."cast"',
         ),
-        (RECORDS, "release_year < 1870", "release_year > 1870"),
+        (RECORDS, "release_year < getvariable('earliest", "release_year > getvariable('earliest"),
         (HASH, "|| length(value) || ':'", "||"),
         (
             MACROS,
