@@ -19,7 +19,7 @@ DAY ?= 1
 SEED ?= 42
 ENGINES ?= spark
 # What a person gives is text: it is never expanded here, and reaches a recipe by the environment.
-export VENV PYTHON ROWS ROUNDS DAY SEED ENGINES KEY TO FIRST SECOND SINCE UNTIL FILES AT
+export VENV PYTHON ROWS ROUNDS DAY SEED ENGINES KEY TO FIRST SECOND SINCE UNTIL FILES AT BATCH
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
     $(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 IN := cd "$(ROOT)" &&
@@ -125,6 +125,16 @@ cron-remove: setup ## Take this project's lines out of the crontab
 .PHONY: backfill
 backfill: setup ## Load dated files, the oldest first: FILES='exports/*.csv' AT='name %Y-%m-%d' (PLAN=1)
 	@$(RUN) -m ingest.backfill --at="$$AT" $(if $(PLAN),--plan) -- "$$FILES"
+
+.PHONY: withdraw
+withdraw: setup ## Take a snapshot back, with all that it changed: BATCH=<id>
+	@$(RUN) -m history.withdraw withdraw "$$BATCH"
+	@$(RUN) python/06_merge_cdc.py
+
+.PHONY: restore
+restore: setup ## Let a withdrawn snapshot count again: BATCH=<id>
+	@$(RUN) -m history.withdraw restore "$$BATCH"
+	@$(RUN) python/06_merge_cdc.py
 
 .PHONY: rebuild
 rebuild: setup ## 10: replay every raw snapshot into a fresh warehouse and swap it in

@@ -234,23 +234,22 @@ def remove(settings: Settings) -> int:
             if csv.exists() and sha256(csv) == expected:
                 csv.unlink()
             truth.unlink()
-        shutil.rmtree(settings.snapshots, ignore_errors=True)
-        warehouse = settings.warehouse_path
-        for path in (settings.manifest, settings.latest, settings.decisions, warehouse):
+        for folder in (settings.snapshots, settings.decisions):
+            shutil.rmtree(folder, ignore_errors=True)
+        wal = Path(f"{settings.warehouse_path}.wal")
+        for path in (settings.manifest, settings.latest, settings.warehouse_path, wal):
             path.unlink(missing_ok=True)
-        Path(f"{warehouse}.wal").unlink(missing_ok=True)
     say("sample    removed, with its snapshots, its warehouse and what was published of it")
     return DONE
 
 
 def require_samples_only(settings: Settings, outcome: str) -> "list[Batch]":
     from ingest.manifest import read_batches
+    from ingest.state import loaded_state
 
-    batches = read_batches(settings.manifest)
-    if not all(batch.sample for batch in batches):
-        raise SampleError(
-            f"real files were landed in {settings.data_dir}, not only samples; {outcome}"
-        )
+    batches = read_batches(settings)
+    if loaded_state(settings).problems or not all(batch.sample for batch in batches):
+        raise SampleError(f"real files were landed in {settings.data_dir}; {outcome}")
     return batches
 
 

@@ -1,12 +1,13 @@
-"""Land the catalogue: CSV -> immutable Parquet snapshot and one line in the manifest.
+"""Land the catalogue: CSV -> immutable Parquet snapshot and its sealed record.
 
-Reads:   the source (NETFLIX_CSV), data/raw/manifest.jsonl
+Reads:   the source (NETFLIX_CSV), the records of all snapshots and decisions
 Writes:  data/raw/snapshots/<batch>.parquet (and <batch>.rejects.parquet where records did not fit),
-         data/raw/manifest.jsonl, data/raw/netflix_titles_raw.parquet (the latest snapshot)
+         <batch>.json, data/raw/netflix_titles_raw.parquet (the latest snapshot)
 Fails when: the file is not a whole CSV with a known header, more records than allowed do not fit
-         it, or the two record counts differ (exit 20). Nothing is changed then.
+         it, or the two record counts differ (exit 20); the state does not fit together (exit 40).
+         Nothing is changed then.
 
-The manifest line is the moment of truth: files without one are leftovers, swept by the next run.
+The record is the moment of truth: files without one are leftovers, set aside by the next run.
 
 Example: python python/02_create_raw_layer.py    or    make raw NETFLIX_CSV=titles.csv
 """
@@ -14,16 +15,18 @@ Example: python python/02_create_raw_layer.py    or    make raw NETFLIX_CSV=titl
 import shutil
 import sys
 
-from ingest.manifest import read_batches, remove_leftovers
+from ingest.manifest import is_left_out, list_batches, remove_leftovers
 from ingest.snapshot import is_unchanged, land_snapshot, link_latest_snapshot
 from ingest.source import fetch_source
+from ingest.state import check_state
 from runner.step import Step, run_step
 
 
 def run(step: Step) -> None:
     settings = step.settings
     folder = settings.raw_dir / ".landing"
-    batches = read_batches(settings.manifest)
+    state = check_state(step)
+    batches = list_batches(state)
     newest = batches[-1] if batches else None
     remove_leftovers(settings, batches, folder)
     try:
@@ -41,11 +44,11 @@ def run(step: Step) -> None:
                 f"{batch.records:,} records in {delivery.name} = {batch.raw_rows:,} raw "
                 f"+ {batch.rejected:,} rejected"
             )
-            if not newest or batch.snapshot_at > newest.snapshot_at:
-                newest = batch
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    link_latest_snapshot(settings, newest)
+    in_play = [batch for batch in list_batches(state) if not is_left_out(state, batch)]
+    if in_play:
+        link_latest_snapshot(settings, in_play[-1])
 
 
 if __name__ == "__main__":

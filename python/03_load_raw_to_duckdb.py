@@ -1,9 +1,11 @@
 """Show the newest snapshot as raw_netflix_titles, once it is proven to be what was landed.
 
-Reads:   data/raw/manifest.jsonl, the newest snapshot below data/raw/snapshots/
-Writes:  the view raw_netflix_titles
+Reads:   the records, the newest snapshot below data/raw/snapshots/
+Writes:  the view raw_netflix_titles, ops_proven_files
 Fails when: nothing was landed yet (exit 2), or the snapshot's SHA-256 or its number of rows is not
-         the manifest's (exit 20).
+         that of its record (exit 40).
+
+Of the other files, that one is proven, too, which was not for the longest time.
 
 A view, not a copy: the snapshot is immutable and verified, and copying wide text into table storage
 is what costs most in a load (2.8 s of 9 s at 1,000,000 rows).
@@ -13,15 +15,17 @@ Example: python python/03_load_raw_to_duckdb.py    or    make load
 
 import sys
 
-from ingest.manifest import landed_batches
+from ingest.manifest import landed_batches, prove_one_file
 from runner.step import Step, run_step
 from staging.build import load_raw
 
 
 def run(step: Step) -> None:
-    batch = landed_batches(step.settings)[-1]
+    batches = landed_batches(step)
+    batch = batches[-1]
     step.batch_id, step.rows_in = batch.batch_id, batch.raw_rows
     step.rows_out, is_new = load_raw(step.con, batch, step.settings)
+    prove_one_file(step, batches)
     step.unchanged = not is_new
     step.message = f"{batch.parquet} verified"
 

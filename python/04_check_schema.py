@@ -1,7 +1,8 @@
 """Bind the file's columns to the contract; report drift, stop before a breaking change gets in.
 
-Reads:   raw_netflix_titles, the manifest's headers, the previous snapshot, sql/contract.toml
-Writes:  the view contract_netflix_titles (canonical names), ops_schema_changes
+Reads:   raw_netflix_titles, the records, the last sound snapshot before, sql/contract.toml
+Writes:  the view contract_netflix_titles (canonical names), ops_schema_changes; where it stops, a
+         decision in data/decisions/
 Fails when: 03 did not load the snapshot yet (exit 2), a required column is missing, or a change
          has the policy "stop" (exit 20).
 
@@ -11,13 +12,14 @@ Example: python python/04_check_schema.py    or    make schema
 import sys
 
 from contract import bind, load_contract
+from ingest.decisions import record_refusal
 from ingest.manifest import landed_batches
 from runner.step import Step, run_step
 from staging.schema_drift import check_columns, is_settled, set_summary
 
 
 def run(step: Step) -> None:
-    batches = landed_batches(step.settings)
+    batches = landed_batches(step)
     batch = batches[-1]
     contract = load_contract(step.settings.contract_path, step.settings.cdc_key)
     step.batch_id, step.rows_in = batch.batch_id, len(batch.columns)
@@ -26,7 +28,8 @@ def run(step: Step) -> None:
         set_summary(step, batch, bound, "as before")
         step.unchanged = True
         return
-    changes = check_columns(step, batches, contract)
+    with record_refusal(step.settings, batch):
+        changes = check_columns(step, batches, contract)
     set_summary(step, batch, bound, f"{len(changes)} change(s)" if changes else "as before")
 
 

@@ -3,7 +3,8 @@
 Reads:   contract_netflix_titles (the raw snapshot under canonical names; where step 04 did not run,
          this step makes it as that one does), sql/contract.toml
 Writes:  staging_records (and over it staging_netflix_titles), staging_netflix_quarantine,
-         staging_repairs, staging_lost_in_cast, staging_batch, staging_counts
+         staging_repairs, staging_lost_in_cast, staging_batch, staging_counts; where it stops, a
+         decision in data/decisions/
 Fails when: more records or values than allowed are set aside or lost, or the books do not balance
          (exit 20; MAX_QUARANTINED_*, MAX_LOST_IN_CAST_*); or step 04 would.
 
@@ -15,6 +16,7 @@ Example: python python/05_run_staging_sql.py --full    or    make staging FULL=1
 import sys
 
 from contract import load_contract
+from ingest.decisions import record_refusal
 from ingest.manifest import landed_batches
 from runner.options import read_flags
 from runner.step import Step, run_step
@@ -24,16 +26,17 @@ from staging.schema_drift import check_columns
 
 def run(step: Step, full: bool = False) -> None:
     settings = step.settings
-    batches = landed_batches(settings)
+    batches = landed_batches(step)
     batch = batches[-1]
     contract = load_contract(settings.contract_path, settings.cdc_key)
     step.batch_id = batch.batch_id
     as_before = None if full else find_staged(step.con, batch, contract)
-    if not as_before and not is_schema_checked(step.con, batch):
-        check_columns(step, batches, contract)  # step 04 did not run, or stopped
-    books = as_before or build_staging(step.con, batch, contract, full=full)
-    step.rows_in, step.rows_out = books.raw, books.staged
-    check_staging_limits(step.con, batch, books, settings)
+    with record_refusal(settings, batch):
+        if not as_before and not is_schema_checked(step.con, batch):
+            check_columns(step, batches, contract)  # step 04 did not run, or stopped
+        books = as_before or build_staging(step.con, batch, contract, full=full)
+        step.rows_in, step.rows_out = books.raw, books.staged
+        check_staging_limits(step.con, batch, books, settings)
     step.unchanged = bool(as_before)
     step.message = (
         f"{books.raw:,} raw = {books.staged:,} staged + {books.quarantined:,} quarantined "

@@ -1,9 +1,8 @@
 """Merge the staged snapshot into the history: who is new, changed, gone or back (SCD type 2).
 
-Reads:   staging_netflix_titles, the manifest, data/decisions.jsonl; the raw snapshots where one
-         came late, or several wait
+Reads:   staging_netflix_titles, the records; the raw snapshots where one came late or several wait
 Writes:  analytics_netflix_history (and the views analytics_netflix_current, cdc_netflix_changes
-         over it), ops_merges, data/decisions.jsonl
+         over it), ops_merges, ops_contracts; a decision for each snapshot in data/decisions/
 Fails when: nothing was landed yet (exit 2), the change is implausible (too many inserts, updates or
          deletes, renumbered keys; exit 20), or an invariant of the history does not hold.
 
@@ -17,7 +16,6 @@ import sys
 
 from contract import load_contract
 from history.merge import (
-    clear_history,
     count_ambiguous,
     create_tables,
     describe_merges,
@@ -31,21 +29,19 @@ from runner.step import Step, run_step
 
 def run(step: Step) -> None:
     settings, con = step.settings, step.con
-    batches = landed_batches(settings)
+    batches = landed_batches(step)
     batch = batches[-1]
     contract = load_contract(settings.contract_path, settings.cdc_key)
     step.batch_id = batch.batch_id
     create_tables(con)
-    todo, merged_ids, anew = find_pending(con, batches, settings)
-    if anew:
-        clear_history(con)
-    merges = merge_pending(step, con, batches, contract, todo, merged_ids)
+    pending = find_pending(con, batches, settings, contract)
+    merges = merge_pending(step, con, batches, contract, pending)
     step.rows_in = sum(diff.staged for _, diff in merges)
     step.rows_out = con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()[0]
     if not merges:
         step.message = f"{batch.batch_id} is merged already"
-        step.unchanged = not anew
-    elif anew:
+        step.unchanged = not pending.is_replay
+    elif pending.is_replay:
         step.message = f"history built anew from {len(merges)} snapshots"
         step.note(step.message)
     else:

@@ -3,8 +3,9 @@
 Reads:   the warehouse, sql/checks/*.sql, sql/metrics.sql, sql/contract.toml
 Writes:  ops_checks, ops_check_failures, ops_metrics, logs/monitor.log (a line per check); what is
          wrong goes to the alerts (data/alerts), which are sent here unless this runs in a chain
-Fails when: nothing was staged yet (exit 2), or a check of severity "error" finds rows or cannot be
-         run (exit 30): then the published page says so, with the data that it has.
+Fails when: nothing was staged yet (exit 2), the state does not fit together (exit 40), or a check
+         of severity "error" finds rows or cannot be run (exit 30): then the published page says so,
+         with the data that it has.
 
 Example: python python/07_monitor_pipeline.py    or    make monitor
 """
@@ -24,6 +25,7 @@ from config import load_settings
 from contract import load_contract
 from errors import DONE, LOCKED, QUALITY, QualityError, SettingsError, StepError, exit_code
 from ingest.manifest import read_batches
+from ingest.state import check_state
 from operations import alerts
 from publish.held import hold_back
 from runner import lock
@@ -37,6 +39,7 @@ VARIABLES = ("freshness_days", "max_run_age_hours", "same_bytes_days", "newest_t
 
 
 def run(step: Step) -> None:
+    check_state(step)
     con, checked_at = step.con, utc_now()
     limits = {name: getattr(step.settings, name) for name in VARIABLES}
     set_variables(con, limits | fetch_file(con, "last_run.sql")[0] | {"checked_at": checked_at})
@@ -74,7 +77,7 @@ def audit() -> int:
         try:
             settings = load_settings()
             with lock.hold_lock(settings):
-                batches = read_batches(settings.manifest)
+                batches = read_batches(settings)
                 hold_back(settings, {b.batch_id: (b.source, b.sample) for b in batches})
         except (StepError, OSError) as error:
             say_warning(f"monitor   warning: the published page does not say so yet: {error}")

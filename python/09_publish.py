@@ -36,7 +36,7 @@ from warehouse.database import connect
 
 def run(step: Step) -> None:
     settings = step.settings
-    batches = read_batches(settings.manifest)
+    batches = read_batches(settings)
     origins = {batch.batch_id: (batch.source, batch.sample) for batch in batches}
     try:
         version = publish(step, origins)

@@ -1,9 +1,10 @@
 """Replay all raw snapshots into a fresh warehouse and swap it in; or prove it would change nothing.
 
-Reads:   the manifest, data/decisions.jsonl, all snapshots; of the live warehouse its run records
-         and which snapshots it had merged
+Reads:   the records, all snapshots; of the live warehouse its run records and which snapshots it
+         had merged
 Writes:  the warehouse, in one rename
-Fails when: nothing was landed yet (exit 2), or a snapshot is damaged or would be refused (exit 20).
+Fails when: nothing was landed yet (exit 2), a snapshot that was never judged is refused, or the
+         contract was edited and nobody judged that (exit 20), the state does not fit together (40).
 
 `--verify` replays into a scratch file and compares it with the live warehouse, table by table; it
 writes nothing, and exits 30 where they differ and 2 where nothing was merged yet.
@@ -19,8 +20,10 @@ import duckdb
 
 from contract import load_contract
 from errors import NotReady, QualityError
-from history.merge import create_tables, find_pending, merge_pending
-from ingest.manifest import landed_batches
+from history.contract_edit import require_judged_contract
+from history.merge import Pending, create_tables, find_pending, merge_pending
+from ingest.decisions import find_verdict
+from ingest.manifest import KINDS, landed_batches, verify_snapshot
 from runner.console import PLAIN, RED, say
 from runner.files import sync
 from runner.options import read_flags
@@ -96,7 +99,12 @@ def verify(step: Step) -> None:
 def replay_into(step: Step, target: Path, keep_records: bool) -> int:
     """Build a warehouse in a new file from the raw snapshots; how many there were."""
     settings = step.settings
-    batches = landed_batches(settings)
+    batches = landed_batches(step, needs_warehouse=False)
+    for batch in [] if keep_records else batches:  # also of those that no replay reads
+        for kind in KINDS:
+            if getattr(batch, kind):
+                verify_snapshot(settings.snapshots, batch, kind)
+    contract = load_contract(settings.contract_path, settings.cdc_key)
     target.unlink(missing_ok=True)
     con = connect(target, settings, [settings.snapshots, settings.warehouse_path.parent])
     try:
@@ -105,11 +113,14 @@ def replay_into(step: Step, target: Path, keep_records: bool) -> int:
             create_tables(con)
         merged_ids = take_over(step, con, keep_records)
         with transaction(con):
-            todo, _, _ = find_pending(con, batches, settings)
-            if merged_ids:  # what waits, or was refused, is the business of the next run
-                todo = [batch for batch in batches if batch.batch_id in merged_ids]
-            contract = load_contract(settings.contract_path, settings.cdc_key)
-            merges = merge_pending(step, con, batches, contract, todo, merged_ids)
+            pending = find_pending(con, batches, settings, contract)
+            merged = [b for b in batches if b.batch_id in merged_ids]  # the rest waits
+            key = settings.cdc_key
+            todo = [b for b in pending.todo if find_verdict(settings, b, key) != "refused"]
+            pending = Pending(merged or todo, pending.judged | merged_ids)
+            judged = [b for b in pending.todo if find_verdict(settings, b, key) == "passed"]
+            require_judged_contract(settings, contract, judged)
+            merges = merge_pending(step, con, batches, contract, pending, dry_run=not keep_records)
         con.execute("CHECKPOINT")
     finally:
         con.close()
@@ -135,7 +146,7 @@ def take_over(step: Step, con: Warehouse, keep_records: bool) -> set[str]:
             raise held from None
         step.warn(
             f"the live warehouse cannot be read ({str(error).splitlines()[0]}); its run records "
-            "are not taken over, and the guard judges every snapshot anew"
+            "are not taken over"
         )
         return set()
     finally:

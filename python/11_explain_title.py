@@ -1,6 +1,6 @@
 """Why does the table say this? Every version of a title, and where each came from.
 
-Reads:   analytics_netflix_history, cdc_netflix_changes, staging_netflix_quarantine, the manifest
+Reads:   analytics_netflix_history, cdc_netflix_changes, staging_netflix_quarantine, the records
 Writes:  nothing
 Fails when: no KEY is given or nothing was merged yet (exit 2), or the KEY is unknown (exit 1).
 
@@ -41,7 +41,7 @@ def explain(con: Warehouse, key: str, batches: dict[str, Batch]) -> bool:
             say(f"{title_id}  {row['title']} ({row['type']}, {row['release_year']})", BOLD)
         until = f"{row['valid_to']:%Y-%m-%d %H:%M}" if row["valid_to"] else "now"
         batch = batches.get(row["batch_id"])
-        source = batch.source if batch else "(not in the manifest)"
+        source = batch.source if batch else "(its record is missing)"
         say(
             f"  {row['valid_from']:%Y-%m-%d %H:%M} to {until:<16}  {row['operation']:<8}  "
             f"show_id {row['show_id']}, {source} line {row['source_line']}, "
@@ -81,7 +81,7 @@ def main() -> int:
         settings = load_settings()
         if not has_warehouse(settings):
             raise NotReady(f"there is no warehouse {settings.warehouse_path}; run `make run-all`")
-        batches = {batch.batch_id: batch for batch in read_batches(settings.manifest)}
+        batches = {batch.batch_id: batch for batch in read_batches(settings)}
         with open_for_reading(settings) as con:
             if not has_tables(con, "ops_merges"):
                 raise NotReady("nothing was merged yet; run `make run-all` first")

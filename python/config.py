@@ -212,7 +212,7 @@ class Settings:
 
     @property
     def decisions(self) -> Path:
-        return self.data_dir / "decisions.jsonl"
+        return self.data_dir / "decisions"
 
     @property
     def latest(self) -> Path:

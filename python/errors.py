@@ -5,11 +5,14 @@
 2   settings or usage: an option has a wrong value, or another step must run first
 20  stopped by contract or guard: the file or the history is not what it should be
 30  data-quality failure: a check of the audit failed; nothing is published
+40  the state does not fit together: a snapshot, a decision or the warehouse is missing, damaged or
+    of another folder; nothing was changed
 75  another run holds the lock; try again later (sysexits' EX_TEMPFAIL)
 128 plus the number of a signal: interrupted by it (130 Ctrl-C, 143 SIGTERM, 129 SIGHUP)
 """
 
-DONE, CRASH, USAGE, STOPPED, QUALITY, LOCKED, SIGNALLED = 0, 1, 2, 20, 30, 75, 128
+DONE, CRASH, USAGE, STOPPED, QUALITY, STATE, LOCKED = 0, 1, 2, 20, 30, 40, 75
+SIGNALLED = 128
 
 
 class StepError(Exception):
@@ -52,6 +55,12 @@ class QualityError(StepError):
     """A data-quality check of severity `error` failed."""
 
     exit_code = QUALITY
+
+
+class StateError(StepError):
+    """The data folder and the warehouse do not fit together, or a file of theirs is damaged."""
+
+    exit_code = STATE
 
 
 class LockedError(StepError):

@@ -131,6 +131,7 @@ def run_forked(script: Path, arguments: list[str]) -> tuple[int, str]:
     with suppress(Exception):  # what is wrong here stops the step that uses it
         for name in (*LOADED_ONCE, *(["rich.progress"] if is_terminal(sys.stdout) else [])):
             import_module(name)
+        import_module("ingest.records").read_state(load_settings())  # for the steps to come
     code = signals.wait(pid)
     os.set_blocking(reader, False)  # a process that the step left behind may have the other end
     with open(reader, "rb", buffering=0) as file:

@@ -96,7 +96,9 @@ WITH numbered AS (
         "value",
         row_number() OVER (PARTITION BY metric ORDER BY snapshot_at DESC) AS age
     FROM ops_metrics
-    WHERE is_good AND batch_id <> (SELECT max(metrics_now.batch_id) FROM metrics_now)
+    WHERE is_good
+        AND batch_id IN (SELECT merges.batch_id FROM ops_merges AS merges)
+        AND snapshot_at < (SELECT max(metrics_now.snapshot_at) FROM metrics_now)
 ),
 
 earlier AS (

@@ -1,8 +1,8 @@
 -- The pipeline's own records: who ran when, with what result.
--- Grain: ops_runs one row per step and run; ops_schema_changes one per change that a run saw;
---   ops_checks one per check and audit; ops_check_failures one per offending row (capped);
---   ops_metrics one per batch and metric.
--- Inputs -> outputs: none -> the five tables.
+-- Grain: ops_runs one row per step and run; ops_schema_changes one per change seen; ops_checks one
+--   per check and audit; ops_check_failures one per offending row (capped); ops_metrics one per
+--   batch and metric; ops_state one, the last known record; ops_proven_files one per proof.
+-- Inputs -> outputs: none -> the tables.
 -- Running it twice is safe: it creates only what is missing.
 CREATE TABLE IF NOT EXISTS ops_runs (
     run_id VARCHAR,
@@ -52,4 +52,15 @@ CREATE TABLE IF NOT EXISTS ops_metrics (
     metric VARCHAR,
     "value" DOUBLE,
     is_good BOOLEAN
+);
+
+CREATE TABLE IF NOT EXISTS ops_state (
+    record_number BIGINT,
+    record_name VARCHAR,
+    seal VARCHAR
+);
+
+CREATE TABLE IF NOT EXISTS ops_proven_files (
+    file_name VARCHAR,
+    proven_at TIMESTAMP
 );

@@ -27,7 +27,8 @@ os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # no test sees the .env of this chec
 PROJECT = Path(__file__).resolve().parent.parent
 LANDING = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
-RECORDS = "ops_runs ops_checks ops_check_failures"  # what each run adds to, also a run in vain
+# What each run adds to, also a run in vain.
+RECORDS = "ops_runs ops_checks ops_check_failures ops_state ops_proven_files"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 # The tables of cases of which the quick suite takes every ninth; `make test-full` takes all.
@@ -179,9 +180,17 @@ class Pipeline:
             assert all(c.isprintable() or c == "\n" for c in text)
 
     def batches(self) -> list[dict]:
-        """The manifest's lines, in the order in which they were written."""
-        path = self.root / "data" / "raw" / "manifest.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        """The records of the snapshots, in the order in which they were written."""
+        return self.records("raw/snapshots")
+
+    def decisions(self) -> list[tuple[str, str]]:
+        """(batch id, verdict) of each decision, in the order in which they were written."""
+        return [(entry["batch_id"], entry["verdict"]) for entry in self.records("decisions")]
+
+    def records(self, folder: str) -> list[dict]:
+        paths = (self.root / "data" / folder).glob("[!.]*.json")
+        records = [json.loads(path.read_text()) for path in paths]
+        return sorted(records, key=lambda record: record["number"])
 
     def snapshot(self, batch: dict, columns: str = "*", kind: str = "parquet") -> list[tuple]:
         """Rows of a batch's snapshot, or of its rejects, in the order of the file."""

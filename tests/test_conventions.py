@@ -131,7 +131,7 @@ def test_exit_codes_are_the_documented_table():
 
     table = dict(re.findall(r"^ *(\d+) +(\w+)", errors.__doc__, re.MULTILINE))
     codes = {str(value) for name, value in vars(errors).items() if name.isupper()}
-    assert set(table) == codes == {"0", "1", "2", "20", "30", "75", "128"}
+    assert set(table) == codes == {"0", "1", "2", "20", "30", "40", "75", "128"}
     for code in codes:
         assert re.search(rf"^\| {code} \|", README, re.MULTILINE), code
 

@@ -46,6 +46,7 @@ MOVED = (
     "ops_ambiguous_matches",
     "staging_netflix_quarantine",
     "analytics_netflix_history",
+    "ops_state",
     "ops_merges",  # last: it says that the history is whole
 )
 # The setting of each engine that says where its tables are.

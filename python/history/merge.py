@@ -1,18 +1,26 @@
 """Merge one snapshot after the other into the history; check each before and after.
 
-The history is a function of the snapshots (and of the recorded decisions) alone: a snapshot that
-comes late, or a change of CDC_KEY, replays all of them in their order, in one transaction.
+The history is a function of snapshots, decisions and contract: a snapshot that comes late or is
+withdrawn, an edit of the contract that changes staged values, or another CDC_KEY replays all of
+them in their order, in one transaction.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from config import Settings
 from contract import Contract
 from errors import Refused, StepError, left_behind
+from history.contract_edit import contract_fingerprint, judge_edit, keep_titles
 from history.diff import Diff, find_changes, find_implausible_change
-from ingest import decisions
-from ingest.decisions import is_accepted, record_acceptance
-from ingest.manifest import Batch, verify_file
+from ingest.decisions import (
+    IN_HISTORY,
+    find_verdict,
+    is_accepted,
+    record_acceptance,
+    record_decision,
+    record_merge_decision,
+)
+from ingest.manifest import Batch, verify_snapshot
 from runner.step import Step
 from staging.build import bind_columns, build_staging, check_staging_limits, find_staged, load_raw
 from warehouse.database import Warehouse, fetch_file, run_file
@@ -26,35 +34,68 @@ def create_tables(con: Warehouse) -> None:
         run_file(
             con,
             "history/undo_partial.sql",
-            {"merged_batches": [name for name, _ in merged_batches(con)]},
+            {"merged_batches": [name for name, *_ in merged_batches(con)]},
         )
 
 
-def merged_batches(con: Warehouse) -> list[tuple[str, str]]:
-    """Return (batch id, CDC_KEY it was merged by) in snapshot order."""
-    return con.execute("SELECT batch_id, cdc_key FROM ops_merges ORDER BY snapshot_at").fetchall()
+def merged_batches(con: Warehouse) -> list[tuple[str, str, str | None]]:
+    """Return (batch id, CDC_KEY, contract) of all merges in snapshot order.
+
+    The contract is the fingerprint of the one they were staged by, NULL if that is not known.
+    """
+    return con.execute(
+        "SELECT batch_id, cdc_key, contract FROM ops_merges ORDER BY snapshot_at"
+    ).fetchall()
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What is to be merged, in order."""
+
+    todo: list[Batch]
+    judged: set[str]  # ids of those that no limit stops: they were decided on
+    newest: Batch | None = None  # the one that the run is for: it stops if that is refused
+    is_replay: bool = False  # the history is emptied first: todo are all that belong in it
+    edit: str | None = None  # why the guard has to judge what the replay changes
 
 
 def find_pending(
-    con: Warehouse, batches: list[Batch], settings: Settings
-) -> tuple[list[Batch], set[str], bool]:
-    """Return the snapshots to merge, the ids of those that were, and whether it is a rebuild.
+    con: Warehouse, batches: list[Batch], settings: Settings, contract: Contract
+) -> Pending:
+    """Compare what the decisions let into the history with what was merged.
 
     A refused snapshot is left out, unless ACCEPT names it or it is the newest: that one is judged
     again, since somebody may have changed the contract or the settings.
     """
-    verdicts = decisions.latest_decisions(settings.decisions, settings.cdc_key)
+    key = settings.cdc_key
+    verdicts = {batch.batch_id: find_verdict(settings, batch, key) for batch in batches}
     eligible = [
         batch
         for batch in batches
-        if verdicts.get(batch.batch_id) != "refused"
+        if verdicts[batch.batch_id] != "refused"
         or batch is batches[-1]
         or is_accepted(settings, batch)
     ]
     done = merged_batches(con)
-    merged_ids = {name for name, key in done if key == settings.cdc_key}
-    fits = [(batch.batch_id, settings.cdc_key) for batch in eligible[: len(done)]] == done
-    return eligible[len(done) if fits else 0 :], merged_ids, not fits
+    judged = {name for name, verdict in verdicts.items() if verdict in IN_HISTORY}
+    judged |= {name for name, by, _ in done if by == key and verdicts.get(name) != "refused"}
+    expected = [
+        (batch.batch_id, key, contract_fingerprint(contract, batch.columns)) for batch in eligible
+    ]
+    if done == expected[: len(done)]:
+        return Pending(eligible[len(done) :], judged, batches[-1])
+    by_contract = {(name, by): fingerprint for name, by, fingerprint in done}
+    edited = {by_contract.get((name, by), new) for name, by, new in expected} - {
+        new for _, _, new in expected
+    }
+    return Pending(eligible, judged, batches[-1], is_replay=True, edit=describe_edit(edited))
+
+
+def describe_edit(fingerprints: set[str | None]) -> str | None:
+    """Say by which other contracts there are merges; None if there are none."""
+    if None in fingerprints:
+        return "an older version of this project made the history"
+    return "the contract was edited" if fingerprints else None
 
 
 def clear_history(con: Warehouse) -> None:
@@ -71,28 +112,30 @@ def merge_pending(
     con: Warehouse,
     batches: list[Batch],
     contract: Contract,
-    todo: list[Batch],
-    merged_ids: set[str],
+    pending: Pending,
     dry_run: bool = False,
 ) -> list[tuple[Batch, Diff]]:
-    """Merge all of `todo` in order. What is refused is left out, unless it is the newest.
+    """Merge all that is pending in order. What is refused is left out, unless it is the newest.
 
-    No limit stops `merged_ids`: they were judged when they were merged before. With `dry_run` the
-    newest is merged even if the guard objects, so that the plan can show it. Raises Refused if the
-    newest is refused, if a snapshot cannot be read, or if one of `merged_ids` cannot be merged.
+    With `dry_run` the newest is merged even if the guard objects, so that the plan can show it.
+    Raises Refused if the newest is refused, if the guard objects to an edit of the contract, or if
+    a snapshot that was decided on cannot be merged.
     """
     record_origins(con, batches)
-    settings = step.settings
-    path, key = settings.decisions, settings.cdc_key
+    settings, todo = step.settings, pending.todo
     merges: list[tuple[Batch, Diff]] = []
+    if pending.edit or (dry_run and pending.is_replay):
+        keep_titles(con, settings, contract)
+    if pending.is_replay:
+        clear_history(con)
     for batch in todo:
-        enforce_limits = batch.batch_id not in merged_ids
-        newest = batch is batches[-1]
+        enforce_limits = batch.batch_id not in pending.judged
+        newest = batch is pending.newest
         as_staged = len(todo) == 1 and find_staged(con, batch, contract)
         if not as_staged:
             load_raw(con, batch, settings)
         if batch.rejects:
-            verify_file(settings.snapshots / batch.rejects, batch.rejects_sha256)
+            verify_snapshot(settings.snapshots, batch, "rejects")
         try:
             if not as_staged:
                 stage_batch(con, batch, settings, contract, enforce_limits)
@@ -101,15 +144,18 @@ def merge_pending(
         except Refused as error:
             if not enforce_limits:
                 raise
-            decisions.record_decision(path, batch, "refused", str(error), key)
+            record_decision(settings, batch, "refused", str(error), settings.cdc_key)
             if newest:
                 raise
             step.warn(f"snapshot {batch.batch_id} is left out of the history: {error}")
             continue
-        verdicts = [decisions.latest_decisions(path, by).get(batch.batch_id) for by in (None, key)]
-        if "refused" in verdicts:
-            decisions.record_decision(path, batch, "passed", "judged again, and sound now", key)
         merges.append((batch, diff))
+        if not (pending.edit or dry_run):  # on the disk before the merge is: a rebuild obeys it
+            record_passed(settings, batch, contract)
+    if pending.edit and not dry_run:
+        judge_edit(step, con, contract, pending.edit)
+        for batch, _ in merges:
+            record_passed(settings, batch, contract)
     return merges
 
 
@@ -120,6 +166,10 @@ def record_origins(con: Warehouse, batches: list[Batch]) -> None:
         if batch.batch_id not in known:
             row = [batch.batch_id, batch.snapshot_at, batch.source, batch.sample]
             con.execute("INSERT INTO ops_origin VALUES (?, ?, ?, ?)", row)
+
+
+def record_passed(settings: Settings, batch: Batch, contract: Contract) -> None:
+    record_merge_decision(settings, batch, contract_fingerprint(contract, batch.columns))
 
 
 def describe_merges(merges: list[tuple[Batch, Diff]]) -> str:
@@ -175,7 +225,7 @@ def merge_batch(
     if diff.is_rehashed:
         run_file(con, "history/level_hashes.sql")
     verify_merge(con, batch, diff)
-    record_merge(con, batch, settings, diff)
+    record_merge(con, batch, settings, diff, contract_fingerprint(contract, batch.columns))
     return replace(diff, objection=objection)
 
 
@@ -193,15 +243,17 @@ def verify_merge(con: Warehouse, batch: Batch, diff: Diff) -> None:
         )
 
 
-def record_merge(con: Warehouse, batch: Batch, settings: Settings, diff: Diff) -> None:
+def record_merge(
+    con: Warehouse, batch: Batch, settings: Settings, diff: Diff, contract: str
+) -> None:
     """Write the merge's row in ops_merges; without it, the merge counts as not made."""
     c = diff.counts
-    accepted = decisions.latest_decisions(settings.decisions).get(batch.batch_id) == "accepted"
+    accepted = find_verdict(settings, batch) == "accepted"
     con.execute(
-        "INSERT INTO ops_merges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO ops_merges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             *(batch.batch_id, batch.snapshot_at, settings.cdc_key, " ".join(diff.tracked)),
             *(diff.previous, c["insert"], c["reappear"], c["update"], c["delete"]),
-            *(diff.unchanged, c["fill"], c["carry"], diff.current, accepted),
+            *(diff.unchanged, c["fill"], c["carry"], diff.current, accepted, contract),
         ],
     )

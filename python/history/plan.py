@@ -7,22 +7,31 @@ as links. So steps 02 to 05 and the merge run as they will, and nothing of it st
 import os
 import shutil
 import sys
+from contextlib import closing
 from pathlib import Path
 from subprocess import DEVNULL
 
 from config import PROJECT, Settings, load_settings
-from contract import load_contract
+from contract import Contract, load_contract
 from errors import DONE, STOPPED, StepError
+from history.contract_edit import compare_titles, find_objection, is_edit_accepted, name_commands
 from history.diff import Diff
-from history.merge import clear_history, create_tables, find_pending, merge_pending
+from history.merge import Pending, create_tables, find_pending, merge_pending
 from ingest.decisions import is_accepted
-from ingest.manifest import Batch, read_batches
+from ingest.manifest import Batch, landed_batches
 from runner import signals
 from runner.console import CYAN, GREEN, RED, YELLOW, say, say_error
 from runner.lock import PLAN, hold_lock
 from runner.log import open_log
 from runner.step import Step
-from warehouse.database import Warehouse, connect, fetch_file, require_duckdb, transaction
+from warehouse.database import (
+    Warehouse,
+    connect,
+    fetch_file,
+    require_duckdb,
+    run_file,
+    transaction,
+)
 
 STEPS = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 
@@ -55,17 +64,19 @@ def show_plan() -> int:
 
 
 def copy_state(settings: Settings, scratch: Path) -> None:
-    """Copy the warehouse and the raw layer's records, and link the snapshots."""
-    snapshots = scratch / "data" / "raw" / "snapshots"
-    snapshots.mkdir(parents=True)
-    for source in settings.snapshots.glob("*.parquet"):
-        try:
-            os.link(source, snapshots / source.name)
-        except OSError:  # another file system
-            shutil.copyfile(source, snapshots / source.name)
+    """Copy warehouse and records (and lists of an older version), and link the snapshots."""
+    data = scratch / "data"
+    for folder in (settings.snapshots, settings.decisions):
+        target = data / folder.relative_to(settings.data_dir)
+        target.mkdir(parents=True)
+        for source in folder.glob("[!.]*"):
+            try:
+                os.link(source, target / source.name)
+            except OSError:  # another file system
+                shutil.copyfile(source, target / source.name)
     for source, target in (
-        (settings.manifest, scratch / "data" / "raw" / settings.manifest.name),
-        (settings.decisions, scratch / "data" / settings.decisions.name),
+        (settings.manifest, data / "raw" / settings.manifest.name),
+        (settings.data_dir / "decisions.jsonl", data / "decisions.jsonl"),
         (settings.warehouse_path, scratch / "plan.db"),
         (Path(f"{settings.warehouse_path}.wal"), scratch / "plan.db.wal"),
     ):
@@ -74,26 +85,16 @@ def copy_state(settings: Settings, scratch: Path) -> None:
 
 
 def compare_with_history(settings: Settings) -> int:
-    """Merge into the copy, and show what that changes."""
-    batches, contract = (
-        read_batches(settings.manifest),
-        load_contract(settings.contract_path, settings.cdc_key),
-    )
-    con = connect(settings.warehouse_path, settings, [settings.snapshots])
-    with open_log(settings, "plan", "plan") as log, transaction(con):
-        step = Step("plan", settings, "plan", log, con)
-        create_tables(con)
-        todo, merged_ids, anew = find_pending(con, batches, settings)
-        if not todo:
-            say(f"plan      nothing to do: {batches[-1].batch_id} is merged already")
-            return DONE
-        if anew:
-            clear_history(con)
-            say(f"plan      the history would be built anew from {len(todo)} snapshots", CYAN)
-        merges = merge_pending(step, con, batches, contract, todo, merged_ids, dry_run=True)
-        batch, diff = merges[-1]
-        show_merge(con, batch, diff)
-    con.close()
+    """Merge into the copy, and show what that changes and what the guard says."""
+    contract = load_contract(settings.contract_path, settings.cdc_key)
+    batch, diff, objection = show_pending(settings, contract)
+    if objection and not is_edit_accepted(settings, contract):
+        say(f"plan      the guard would stop it: {objection}\n  {name_commands(contract)}", RED)
+        return STOPPED
+    if objection:
+        say(f"plan      ACCEPT lets it pass: {objection}", YELLOW)
+    if not diff:
+        return DONE
     if diff.objection and is_accepted(settings, batch):
         say(f"plan      ACCEPT lets it pass: {diff.objection}", YELLOW)
         say("plan      nothing was written", YELLOW)
@@ -104,6 +105,42 @@ def compare_with_history(settings: Settings) -> int:
         return STOPPED
     say("plan      the guard would let it pass; nothing was written", GREEN)
     return DONE
+
+
+def show_pending(
+    settings: Settings, contract: Contract
+) -> tuple[Batch | None, Diff | None, str | None]:
+    """Merge what is pending and show it.
+
+    Return the newest of these snapshots, its diff, and what the guard has against a replay.
+    """
+    con = connect(settings.warehouse_path, settings, [settings.snapshots])
+    with closing(con), open_log(settings, "plan", "plan") as log, transaction(con):
+        step = Step("plan", settings, "plan", log, con)
+        run_file(con, "ops.sql")
+        batches = landed_batches(step)
+        create_tables(con)
+        pending = find_pending(con, batches, settings, contract)
+        if not (pending.todo or pending.is_replay):
+            say(f"plan      nothing to do: {batches[-1].batch_id} is merged already")
+            return None, None, None
+        merges = merge_pending(step, con, batches, contract, pending, dry_run=True)
+        objection = show_replay(con, settings, pending) if pending.is_replay else None
+        if not merges:
+            return None, None, objection
+        show_merge(con, *merges[-1])
+        return *merges[-1], objection
+
+
+def show_replay(con: Warehouse, settings: Settings, pending: Pending) -> str | None:
+    """Show what the replay changes in the catalogue; return why the guard objects to an edit."""
+    diff = compare_titles(con)
+    why = f", as {pending.edit}" if pending.edit else ""
+    say(f"plan      the history would be replayed from {len(pending.todo)} snapshots{why}", CYAN)
+    say(f"          {diff} of the last merged snapshot differ then")
+    for name, titles in diff.columns.items():
+        say(f"          {name:<14}{titles:>9,} changed")
+    return find_objection(diff, settings, pending.edit) if pending.edit else None
 
 
 def show_merge(con: Warehouse, batch: Batch, diff: Diff) -> None:

@@ -39,7 +39,7 @@ def run(patterns: list[str], at: str, only_plan: bool) -> int:
     settings = load_settings()
     files = find_files(patterns)
     times = find_times(files, at)
-    landed = {(batch.snapshot_at, batch.source) for batch in read_batches(settings.manifest)}
+    landed = {(batch.snapshot_at, batch.source) for batch in read_batches(settings)}
     is_in = [(moment, recorded_source(str(path))) in landed for moment, path in times]
     # The last one that is in may have stopped on its way: to run it again costs next to nothing.
     first = max((number for number, known in enumerate(is_in) if known), default=0)

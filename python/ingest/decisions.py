@@ -1,66 +1,102 @@
-"""Which snapshots a person, or the pipeline, kept out of the history or let into it.
+"""What the guard and people decided: passed, refused, accepted, withdrawn, restored.
 
-One JSON line per verdict in data/decisions.jsonl. The raw layer and these lines together determine
-the history: a replay skips what was refused and lets pass what was accepted. A snapshot without a
-line, or one that "passed" after it was refused, is judged on its own merits.
+Each decision is a record (ingest/records.py) with its reason and the limits of that night.
+Snapshots, decisions and the contract determine the history: a replay obeys what was decided and
+judges only what never was.
 """
 
-import json
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields as settings_of
+from datetime import datetime
+from typing import Any
 
 from config import Settings
 from errors import Refused
 from ingest.manifest import Batch
-from runner.files import replace_atomically
+from ingest.records import LEFT_OUT, append_record
+from ingest.state import loaded_state
 from runner.log import utc_now
 
+IN_HISTORY = ("passed", "accepted")
+LIMITS = [
+    setting.name for setting in settings_of(Settings) if setting.name.endswith(("_rows", "_pct"))
+]
 
-def latest_decisions(path: Path, cdc_key: str | None = None) -> dict[str, str]:
-    """Batch id -> its last verdict: accepted, refused or passed.
 
-    With `cdc_key` without the verdicts that hold for merging by the other key only: renumbered ids
-    are no reason to leave a snapshot out of a history by title.
-    """
-    if not path.exists():
-        return {}
-    verdicts = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            entry = json.loads(line)
-            if cdc_key is None or entry.get("cdc_key") in (None, cdc_key):
-                verdicts[entry["batch_id"]] = entry["verdict"]
-        except (ValueError, KeyError, TypeError):
-            raise Refused(
-                f"{path} line {number} is damaged; nothing was changed. Restore the file from a "
-                "backup, or remove the line: the snapshot is then judged again."
-            ) from None
-    return verdicts
+def find_verdict(settings: Settings, batch: Batch, cdc_key: str | None = None) -> str | None:
+    """Return what holds for the snapshot: its last verdict, None if it was never judged."""
+    decision = loaded_state(settings).find_decision(batch.batch_id, cdc_key)
+    return decision and decision["verdict"]
 
 
 def record_decision(
-    path: Path, batch: Batch, verdict: str, reason: str, cdc_key: str | None = None
+    settings: Settings, batch: Batch, verdict: str, reason: str, cdc_key: str | None = None
 ) -> None:
-    """Record a verdict, where it is a new one; with `cdc_key` it holds for that key only."""
-    if latest_decisions(path, cdc_key).get(batch.batch_id) == verdict:
+    """Record a verdict, if it is a new one; with `cdc_key` it holds for that key only."""
+    if find_verdict(settings, batch, cdc_key) != verdict:
+        write_decision(settings, batch.batch_id, verdict, reason, {"cdc_key": cdc_key})
+
+
+def record_merge_decision(settings: Settings, batch: Batch, contract: str) -> None:
+    """Record that the snapshot comes into the history, by the contract with this fingerprint."""
+    key, verdict = settings.cdc_key, find_verdict(settings, batch, settings.cdc_key)
+    if verdict in IN_HISTORY and contract in loaded_state(settings).contracts:
         return
+    kept = verdict if verdict == "accepted" else "passed"
+    more = {"cdc_key": None if kept == "accepted" else key, "contracts": [contract]}
+    write_decision(settings, batch.batch_id, kept, "merged", more)
+
+
+def write_decision(
+    settings: Settings, subject: str, verdict: str, reason: str, more: dict[str, Any]
+) -> None:
+    """Add the record of a decision on a snapshot, or on the contract."""
     entry = {
-        "batch_id": batch.batch_id,
+        "batch_id": subject,
         "verdict": verdict,
-        "cdc_key": cdc_key,
+        "cdc_key": None,
         "decided_at": utc_now().isoformat(timespec="seconds"),
         "reason": reason.splitlines()[0],
+        "limits": {name: getattr(settings, name) for name in LIMITS},
     }
-    lines = path.read_text(encoding="utf-8") if path.exists() else ""
-    with replace_atomically(path) as temporary:
-        temporary.write_text(lines + json.dumps(entry) + "\n", encoding="utf-8")
+    name = f"{{number:06}}-{subject}-{verdict}.json"
+    append_record(loaded_state(settings), settings.decisions, name, entry | more)
+
+
+@contextmanager
+def record_refusal(settings: Settings, batch: Batch) -> Iterator[None]:
+    """Record that the snapshot is refused if the block raises Refused.
+
+    So no later one is compared with it. One that is in the history already stays there: it is the
+    edit of the contract that is refused.
+    """
+    try:
+        yield
+    except Refused as error:
+        if find_verdict(settings, batch) not in IN_HISTORY:
+            record_decision(settings, batch, "refused", str(error))
+        raise
 
 
 def is_accepted(settings: Settings, batch: Batch) -> bool:
     """Whether a person let the file that this batch was made of pass, with ACCEPT now or before."""
     named = bool(settings.accept) and batch.source_sha256.startswith(settings.accept)
-    return named or latest_decisions(settings.decisions).get(batch.batch_id) == "accepted"
+    return named or find_verdict(settings, batch) == "accepted"
 
 
 def record_acceptance(settings: Settings, batch: Batch, reason: str) -> None:
     """Record that an accepted file passed, and what it would else have been refused for."""
-    record_decision(settings.decisions, batch, "accepted", reason)
+    record_decision(settings, batch, "accepted", reason)
+
+
+def find_baseline(settings: Settings, batches: list[Batch], before: datetime) -> Batch | None:
+    """Return what a snapshot of that time is compared with: the last sound one before it.
+
+    A refused or withdrawn one does not count, nor a later one.
+    """
+    for batch in reversed(batches):
+        sound = find_verdict(settings, batch) not in ("refused", *LEFT_OUT)
+        if batch.snapshot_at < before and sound:
+            return batch
+    return None

@@ -8,7 +8,7 @@ from ingest.source_file import SourceFile
 from runner.step import Step
 
 
-def check_scan(step: Step, scan: Scan, batches: list[Batch], digest: str) -> None:
+def check_scan(step: Step, scan: Scan, previous: Batch | None, digest: str) -> None:
     """Raise Refused where the file is empty, was cut, or does not fit its header.
 
     A file cut in the middle shows at its end mostly; one cut behind the header is empty; one cut
@@ -25,7 +25,7 @@ def check_scan(step: Step, scan: Scan, batches: list[Batch], digest: str) -> Non
     elif not scan.is_repaired and not scan.ends_with_newline:
         cut = "its last line has no line end, the previous snapshot's had one"
         warning = "the last line of the file has no line end; it may have been cut"
-    if cut and batches and batches[-1].ends_with_newline and not accepted:
+    if cut and previous and previous.ends_with_newline and not accepted:
         raise Refused(
             f"the file looks cut: {cut}; nothing was changed. "
             f"If it is right: make run-all ACCEPT={digest[:12]}"

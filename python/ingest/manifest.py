@@ -1,22 +1,28 @@
-"""The raw layer's manifest: one JSON line per snapshot, each sealed with the line before it.
+"""What reads like a manifest: the snapshots, each from its own record (ingest/records.py).
 
-The manifest says which snapshots exist. A snapshot file without a line is a leftover of a run
-that died before it was done, and does not count.
+A Parquet file without a record is a leftover of a run that died before it was done, and does not
+count.
 """
 
-import hashlib
-import json
+import os
 import shutil
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from dataclasses import fields as columns_of
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from config import Settings
-from errors import NotReady, Refused
-from runner.files import replace_atomically, sha256
+from errors import NotReady, StateError
+from ingest.records import LEFT_OUT, State, append_record
+from ingest.state import check_state, load_state, loaded_state
+from ingest.takeover import read_old_lines, write_notice
+from runner.files import sha256
+from runner.step import Step
 
+PROVEN_BYTES = 256 << 20  # their digest takes less than a second
 OLD_S = 3600  # no temporary file is in use for so long
 
 
@@ -47,49 +53,58 @@ class Batch:
     versions: dict[str, str]
     url_sha256: str | None = None  # of a remote source's URL: a condition is for that very URL
     sample: bool = False  # made up by 00_make_sample_data.py
+    parquet_bytes: int | None = None  # None: not proven when an older version's was taken over
+    rejects_bytes: int | None = None
 
 
-def read_batches(path: Path) -> list[Batch]:
-    """All snapshots, ordered by snapshot time. Raises Refused where a line was damaged."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
-    except UnicodeDecodeError as error:
-        raise describe_damage(path, 1 + error.object[: error.start].count(b"\n")) from None
-    batches, seal = [], ""
-    for number, line in enumerate(lines, 1):
-        try:
-            fields = json.loads(line)
-            seal_found = fields.pop("seal")
-            seal = compute_seal(seal, fields)
-            if seal != seal_found:
-                raise ValueError
-            for name in ("snapshot_at", "landed_at"):
-                fields[name] = datetime.fromisoformat(fields[name])
-            batches.append(Batch(**fields))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise describe_damage(path, number) from None
+TIMES, KINDS = ("snapshot_at", "landed_at"), ("parquet", "rejects")
+NAMES = [column.name for column in columns_of(Batch)]
+
+
+def list_batches(state: State) -> list[Batch]:
+    """List all snapshots, ordered by snapshot time."""
+    batches = [make_batch(record.fields) for record in state.records if "parquet" in record.fields]
     return sorted(batches, key=lambda batch: batch.snapshot_at)
 
 
-def landed_batches(settings: Settings) -> list[Batch]:
-    """All snapshots, the newest last. Raises NotReady where nothing was landed yet."""
-    batches = read_batches(settings.manifest)
+def make_batch(fields: dict[str, Any]) -> Batch:
+    times = {name: datetime.fromisoformat(fields[name]) for name in TIMES}
+    return Batch(**{name: fields[name] for name in NAMES if name in fields} | times)
+
+
+def read_batches(settings: Settings) -> list[Batch]:
+    """Read all snapshots that have a sound record, or a line of a list not taken over yet."""
+    batches = list_batches(load_state(settings))
+    return batches or [make_batch(line) for line in read_old_lines(settings)]
+
+
+def landed_batches(step: Step, needs_warehouse: bool = True) -> list[Batch]:
+    """Return the snapshots that are not withdrawn, the newest last, once the state is proven.
+
+    Raises StateError if it does not fit together, NotReady if nothing was landed yet.
+    """
+    state = check_state(step, needs_warehouse)
+    batches = [batch for batch in list_batches(state) if not is_left_out(state, batch)]
     if not batches:
         raise NotReady("nothing was landed yet; run `make raw` (or `make run-all`) first")
     return batches
 
 
+def is_left_out(state: State, batch: Batch) -> bool:
+    """Whether a person took the snapshot back, or gave it up as it was lost."""
+    decision = state.find_decision(batch.batch_id)
+    return bool(decision) and decision["verdict"] in LEFT_OUT
+
+
 def remove_leftovers(settings: Settings, batches: list[Batch], folder: Path) -> None:
-    """Remove what a run that died left behind: temporary files, snapshots without a line."""
+    """Remove the temporary files of a run that died; set its snapshot without a record aside."""
     shutil.rmtree(folder, ignore_errors=True)
     listed = {name for batch in batches for name in (batch.parquet, batch.rejects)}
     shutil.rmtree(f"{settings.warehouse_path}.tmp", ignore_errors=True)  # DuckDB's
     warehouse = settings.warehouse_path.resolve()
     for leftover in warehouse.parent.glob(f".{warehouse.name}.*.tmp*"):  # of a rebuild
         leftover.unlink()
-    for parent in (settings.raw_dir, settings.snapshots):
+    for parent in (settings.raw_dir, settings.snapshots, settings.decisions):
         for leftover in parent.glob(".*.tmp"):
             leftover.unlink()
     for parent in (settings.data_dir, settings.data_dir / "alerts"):  # an audit may write there now
@@ -99,45 +114,49 @@ def remove_leftovers(settings: Settings, batches: list[Batch], folder: Path) -> 
                     leftover.unlink()
     for path in settings.snapshots.glob("*.parquet"):
         if path.name not in listed:
-            path.unlink()
+            aside = settings.raw_dir / "aside"
+            aside.mkdir(exist_ok=True)
+            os.replace(path, aside / path.name)
 
 
-def append_batch(path: Path, batch: Batch) -> None:
-    """Add one line; the file is written anew and renamed, so it is never half a line."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    fields = asdict(batch)
-    for name in ("snapshot_at", "landed_at"):
-        fields[name] = fields[name].isoformat()
-    fields["seal"] = compute_seal(json.loads(lines[-1])["seal"] if lines else "", fields)
-    lines.append(json.dumps(fields))
-    with replace_atomically(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def add_batch(settings: Settings, batch: Batch) -> None:
+    """Write the record of a snapshot that is on the disk: from now on it counts."""
+    write_notice(settings)
+    fields = asdict(batch) | {name: getattr(batch, name).isoformat() for name in TIMES}
+    append_record(loaded_state(settings), settings.snapshots, f"{batch.batch_id}.json", fields)
 
 
-def compute_seal(previous: str, fields: dict) -> str:
-    text = previous + json.dumps(fields, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def prove_one_file(step: Step, batches: list[Batch]) -> None:
+    """Prove the file that was not proven for the longest time, by its digest: rot is found.
+
+    Larger ones than PROVEN_BYTES, which take more than a second, are left to `make verify`.
+    """
+    query = "SELECT file_name, max(proven_at) FROM ops_proven_files GROUP BY file_name"
+    proven_at = dict(step.con.execute(query).fetchall())
+    files = [
+        (proven_at.get(getattr(batch, kind), datetime.min), batch.snapshot_at, kind, batch)
+        for batch in batches
+        for kind in KINDS
+        if getattr(batch, kind) and (getattr(batch, f"{kind}_bytes") or 0) <= PROVEN_BYTES
+    ]
+    if files:
+        *_, kind, batch = min(files, key=lambda file: file[:3])
+        verify_snapshot(step.settings.snapshots, batch, kind)
+        row = [getattr(batch, kind), step.started_at]
+        step.add_ops_row("INSERT INTO ops_proven_files VALUES (?, ?)", row)
 
 
-def describe_damage(path: Path, line: int) -> Refused:
-    return Refused(
-        f"{path} line {line} is damaged (its seal does not fit); nothing was changed. "
-        "Restore the file from a backup: it lists the snapshots the history is made of."
-    )
+def verify_snapshot(snapshots: Path, batch: Batch, kind: str = "parquet") -> Path:
+    """The batch's Parquet file (or its "rejects"), if its digest proves it to be as it landed.
 
-
-def verify_snapshot(snapshots: Path, batch: Batch) -> Path:
-    """The batch's Parquet file, once its digest proved it unchanged since it landed."""
-    return verify_file(snapshots / batch.parquet, batch.parquet_sha256)
-
-
-def verify_file(path: Path, digest: str) -> Path:
-    """The file, if its SHA-256 is `digest`. Raises Refused where it is missing or damaged."""
-    if not path.exists():
-        raise Refused(f"snapshot {path} is missing; nothing was changed. Restore it from a backup.")
-    if (digest_now := sha256(path)) != digest:
-        raise Refused(
-            f"snapshot {path} is damaged: its SHA-256 is {digest_now[:12]}, the manifest says "
-            f"{digest[:12]}; nothing was changed. Restore it from a backup."
+    Raises StateError where it is missing or damaged.
+    """
+    path, digest = snapshots / getattr(batch, kind), getattr(batch, f"{kind}_sha256")
+    digest_now = sha256(path)[:12] if path.exists() else ""
+    if digest_now != digest[:12]:
+        wrong = f"damaged (SHA-256 {digest_now}, not {digest[:12]})" if digest_now else "missing"
+        raise StateError(
+            f"snapshot {path} is {wrong}; nothing was changed. Restore it from a backup, then: "
+            f"make run-all. If there is none, take it back: make withdraw BATCH={batch.batch_id}"
         )
     return path

@@ -1,4 +1,4 @@
-"""A delivered file becomes an immutable Parquet snapshot, its rejects file and a manifest line."""
+"""A delivered file becomes an immutable Parquet snapshot, its rejects file and its record."""
 
 import json
 import os
@@ -14,12 +14,14 @@ import duckdb
 
 from config import Settings
 from contract import load_contract, normalise
-from errors import Refused
+from errors import Refused, SettingsError
 from ingest.csv_feed import stream_through_pipes, write_rejects, write_snapshot
 from ingest.csv_repair import repair_source
 from ingest.csv_scan import Scan, scan_csv
+from ingest.decisions import find_baseline, find_verdict
 from ingest.input_guards import check_counts, check_scan, needs_repair
-from ingest.manifest import Batch, append_batch
+from ingest.manifest import Batch, add_batch
+from ingest.records import LEFT_OUT
 from ingest.source_file import SourceFile, check_digest, open_source, source_digest
 from runner.files import replace_atomically, sha256, sync
 from runner.log import utc_now
@@ -71,11 +73,12 @@ def land_snapshot(step: Step, delivery: SourceFile, batches: list[Batch], folder
             snapshot = files.enter_context(begin_snapshot(step, delivery, batches))
             columns = name_raw_columns(scan.header)
             rows = write_snapshot(scan, columns, snapshot.temporary, snapshot.lineage, settings)
-        check_scan(step, scan, batches, snapshot.digest)
+        previous = find_baseline(settings, batches, snapshot.snapshot_at)
+        check_scan(step, scan, previous, snapshot.digest)
         if needs_repair(scan, rows):
             step.event("careful", parsed=rows, counted=scan.records)
             scan = repair_source(delivery, names, folder, settings)
-            check_scan(step, scan, batches, snapshot.digest)
+            check_scan(step, scan, previous, snapshot.digest)
             rows = write_snapshot(scan, columns, snapshot.temporary, snapshot.lineage, settings)
         check_counts(delivery, scan, rows)
     return register_snapshot(step, delivery, snapshot, scan, columns, rows)
@@ -121,7 +124,10 @@ def is_sample(delivery: SourceFile, digest: str) -> bool:
 
 
 def choose_snapshot_time(step: Step, batches: list[Batch]) -> datetime:
-    """SNAPSHOT_AT, or now; without SNAPSHOT_AT always later than the newest snapshot."""
+    """SNAPSHOT_AT, or now; without SNAPSHOT_AT always later than the newest snapshot.
+
+    Raises SettingsError where SNAPSHOT_AT is more than a day ahead of the clock.
+    """
     now = utc_now().replace(microsecond=0)
     if time := step.settings.snapshot_at:
         time = time.replace(microsecond=0)
@@ -130,19 +136,32 @@ def choose_snapshot_time(step: Step, batches: list[Batch]) -> datetime:
                 f"there is another snapshot of {time:%Y-%m-%d %H:%M:%S} UTC already; nothing was "
                 "changed. Give this file a SNAPSHOT_AT of its own."
             )
+        if time - now > timedelta(days=1):
+            raise SettingsError(
+                f"SNAPSHOT_AT is {time:%Y-%m-%d %H:%M:%S} UTC, but the clock says "
+                f"{now:%Y-%m-%d %H:%M:%S} UTC; nothing was changed. Allowed is a day ahead: the "
+                "files to come are filed after it."
+            )
         if time - now > timedelta(minutes=1):
             step.warn(
                 f"SNAPSHOT_AT is {time:%Y-%m-%d %H:%M:%S} UTC, but the clock says "
                 f"{now:%Y-%m-%d %H:%M:%S} UTC; the files to come are filed after it"
             )
         return time
-    if not batches or now > batches[-1].snapshot_at:
+    in_play = [b for b in batches if find_verdict(step.settings, b) not in LEFT_OUT]
+    if not in_play or now > in_play[-1].snapshot_at:
         return now
-    newest = batches[-1].snapshot_at
+    newest, way_out = in_play[-1].snapshot_at, f"make withdraw BATCH={in_play[-1].batch_id}"
+    if newest >= datetime.max - timedelta(seconds=2):
+        raise Refused(
+            f"the newest snapshot is of {newest:%Y-%m-%d %H:%M:%S} UTC, and no later one can be "
+            f"filed; nothing was changed. Take it back: {way_out}"
+        )
     if newest - now > timedelta(minutes=1):
         step.warn(
             f"the clock says {now:%Y-%m-%d %H:%M:%S} UTC, but the newest snapshot is of "
-            f"{newest:%Y-%m-%d %H:%M:%S} UTC; this one is filed one second after it"
+            f"{newest:%Y-%m-%d %H:%M:%S} UTC; this one is filed one second after it. If that "
+            f"time is wrong: {way_out}"
         )
     return newest + timedelta(seconds=1)
 
@@ -173,7 +192,7 @@ def name_raw_columns(header: list[str]) -> list[str]:
 def register_snapshot(
     step: Step, delivery: SourceFile, new: Snapshot, scan: Scan, columns: list[str], rows: int
 ) -> Batch:
-    """Set the rejects next to the snapshot, report the scan, and add the manifest's line."""
+    """Set the rejects next to the snapshot, report the scan, and write the record."""
     settings = step.settings
     rejects = write_rejects(scan, new.parquet, new.lineage, settings) if scan.rejected else None
     report_scan(step, scan, new.digest)
@@ -191,8 +210,10 @@ def register_snapshot(
         url_sha256=delivery.url_sha256,
         parquet=new.parquet.name,
         parquet_sha256=sha256(new.parquet),
+        parquet_bytes=new.parquet.stat().st_size,
         rejects=rejects.name if rejects else None,
         rejects_sha256=sha256(rejects) if rejects else None,
+        rejects_bytes=rejects.stat().st_size if rejects else None,
         records=scan.records,
         raw_rows=rows,
         rejected=scan.rejected,
@@ -202,7 +223,7 @@ def register_snapshot(
         columns=columns,
         versions={"python": sys.version.split()[0], "duckdb": duckdb.__version__},
     )
-    append_batch(settings.manifest, batch)
+    add_batch(settings, batch)
     return batch
 
 

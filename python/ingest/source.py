@@ -62,7 +62,7 @@ def may_make_sample(settings: Settings) -> bool:
         return False
     from warehouse.database import has_warehouse
 
-    batches = read_batches(settings.manifest)
+    batches = read_batches(settings)
     return all(batch.sample for batch in batches) if batches else not has_warehouse(settings)
 
 

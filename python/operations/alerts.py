@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from config import Settings
 from errors import CRASH, DONE, QUALITY
 from runner import signals, step
-from runner.console import printable_lines
+from runner.console import printable_lines, say_warning
 from runner.files import replace_atomically
 from runner.log import new_run_id, open_log, utc_now
 
@@ -31,6 +31,7 @@ NEXT_COMMAND = {
     1: "make status, then logs/pipeline.log; after mending: make run-all",
     2: "mend the setting or run the step that the message names, then: make run-all",
     20: "make plan (what the file would change; on DuckDB only), then as the message says",
+    40: "mount or restore what the message names, then: make run-all",
     30: "make monitor (the audit alone), then mend and: make run-all",
 }
 
@@ -106,15 +107,26 @@ def alerts_folder(settings: Settings) -> Path:
 
 
 def read_state(settings: Settings) -> dict:
-    """Read what is wrong and what was told: nothing if the file is missing or damaged."""
+    """Read what is wrong and what was told: nothing if the file is missing or damaged.
+
+    What is wrong is then told once more; nothing that is wrong stays untold.
+    """
     empty = {"run": {}, "audit": {}, "warnings": {}, "told": [], "told_warnings": [], "told_at": ""}
     try:
         kept = json.loads((alerts_folder(settings) / "state.json").read_text(encoding="utf-8"))
+        texts = [*kept["told"], *kept["told_warnings"], kept["told_at"]]
+        for problems in (kept["run"], kept["audit"], kept["warnings"]):
+            texts += [*problems, *problems.values()]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("not all of it is text")
+        if datetime.fromisoformat(kept["told_at"] or "2000-01-01").tzinfo:
+            raise ValueError("told_at has a time zone")
         return {key: type(value)(kept[key]) for key, value in empty.items()}
     except FileNotFoundError:
         return empty
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         log_warning(settings, "alert_state_lost", reason=error)
+        say_warning(f"alerts    warning: what was told was damaged ({error}), and begins again")
         return empty
 
 
@@ -182,7 +194,7 @@ def send_to_receivers(settings: Settings) -> None:
         if not service.add(url):
             continue
         for path in sorted(spool.glob(f"*-{receiver_id(url)}.json")):
-            message = json.loads(path.read_text(encoding="utf-8"))
+            message = read_message(path)
             name, form = choose_form(url, next(iter(service)))
             given = {"body": message[name], "body_format": form} if name in message else {}
             if not service.notify(**{"title": message["title"], "body": message["body"]} | given):
@@ -201,6 +213,18 @@ def choose_form(url: str, service: Any) -> tuple[str, str]:
         return "html", "html"
     is_hook = url.partition("://")[0].lower().rstrip("s") in ("json", "xml", "form")
     return "body" if is_hook else "short", "text"
+
+
+def read_message(path: Path) -> dict[str, str]:
+    """Read a spooled message; a damaged one must not keep the others waiting."""
+    try:
+        message = json.loads(path.read_text(encoding="utf-8"))
+        if {str} != {type(message[name]) for name in ("title", "body")}:
+            raise ValueError("it is no text")
+        return message
+    except (ValueError, KeyError, TypeError) as error:
+        title = "netflix-elt-pipeline: a message was damaged"
+        return {"title": title, "body": f"{path.name}: {error}. See `make status`."}
 
 
 def ping_heartbeat(settings: Settings, ending: str = "") -> None:

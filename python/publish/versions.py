@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from warehouse.database import (
 )
 
 PAGE = "dashboard.html"
+SECOND_NS = 10**9
 SUMS = "SHA256SUMS"  # in each version, of its other files
 ENTRIES = (
     "netflix.duckdb",
@@ -119,7 +121,13 @@ def seal_version(temporary: Path, version: Path) -> None:
 
 
 def update_links(place: Path, version: Path) -> None:
-    """Move the link `current` to the version, in one rename; the entries lead through it."""
+    """Move the link `current` to the version, in one rename; the entries lead through it.
+
+    The version becomes the newest one by its time, whatever clock the others were made by.
+    """
+    newest = max(path.stat().st_mtime_ns for path in version.parent.iterdir())
+    if version.stat().st_mtime_ns < newest:
+        os.utime(version, ns=(time.time_ns(), max(time.time_ns(), newest + SECOND_NS)))
     replace_symlink(place / "current", f"versions/{version.name}")
     for name in ENTRIES:
         replace_symlink(place / name, f"current/{name}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config import Settings, __version__, find_env_file, load_settings
-from errors import CRASH, DONE, LockedError, NotReady, StepError, exit_code
+from errors import CRASH, DONE, STATE, LockedError, NotReady, StepError, exit_code
 from runner import lock, signals
 from runner.console import CYAN, say, say_error, say_warning, show_progress
 from runner.log import new_run_id, open_log, utc_now
@@ -48,6 +48,7 @@ class Step:
     unchanged: bool = False  # nothing but the run's record is written
     started_at: datetime = field(default_factory=utc_now)
     ops_rows: list[tuple[str, list]] = field(default_factory=list)
+    at_end: "list[Callable[[Warehouse], None]]" = field(default_factory=list)  # before its record
     clock: float = field(default_factory=time.perf_counter)
 
     def add_ops_row(self, statement: str, values: list[Any]) -> None:
@@ -144,14 +145,15 @@ def run_and_report(step: Step, run: Callable[[Step], None], warehouse: bool) -> 
         step.event("crashed", logging.ERROR, text=redact_source(text, step.settings))
         first = (redact_source(str(error), step.settings).splitlines() or [""])[0]
         what = f"crashed: {type(error).__name__}: {first}"
-        step.event("failed", logging.ERROR, code=CRASH, text=what)
+        code = STATE if is_damaged(text) else CRASH
+        step.event("failed", logging.ERROR, code=code, text=what)
         keep_error(what)
         say_error(
             f"{step.name:<9} {what}\n"
             f"{'':<9} {describe_rest(step.settings)} The traceback is in "
             f"{step.settings.log_dir / 'pipeline.log'}, run {step.run_id}. {recovery_hint(text)}"
         )
-        return CRASH
+        return code
     seconds = time.perf_counter() - step.clock
     step.event(
         "done",
@@ -211,6 +213,8 @@ def open_with_ops_tables(step: Step) -> "Iterator[Warehouse]":
 def record_run(con: "Warehouse", step: Step, status: str, message: str) -> None:
     for statement, row in step.ops_rows:
         con.execute(statement, row)
+    for work in step.at_end:
+        work(con)
     values = [step.run_id, step.batch_id, step.name, status, step.started_at, utc_now()]
     values += [step.rows_in, step.rows_out, message, __version__]
     con.execute("INSERT INTO ops_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
@@ -238,7 +242,12 @@ def describe_rest(settings: Settings) -> str:
     return f"On {settings.warehouse} a merge may be half done; the next run takes it back."
 
 
+def is_damaged(text: str) -> bool:
+    """Whether DuckDB says so of its file."""
+    return any(words in text for words in DAMAGED)
+
+
 def recovery_hint(text: str) -> str:
-    if any(words in text for words in DAMAGED):
+    if is_damaged(text):
         return "The warehouse is damaged: `make rebuild` restores it from the raw snapshots."
     return "Mend the cause and run it again."

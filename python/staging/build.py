@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from config import SQL, Limit, Settings, share
 from contract import Contract, bind, tracked_columns
-from errors import Refused, StepError, left_behind
+from errors import Refused, StateError, StepError, left_behind
 from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_snapshot
 from runner.files import fingerprint
@@ -24,12 +24,12 @@ from warehouse.database import (
 
 
 def load_raw(con: Warehouse, batch: Batch, settings: Settings) -> tuple[int, bool]:
-    """raw_netflix_titles = the batch's snapshot: (rows, proven against the manifest; is it new)."""
+    """raw_netflix_titles = the batch's snapshot: (rows, proven by its record; is it new)."""
     is_new = con.show_parquet("raw_netflix_titles", verify_snapshot(settings.snapshots, batch))
     found = con.execute("SELECT count(*) FROM raw_netflix_titles").fetchone()[0]
     if found != batch.raw_rows or batch.raw_rows + batch.rejected != batch.records:
-        raise Refused(
-            f"raw_netflix_titles has {found:,} rows, the manifest says {batch.raw_rows:,} "
+        raise StateError(
+            f"raw_netflix_titles has {found:,} rows, its record says {batch.raw_rows:,} "
             f"(of {batch.records:,} records, {batch.rejected:,} rejected); "
             f"{left_behind(con.has_transactions)}"
         )

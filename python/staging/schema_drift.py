@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from contract import Contract, bind, normalise
 from errors import NotReady, Refused
-from ingest.decisions import is_accepted, record_acceptance
+from ingest.decisions import find_baseline, is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_snapshot
 from runner.console import printable
 from runner.step import Step
@@ -52,7 +52,7 @@ def check_columns(step: Step, batches: list[Batch], contract: Contract) -> list[
             f"snapshot {batch.batch_id} is not loaded yet; nothing was changed. "
             "Run `make load` (or `make run-all`) first."
         )
-    previous = batches[-2] if len(batches) > 1 else None
+    previous = find_baseline(settings, batches, batch.snapshot_at)
     bound = bind(contract, batch.columns)
     unknown = columns_with_values(
         con, [name for name in batch.columns if name not in bound.values()]

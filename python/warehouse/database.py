@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import duckdb
 
 from config import PROJECT, SQL, Settings
-from errors import LockedError, SettingsError, StepError
+from errors import LockedError, SettingsError, StateError
 
 
 def identifier(name: str) -> str:
@@ -129,7 +129,7 @@ def connect(
             if held and not (waits and time.monotonic() < deadline):
                 raise held from None
             if not held:
-                raise StepError(
+                raise StateError(
                     f"{path} cannot be opened: {str(error).splitlines()[0]}. Nothing was written "
                     "to it. If it is damaged: `make rebuild` restores it from the raw snapshots."
                 ) from None

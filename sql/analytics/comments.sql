@@ -112,6 +112,19 @@ COMMENT ON COLUMN ops_merges.carried IS
     'Titles kept from before, as their record could not be read.';
 COMMENT ON COLUMN ops_merges.current_rows IS 'Titles in the catalogue afterwards.';
 COMMENT ON COLUMN ops_merges.accepted IS 'Whether a person accepted the snapshot past the guard.';
+COMMENT ON COLUMN ops_merges.contract IS
+    'Digest of all in the contract that decided on the values of the snapshot.';
+
+COMMENT ON TABLE ops_proven_files IS
+    'Which snapshot file was proven by its digest, and when: one row per proof.';
+COMMENT ON COLUMN ops_proven_files.file_name IS 'The file below snapshots/.';
+COMMENT ON COLUMN ops_proven_files.proven_at IS 'Time (UTC) of the proof.';
+
+COMMENT ON TABLE ops_state IS
+    'The last record of the data folder (snapshot or decision) that is known: one row.';
+COMMENT ON COLUMN ops_state.record_number IS 'How many records there are.';
+COMMENT ON COLUMN ops_state.record_name IS 'Name of its file.';
+COMMENT ON COLUMN ops_state.seal IS 'Its seal, which also proves all records before it.';
 
 COMMENT ON TABLE ops_ambiguous_matches IS
     'Titles that fit several known ones, with CDC_KEY=title: one row per title.';

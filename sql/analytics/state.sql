@@ -1,5 +1,5 @@
 -- Which history the star schema would be built from. All merges count, not only the newest: a late
--- snapshot or another CDC_KEY builds the history anew and leaves the newest batch what it was.
+-- snapshot, another CDC_KEY or contract replays the history and leaves its newest batch.
 WITH described AS (
     SELECT
         batch_id,
@@ -7,7 +7,8 @@ WITH described AS (
         concat_ws(
             '|', CAST(snapshot_at AS VARCHAR), batch_id, cdc_key, tracked_columns,
             CAST(inserted AS VARCHAR), CAST(reappeared AS VARCHAR), CAST(updated AS VARCHAR),
-            CAST(deleted AS VARCHAR), CAST(filled AS VARCHAR), CAST(current_rows AS VARCHAR)
+            CAST(deleted AS VARCHAR), CAST(filled AS VARCHAR), CAST(current_rows AS VARCHAR),
+            contract
         ) AS merge_text
     FROM ops_merges
 )

@@ -1,7 +1,7 @@
 -- The history's tables, and the views over them.
 -- Grain: analytics_netflix_history one row per version of a title (SCD type 2);
---   analytics_netflix_current one row per live title; cdc_netflix_changes one row per changed
---   column, or per inserted, deleted or reappeared title; ops_merges, ops_origin one per batch.
+--   analytics_netflix_current one per live title; cdc_netflix_changes one per changed column, or
+--   inserted, deleted or reappeared title; ops_merges, ops_origin one per batch.
 -- Inputs -> outputs: none -> the tables, empty where they are new.
 -- Running it twice is safe: tables are made only where missing, views are replaced.
 
@@ -51,6 +51,8 @@ CREATE TABLE IF NOT EXISTS ops_merges (
     current_rows BIGINT,
     accepted BOOLEAN
 );
+
+ALTER TABLE ops_merges ADD COLUMN IF NOT EXISTS contract VARCHAR;
 
 CREATE TABLE IF NOT EXISTS ops_origin (
     batch_id VARCHAR,

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import permutations
@@ -25,6 +26,7 @@ from config import PROJECT, load_settings
 from contract import load_contract
 from history import merge
 from ingest.manifest import Batch
+from ingest.state import load_state
 from runner.step import Step
 from staging import build
 from warehouse import database
@@ -660,6 +662,8 @@ def content(con: duckdb.DuckDBPyConnection) -> dict[str, list[tuple]]:
 
 def arrive(con: duckdb.DuckDBPyConnection, ours, batches: list[Batch]) -> dict:
     """Step 06 after each arrival; returns the history's content at the end."""
+    shutil.rmtree(ours.decisions, ignore_errors=True)
+    load_state(ours)
     merge.create_tables(con)
     merge.clear_history(con)
     for table in ("staging_netflix_quarantine", "staging_counts"):
@@ -668,12 +672,9 @@ def arrive(con: duckdb.DuckDBPyConnection, ours, batches: list[Batch]) -> dict:
     known: list[Batch] = []
     for batch in batches:
         known = sorted([*known, batch], key=lambda one: one.snapshot_at)
-        todo, _, anew = merge.find_pending(con, known, ours)
-        merged = {name for name, _ in merge.merged_batches(con)}
-        assert anew == any(one.snapshot_at > batch.snapshot_at for one in known)
-        if anew:
-            merge.clear_history(con)
-        merge.merge_pending(step, con, known, CONTRACT, todo, merged)
+        pending = merge.find_pending(con, known, ours, CONTRACT)
+        assert pending.is_replay == any(one.snapshot_at > batch.snapshot_at for one in known)
+        merge.merge_pending(step, con, known, CONTRACT, pending)
     return content(con)
 
 

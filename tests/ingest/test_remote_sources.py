@@ -569,7 +569,7 @@ def test_a_condition_is_sent_for_the_very_url_alone(pipeline, server, header):
 def test_a_snapshot_of_before_the_digests_is_asked_for_without_a_condition(pipeline, server):
     assert fetch_whole(pipeline, server, ETag='"v1"') == 0
     settings = load_settings({**pipeline.environment, "NETFLIX_CSV": server.url})
-    (newest,) = read_batches(settings.manifest)
+    (newest,) = read_batches(settings)
     server.answers = [(200, {"ETag": '"v1"'}, ROWS)]
     fetch_source(settings, pipeline.root, replace(newest, url_sha256=None))
     assert "If-None-Match" not in server.requests[-1]

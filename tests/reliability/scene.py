@@ -11,16 +11,19 @@ import shutil
 from pathlib import Path
 
 import duckdb
-from conftest import Pipeline, catalogue, title
+from conftest import RECORDS, Pipeline, catalogue, title
 from faults import Driver, Trial
 
 STEPS = (
     "02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql",
     "06_merge_cdc", "07_monitor_pipeline", "08_build_analytics", "09_publish",
 )  # fmt: skip
-LEFT_OUT = "ops_runs ops_checks ops_check_failures ops_schema_changes raw_netflix_titles"
+LEFT_OUT = f"{RECORDS} ops_schema_changes raw_netflix_titles"
 SEEN: dict[str, dict] = {}  # content by its digest: looked at once
-VOLATILE = ("landed_at", "parquet_sha256", "rejects_sha256", "seal")
+VOLATILE = (
+    *("landed_at", "previous_seal", "seal"),
+    *("parquet_sha256", "parquet_bytes", "rejects_sha256", "rejects_bytes"),
+)
 
 
 def days(titles: int = 60) -> tuple[str, str]:
@@ -146,7 +149,7 @@ def state(pipeline: Pipeline) -> dict[str, object]:
         **parts_of(warehouse(pipeline.root / "dw.db")),
         "raw": raw(pipeline),
         "latest": digest(data / "raw" / "netflix_titles_raw.parquet", pipeline),
-        "decisions": lines(data / "decisions.jsonl", "decided_at"),
+        "decisions": pipeline.decisions(),
         "alerts": lines(data / "alerts" / "state.json", "told_at"),
         "published": published(data / "published"),
     }
@@ -200,7 +203,7 @@ def parts_of(warehouse: dict[str, object] | None) -> dict[str, object]:
 
 
 def raw(pipeline: Pipeline) -> list[dict]:
-    """The manifest's lines, each of which stands for files that are there and whole."""
+    """The records of the snapshots, each of which stands for files that are there and whole."""
     batches = pipeline.batches()
     for batch in batches:
         for kind in ("parquet", "rejects"):
@@ -217,7 +220,7 @@ def digest(path: Path, pipeline: Pipeline) -> str | None:
         return None
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     names = [b["batch_id"] for b in pipeline.batches() if b["parquet_sha256"] == found]
-    assert names, f"{path} is no snapshot of the manifest"
+    assert names, f"{path} is no snapshot"
     return names[0]
 
 

@@ -297,7 +297,7 @@ def test_files_are_0640_and_folders_0750_whatever_the_umask_allows(tmp_path, rep
     assert [other.returncode for other in others] == [0, 0] and failed.returncode == 20
     names = {path.name for path in pipeline.root.rglob("*")}
     assert names >= {
-        "dw.db", "dw.db.lock", "pipeline.log", "monitor.log", "cron.log", "manifest.jsonl",
+        "dw.db", "dw.db.lock", "pipeline.log", "monitor.log", "cron.log", "decisions",
         "netflix_titles_raw.parquet", "state.json", "spool", "netflix.duckdb", "dashboard.html",
         "kpi_top_genres.csv",
     }  # fmt: skip

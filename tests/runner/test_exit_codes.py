@@ -64,8 +64,8 @@ TABLE = {
     ),
     "the warehouse is damaged": (
         damage_warehouse,
-        dict.fromkeys((LOAD, SCHEMA, STAGING, MERGE, MONITOR, ANALYTICS), 1)
-        | {PUBLISH: 1, VERIFY: 1, WHY: 1, STATUS: 1},
+        dict.fromkeys((RAW, LOAD, SCHEMA, STAGING, MERGE, MONITOR, ANALYTICS), 40)
+        | {PUBLISH: 40, VERIFY: 40, WHY: 40, STATUS: 40},
     ),
     "the snapshot is not loaded": (
         lambda pipeline: run_night(pipeline, ONE, 1, RAW),

@@ -17,6 +17,7 @@ from conftest import PROJECT
 from config import load_settings
 from ingest import manifest
 from ingest.manifest import Batch
+from ingest.state import load_state
 from runner.step import Step
 from warehouse import database
 
@@ -79,8 +80,10 @@ class History:
             last_modified=None,
             parquet=parquet[0],
             parquet_sha256=parquet[1],
+            parquet_bytes=parquet[2],
             rejects=rejects[0] if rejects else None,
             rejects_sha256=rejects[1] if rejects else None,
+            rejects_bytes=rejects[2] if rejects else None,
             records=len(rows) + len(rejected),
             raw_rows=len(rows),
             rejected=len(rejected),
@@ -90,15 +93,16 @@ class History:
             columns=columns,
             versions={},
         )
-        manifest.append_batch(self.settings.manifest, batch)
+        load_state(self.settings)
+        manifest.add_batch(self.settings, batch)
         return batch
 
-    def write(self, name: str, query: str, values: list) -> tuple[str, str]:
-        """A Parquet file among the snapshots; its name and its SHA-256."""
+    def write(self, name: str, query: str, values: list) -> tuple[str, str, int]:
+        """A Parquet file among the snapshots; its name, its SHA-256 and its size."""
         path = self.settings.snapshots / name
         target = database.literal(path)
         self.con.execute(f"COPY ({query}) TO {target} (FORMAT parquet)", values)
-        return name, hashlib.sha256(path.read_bytes()).hexdigest()
+        return name, hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size
 
     def merge(self, keep: bool = True, **settings: str) -> Step:
         """What step 06 does, in one transaction; it stages what it merges from the snapshots.
@@ -112,6 +116,13 @@ class History:
             if not keep:
                 raise RolledBack
         return step
+
+    def forget(self, landed: int) -> None:
+        """Let only the first so many snapshots have been landed, and nothing decided since."""
+        state = load_state(self.settings)
+        batches = [r for r in state.records if "parquet" in r.fields]
+        for record in state.records[state.records.index(batches[landed]) :]:
+            record.path.unlink()
 
     def take(self, rows: list[dict[str, str]], day: int, **settings: str) -> Step:
         """Land and merge one snapshot."""

@@ -241,7 +241,7 @@ MUTANTS = [
         ),
         (REKEYED, "LEFT JOIN merge_input AS new", "INNER JOIN merge_input AS new"),
         (PENDING, "            if not enforce_limits:\n                raise\n", ""),
-        (PENDING, "decisions.latest_decisions(settings.decisions, settings.cdc_key)", "{}"),
+        (PENDING, "find_verdict(settings, batch, key) for", "None for"),
         (PENDING, "        or is_accepted(settings, batch)\n    ]", "    ]"),
         (
             PENDING,

@@ -1,0 +1,138 @@
+"""An edit of the contract replays the history; here the guard judges what that changes."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, fields
+
+from config import Limit, Settings, share
+from contract import Contract, bind
+from errors import Refused
+from ingest.decisions import write_decision
+from ingest.manifest import Batch
+from ingest.state import loaded_state
+from runner.step import Step
+from warehouse.database import Warehouse, fetch_file, run_file, set_variables
+
+SQL_RULES = 1  # raised by a change of the SQL that makes other values of the same contract
+SAYS_NOTHING_OF_VALUES = {  # but what is bound, refused, checked or explained
+    *("columns", "policy", "sha256", "odd_titles_pct"),
+    *("aliases", "required", "minutes", "seasons", "audiences"),
+}
+
+
+def contract_fingerprint(contract: Contract, columns: Sequence[str]) -> str:
+    """Return a digest of what decides on the values of a file with these columns.
+
+    An alias counts where a column is bound by it, any other property where it is not the default.
+    """
+    rules = [SQL_RULES, contract.key, sorted(bind(contract, columns).items())]
+    for part in (contract, *sorted(contract.columns, key=lambda column: column.name)):
+        for entry in fields(part):
+            is_made = entry.default_factory is not MISSING
+            default = entry.default_factory() if is_made else entry.default
+            value = getattr(part, entry.name)
+            if entry.name not in SAYS_NOTHING_OF_VALUES and value != default:
+                rules.append([entry.name, value])
+    text = json.dumps(rules, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class EditDiff:
+    """What the replay changed in the catalogue of the last snapshot that was merged before."""
+
+    titles: int
+    inserted: int
+    updated: int
+    deleted: int
+    columns: dict[str, int]  # column -> titles with another value
+
+    def __str__(self) -> str:
+        return f"+{self.inserted:,} ~{self.updated:,} -{self.deleted:,} of {self.titles:,} titles"
+
+
+def keep_titles(con: Warehouse, settings: Settings, contract: Contract) -> None:
+    """Keep the catalogue as it is, to compare the one after the replay with it.
+
+    Raises Refused on an engine that could not undo the replay, unless the edit is accepted.
+    """
+    if not (con.has_transactions or is_edit_accepted(settings, contract)):
+        raise Refused(
+            "the contract was edited, and this engine cannot undo a replay of the history: "
+            f"{name_commands(contract)}"
+        )
+    kept_at = con.execute("SELECT max(snapshot_at) FROM ops_merges").fetchone()[0]
+    set_variables(con, {"kept_at": kept_at})
+    run_file(con, "history/keep_titles.sql")
+
+
+def compare_titles(con: Warehouse) -> EditDiff:
+    counts = fetch_file(con, "history/compare_titles.sql")[0]
+    whole = {name: counts.pop(name) for name in ("titles", "inserted", "updated", "deleted")}
+    return EditDiff(**whole, columns={name: count for name, count in counts.items() if count})
+
+
+def find_objection(diff: EditDiff, settings: Settings, edit: str) -> str | None:
+    """Return why the guard finds the edit's effect implausible, or None."""
+    for what, count, rows, pct in (
+        ("deletes", diff.deleted, settings.max_deleted_rows, settings.max_deleted_pct),
+        ("inserts", diff.inserted, settings.max_inserted_rows, settings.max_inserted_pct),
+        ("changes", diff.updated, settings.max_updated_rows, settings.max_updated_pct),
+    ):
+        if Limit(rows, pct).exceeded_by(count, diff.titles):
+            columns = "".join(f", {name} of {titles:,}" for name, titles in diff.columns.items())
+            return (
+                f"{edit}; a replay of the history {what} {count:,} of {diff.titles:,} titles "
+                f"({share(count, diff.titles):.1f} %){columns}; allowed are {rows:,} and {pct:g} %."
+            )
+    return None
+
+
+def judge_edit(step: Step, con: Warehouse, contract: Contract, edit: str) -> None:
+    """Record that the edit passed. Raises Refused if the guard objects and nobody accepted it."""
+    settings, diff = step.settings, compare_titles(con)
+    objection = find_objection(diff, settings, edit)
+    if objection and not is_edit_accepted(settings, contract):
+        raise Refused(f"{objection}\n  {name_commands(contract)}")
+    used = con.execute("SELECT DISTINCT contract FROM ops_merges ORDER BY contract").fetchall()
+    verdict = "accepted" if objection else "passed"
+    more = {"contracts": [fingerprint for (fingerprint,) in used]}
+    write_decision(settings, name_edit(contract), verdict, objection or f"{edit}: {diff}", more)
+    step.note(f"{edit}: the history was replayed, {diff}")
+
+
+def require_judged_contract(settings: Settings, contract: Contract, batches: list[Batch]) -> None:
+    """Raise Refused if the contract was edited since the last night, and nobody accepted that.
+
+    Only a night can judge an edit: it has the history from before.
+    """
+    judged = loaded_state(settings).contracts
+    used = {contract_fingerprint(contract, batch.columns) for batch in batches}
+    if not judged or used <= judged:
+        return
+    if not is_edit_accepted(settings, contract):
+        raise Refused(
+            "the contract was edited since the last night, and nobody judged that. "
+            f"{name_commands(contract)}"
+        )
+    more = {"contracts": sorted(used)}
+    write_decision(settings, name_edit(contract), "accepted", "at a rebuild", more)
+
+
+def name_edit(contract: Contract) -> str:
+    return f"contract-{contract.sha256[:12]}"
+
+
+def is_edit_accepted(settings: Settings, contract: Contract) -> bool:
+    """Whether a person let this very contract pass, with ACCEPT now or before."""
+    named = bool(settings.accept) and contract.sha256.startswith(settings.accept)
+    decision = loaded_state(settings).find_decision(name_edit(contract))
+    return named or bool(decision and decision["verdict"] == "accepted")
+
+
+def name_commands(contract: Contract) -> str:
+    return (
+        "Nothing was changed. See it with `make plan`; if it is right: "
+        f"make run-all ACCEPT={contract.sha256[:12]}. If not: put the contract back."
+    )

@@ -1,0 +1,187 @@
+"""The state: one sealed file for each snapshot and each decision, all of them in one chain.
+
+A record is data/raw/snapshots/<batch>.json or data/decisions/<number>-<what>.json, written once and
+never changed. It holds its number, its own name, the name and the seal of the record before it, and
+at its end its own seal: the SHA-256 of all bytes before. So no record can be lost, cut, edited,
+swapped or replaced unnoticed but the last ones, and how many there are the warehouse knows, too.
+"""
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from config import Settings
+from errors import StateError
+from runner.files import replace_atomically, sync
+
+SEAL_BYTES = len(b', "seal": "') + 64 + len(b'"}\n')
+LEFT_OUT = ("withdrawn", "lost")  # whatever was decided before, until the snapshot is restored
+# Path -> (what the file system says of it, record): read once by a process and its children.
+records_read: dict[str, tuple[tuple, "Record | None"]] = {}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One link of the chain; `fields` is what it says of the snapshot or of the decision."""
+
+    path: Path
+    number: int
+    previous_name: str
+    previous_seal: str
+    seal: str
+    fields: dict[str, Any]
+
+
+@dataclass
+class State:
+    """All records in their order, and what is wrong with them."""
+
+    records: list[Record]
+    last_number: int = 0  # also of a record that is damaged
+    problems: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)  # names of files that are no link
+    decisions: dict[str, list[dict]] = field(default_factory=lambda: defaultdict(list))
+    lost_seals: set[str] = field(default_factory=set)  # of another folder, given up with ACCEPT
+    contracts: set[str] = field(default_factory=set)  # fingerprints that were judged
+
+    def __post_init__(self) -> None:
+        for record in self.records:
+            self.count_decision(record.fields)
+
+    @property
+    def head(self) -> tuple[int, str, str]:
+        """Number, name and seal of the last record; zero and nothing where there is none."""
+        if not self.records:
+            return self.last_number, "", ""
+        last = self.records[-1]
+        return max(last.number, self.last_number), last.path.name, last.seal
+
+    def find_decision(self, batch_id: str, cdc_key: str | None = None) -> dict | None:
+        """Return the decision that holds for a snapshot; None if it was never judged.
+
+        "restored" brings back what held before "withdrawn". With `cdc_key` without the verdicts
+        that hold for merging by the other key only: renumbered ids are no reason to leave a
+        snapshot out of a history by title.
+        """
+        judged, left_out = None, None
+        for entry in self.decisions.get(batch_id, ()):
+            if cdc_key is not None and entry["cdc_key"] not in (None, cdc_key):
+                continue
+            if entry["verdict"] in LEFT_OUT:
+                left_out = entry
+            elif entry["verdict"] == "restored":
+                left_out = None
+            else:
+                judged = entry
+        return left_out or judged
+
+    def count_decision(self, fields: dict) -> None:
+        """Keep a decision with the snapshot that it is about."""
+        if "verdict" not in fields:
+            return
+        self.lost_seals.update(fields.get("lost_seals", ()))
+        self.contracts.update(fields.get("contracts", ()))
+        for batch_id in fields.get("lost_batches", ()):
+            self.decisions[batch_id].append({"verdict": "lost", "cdc_key": None})
+        if fields["batch_id"]:
+            self.decisions[fields["batch_id"]].append(fields)
+
+
+def read_state(settings: Settings) -> State:
+    """Read and check the whole chain; what does not fit is in `problems`."""
+    folders = (settings.snapshots, settings.decisions)
+    files = [path for folder in folders for path in sorted(folder.glob("[!.]*.json"))]
+    for name in records_read.keys() - set(map(str, files)):
+        del records_read[name]
+    read = {path: read_record(path) for path in files}
+    given_up = [record.fields for record in read.values() if record]
+    lost_files = {name for fields in given_up for name in fields.get("lost_files", ())}
+    lost_numbers = {number for fields in given_up for number in fields.get("lost_numbers", ())}
+    links: dict[int, Record] = {}
+    damaged: dict[str, str] = {}
+    for path, record in read.items():
+        if path.name in lost_files:
+            continue
+        if not record:
+            damaged[path.name] = f"{name_file(settings, path)} is damaged"
+        elif record.number in links:
+            damaged[path.name] = f"{name_file(settings, path)} is of another folder"
+        else:
+            links[record.number] = record
+    problems, expected = list(damaged.values()), 1
+    for number in sorted(links):
+        record, before = links[number], links.get(number - 1)
+        missing = set(range(expected, number)) - lost_numbers
+        if missing and record.previous_name not in damaged:
+            more = f" and {len(missing) - 1:,} before it are" if missing - {number - 1} else " is"
+            problems.append(f"{record.previous_name}{more} missing")
+        elif before and record.previous_seal != before.seal:
+            damaged[record.path.name] = f"{name_file(settings, record.path)} is of another folder"
+            problems.append(damaged[record.path.name])
+        expected = number + 1
+    numbered = [int(path.name[:6]) for path in files if re.match(r"\d{6}-", path.name)]
+    state = State([links[number] for number in sorted(links)], max([expected - 1, *numbered]))
+    state.problems, state.damaged = problems, list(damaged)
+    return state
+
+
+def name_file(settings: Settings, path: Path) -> str:
+    return str(path.relative_to(settings.data_dir))
+
+
+def read_record(path: Path) -> Record | None:
+    """Read one record; None if it is damaged, or not the file that it was written as."""
+    status = path.stat()
+    key = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    known = records_read.get(str(path))
+    if not known or known[0] != key:
+        known = records_read[str(path)] = key, parse_record(path)
+    return known[1]
+
+
+def parse_record(path: Path) -> Record | None:
+    text = path.read_bytes()
+    if text[-SEAL_BYTES:] != compute_seal(text[:-SEAL_BYTES]):
+        return None
+    fields = json.loads(text)
+    if fields.pop("file") != path.name:
+        return None
+    return Record(
+        path,
+        fields.pop("number"),
+        fields.pop("previous_file"),
+        fields.pop("previous_seal"),
+        fields.pop("seal"),
+        fields,
+    )
+
+
+def compute_seal(body: bytes) -> bytes:
+    return b', "seal": "%s"}\n' % hashlib.sha256(body).hexdigest().encode()
+
+
+def append_record(state: State, folder: Path, name: str, fields: dict[str, Any]) -> Record:
+    """Write the next record of the chain: it is on the disk when this returns.
+
+    `name` is the file's, with {number:06} for the number where it has one.
+    """
+    number, previous_file, previous_seal = state.head
+    path = folder / name.format(number=number + 1)
+    if path.exists():
+        raise StateError(f"{path} is there already; a record is written once")
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        sync(folder.parent)
+    chain = {"number": number + 1, "file": path.name}
+    chain |= {"previous_file": previous_file, "previous_seal": previous_seal}
+    body = json.dumps(chain | fields).encode()[:-1]
+    with replace_atomically(path) as temporary:
+        temporary.write_bytes(body + compute_seal(body))
+    record = read_record(path)
+    state.records.append(record)
+    state.count_decision(record.fields)
+    return record

@@ -1,0 +1,150 @@
+"""Random nights of every kind; then the warehouse is lost, and rebuilt from data/ alone.
+
+The history of the live warehouse and the rebuilt one are compared by content, all columns of it.
+"""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+from conftest import PROJECT, title
+from histories import History, content
+
+from contract import load_contract
+from errors import Refused
+from history.contract_edit import require_judged_contract
+from history.merge import Pending, create_tables, find_pending, merge_pending
+from ingest.decisions import find_verdict, record_decision
+from ingest.manifest import list_batches
+from ingest.state import load_state
+from runner.step import Step
+from warehouse import database
+
+STRICT = {
+    f"MAX_{what}_{unit}": "1"
+    for what in ("INSERTED", "UPDATED", "DELETED")
+    for unit in ("ROWS", "PCT")
+}
+LOOSE = {name: "100" for name in STRICT}
+CONTRACT = (PROJECT / "sql/contract.toml").read_text()
+EDITS = (  # each changes staged values; the last two do not
+    ("[columns.director]", "[columns.director]\ntracked = false"),
+    ('aliases = ["actors"]', 'aliases = ["actors", "stars"]'),
+    ("[columns.rating]", '[columns.rating]\nallowed = ["PG", "R"]'),
+    ("[columns.country]", "[columns.country]\nnullable = false"),
+    ('aliases = ["actors"]', 'aliases = ["actors", "players"]'),
+    ("[columns.listed_in]", "[columns.listed_in]\n# a comment"),
+)
+
+
+def make_rows(random: Random, titles: dict[int, dict]) -> list[dict[str, str]]:
+    """Change, drop and add some titles; one in ten has a value that no contract takes."""
+    for number in range(1, 9):
+        fate = random.random()
+        if fate < 0.2:
+            titles.pop(number, None)
+        elif fate < 0.5 or number not in titles:
+            titles[number] = title(
+                number,
+                rating=random.choice(("PG", "R", "X")),
+                director=random.choice(("", "Ann", "Bo")),
+                country=random.choice(("", "Norway")),
+            )
+    rows = [dict(row) for row in titles.values()] or [title(1)]
+    if random.random() < 0.3:
+        rows[0]["type"] = "Opera"
+    if random.random() < 0.3:  # another name of the column, which an edit may take
+        rows = [
+            {"stars" if name == "cast" else name: text for name, text in row.items()}
+            for row in rows
+        ]
+    return rows
+
+
+def merge(history: History, **settings: str) -> str | None:
+    """Merge what waits; the code that would let it pass where it is refused."""
+    try:
+        history.merge(**settings)
+        return None
+    except Refused as error:
+        return str(error).rpartition("ACCEPT=")[2][:12]
+
+
+def play(folder: Path, random: Random, nights: int) -> History:
+    """So many nights; each may be late, refused, accepted, withdrawn, restored, or have an edit."""
+    folder.mkdir(exist_ok=True)
+    contract = folder / "contract.toml"
+    contract.write_text(CONTRACT)
+    history = History(folder, CONTRACT_PATH=str(contract))
+    titles: dict[int, dict] = {}
+    days = random.sample(range(1, 4 * nights), nights)
+    for night, day in enumerate(sorted(days) if random.random() < 0.7 else days):
+        limits = random.choice((STRICT, STRICT, LOOSE))
+        history.land(make_rows(random, titles), day)
+        code = merge(history, **limits)
+        if code and random.random() < 0.5:
+            merge(history, **limits, ACCEPT=code)
+        state = load_state(history.settings)
+        batches = list_batches(state)
+        if night and random.random() < 0.15:
+            batch = random.choice(batches)
+            is_out = find_verdict(history.settings, batch) == "withdrawn"
+            verdict = "restored" if is_out else "withdrawn"
+            left = [b for b in batches if find_verdict(history.settings, b) != "withdrawn"]
+            if is_out or len(left) > 1:
+                record_decision(history.settings, batch, verdict, "by hand")
+                merge(history, **limits)
+        if night and random.random() < 0.2:
+            before = contract.read_text()
+            old, new = random.choice(EDITS)
+            edit = (new, old) if new in before else (old, new)
+            contract.write_text(before.replace(*edit))
+            code = merge(history, **limits)
+            if code and (random.random() < 0.5 or merge(history, **limits, ACCEPT=code)):
+                contract.write_text(before)  # nobody accepted it
+    merge(
+        history, **LOOSE
+    )  # a contract that was put back, a snapshot that only strict limits refused
+    return history
+
+
+def rebuild(history: History, **settings: str) -> dict[str, list[tuple]]:
+    """What step 10 does where the warehouse is lost, in a warehouse in memory."""
+    ours = replace(history.settings, **settings)
+    con = database.connect(":memory:", ours, [ours.data_dir, PROJECT / "sql"])
+    database.run_file(con, "ops.sql")
+    step, contract = (
+        Step("rebuild", ours, "test", logging.Logger("test"), con),
+        load_contract(ours.contract_path, ours.cdc_key),
+    )
+    state = load_state(ours)
+    batches = [b for b in list_batches(state) if find_verdict(ours, b) != "withdrawn"]
+    with database.transaction(con):
+        create_tables(con)
+        pending = find_pending(con, batches, ours, contract)
+        todo = [b for b in pending.todo if find_verdict(ours, b, ours.cdc_key) != "refused"]
+        judged = [b for b in todo if b.batch_id in pending.judged]
+        require_judged_contract(ours, contract, judged)
+        merge_pending(step, con, batches, contract, Pending(todo, pending.judged))
+    return content(con)
+
+
+def check(folder: Path, seed: int, nights: int) -> None:
+    history = play(folder, Random(seed), nights)
+    before = history.content()
+    assert rebuild(history, max_deleted_rows=0, max_deleted_pct=0, max_updated_rows=0) == before
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_lost_warehouse_is_rebuilt_as_it_was(tmp_path, seed):
+    check(tmp_path, seed, 6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(20))
+def test_300_of_8_nights_and_20_of_30_are_rebuilt_as_they_were(tmp_path, part):
+    for seed in range(15):
+        check(tmp_path / f"{seed}", 1000 + 15 * part + seed, 8)
+    check(tmp_path / "long", 2000 + part, 30)

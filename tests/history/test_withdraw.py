@@ -1,0 +1,121 @@
+"""A snapshot is taken back and let in again; the contract is edited: plan, verdict, replay."""
+
+import pytest
+from conftest import CHAIN, PROJECT, RECORDS, Pipeline, catalogue, title
+
+MERGE, WITHDRAW = "06_merge_cdc", "history/withdraw"
+TITLES = [title(number) for number in range(1, 61)]
+DAYS = {1: TITLES, 2: [{**TITLES[0], "rating": "R"}, *TITLES[1:]], 3: TITLES[:55]}
+CONTRACT = (PROJECT / "sql/contract.toml").read_text()
+LEFT_OUT = f"{RECORDS} ops_metrics ops_schema_changes"
+
+
+def night(pipeline: Pipeline, day: int, **settings: str):
+    source = pipeline.put(catalogue(*DAYS[day]))
+    return pipeline.steps(*CHAIN[:5], NETFLIX_CSV=source, SNAPSHOT_AT=f"2020-01-0{day}", **settings)
+
+
+def content(pipeline: Pipeline) -> dict[str, list[tuple]]:
+    return pipeline.tables(leave_out=LEFT_OUT)
+
+
+@pytest.fixture(scope="module")
+def two_nights(tmp_path_factory) -> Pipeline:
+    pipeline = Pipeline(tmp_path_factory.mktemp("two"))
+    for day in (1, 2):
+        assert night(pipeline, day).returncode == 0
+    return pipeline
+
+
+@pytest.fixture
+def loaded(pipeline, two_nights) -> Pipeline:
+    pipeline.copy_of(two_nights)
+    pipeline.settings["CONTRACT_PATH"] = str(pipeline.root / "contract.toml")
+    (pipeline.root / "contract.toml").write_text(CONTRACT)
+    return pipeline
+
+
+def test_a_withdrawn_snapshot_is_as_if_it_had_not_come_until_it_is_restored(loaded):
+    before = {name: loaded.query(f"FROM {name} ORDER BY ALL") for name in ("ops_merges",)}
+    versions = loaded.query("FROM analytics_netflix_history ORDER BY ALL")
+    files = loaded.digests("data/raw/snapshots")
+    second = loaded.batches()[1]["batch_id"]
+    taken = loaded.step(WITHDRAW, "withdraw", second)
+    assert taken.returncode == 0, taken.stderr
+    assert "rating" in taken.stdout and "1 changed" in taken.stdout, (
+        "the plan shows what it changes"
+    )
+    assert loaded.step(MERGE).returncode == 0
+    assert loaded.query("SELECT count(*), count(valid_to) FROM analytics_netflix_history") == [
+        (60, 0)
+    ]
+    assert loaded.digests("data/raw/snapshots") == files, "its files stay"
+    again = loaded.step("02_create_raw_layer", NETFLIX_CSV=loaded.put(catalogue(*DAYS[2])))
+    assert (again.returncode, "unchanged" in again.stdout) == (0, True), (
+        "it is not landed once more"
+    )
+    assert loaded.step(WITHDRAW, "restore", second).returncode == 0
+    assert loaded.step(MERGE).returncode == 0
+    assert loaded.query("FROM analytics_netflix_history ORDER BY ALL") == versions
+    assert loaded.query("FROM ops_merges ORDER BY ALL") == before["ops_merges"]
+
+
+def test_withdraw_refuses_what_is_not_there_and_what_is_the_only_one(loaded):
+    first, second = (batch["batch_id"] for batch in loaded.batches())
+    assert loaded.step(WITHDRAW, "withdraw", "none").returncode == 2
+    assert loaded.step(WITHDRAW, "withdraw", second).returncode == 0
+    assert loaded.step(WITHDRAW, "withdraw", first).returncode == 2
+    assert "withdrawn already" in loaded.step(WITHDRAW, "withdraw", second).stdout
+
+
+def test_a_damaged_snapshot_can_be_taken_back(loaded):
+    second = loaded.batches()[1]
+    path = loaded.root / "data/raw/snapshots" / second["parquet"]
+    good = path.read_bytes()
+    path.write_bytes(good[:300] + bytes([good[300] ^ 1]) + good[301:])
+    found = loaded.step("03_load_raw_to_duckdb")
+    command = f"make withdraw BATCH={second['batch_id']}"
+    assert (found.returncode, command in found.stderr) == (40, True), found.stderr
+    assert loaded.step(WITHDRAW, "withdraw", second["batch_id"]).returncode == 0
+    assert loaded.steps(*CHAIN[1:5]).returncode == 0
+    assert loaded.step(WITHDRAW, "restore", second["batch_id"]).returncode == 40
+
+
+EDITS = {  # name: (old, new, what the plan says of it or "" where it changes nothing, stops)
+    "an alias": ('aliases = ["actors"]', 'aliases = ["actors", "players"]', "", False),
+    "not required": ("required = true\nkey = true", "key = true", "", False),
+    "a rating is not allowed": (
+        "[columns.rating]",
+        '[columns.rating]\nallowed = ["R"]',
+        "the contract was edited",
+        True,
+    ),
+    "not tracked": (
+        "[columns.director]",
+        "[columns.director]\ntracked = false",
+        "the contract was edited",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_of_the_contract_replays_where_it_changes_values(loaded, name):
+    old, new, says, stops = EDITS[name]
+    assert old in CONTRACT
+    (loaded.root / "contract.toml").write_text(CONTRACT.replace(old, new))
+    before = content(loaded)
+    source = loaded.put(catalogue(*DAYS[2]))
+    plan = loaded.step(MERGE, "--plan", NETFLIX_CSV=source, MAX_QUARANTINED_ROWS="60")
+    assert (plan.returncode, says in plan.stdout) == (20 if stops else 0, True), plan.stdout
+    merged = loaded.steps(*CHAIN[1:5], MAX_QUARANTINED_ROWS="60")
+    assert merged.returncode == (20 if stops else 0), merged.stderr
+    if stops:
+        assert loaded.query("FROM ops_merges ORDER BY ALL") == before["ops_merges"]
+        return
+    assert ("replayed" in merged.stdout) == bool(says)
+    lost = loaded.root / "dw.db"
+    after = loaded.query("FROM analytics_netflix_history ORDER BY ALL")
+    lost.unlink()
+    assert loaded.step("10_rebuild_warehouse").returncode == 0
+    assert loaded.query("FROM analytics_netflix_history ORDER BY ALL") == after
