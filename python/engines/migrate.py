@@ -62,21 +62,26 @@ def run(step: Step, to: str) -> None:
     with scratch_folder("migrate-", settings.data_dir) as folder:
         folder.chmod(0o755)  # the other engine may be another user
         elsewhere = replace(settings, warehouse=to)
-        with closing(open_warehouse(settings, [folder], read_only=True)) as here:
+        with (
+            closing(open_warehouse(elsewhere)) as there,
+            closing(open_warehouse(settings, [folder], read_only=True)) as here,
+        ):
             if not has_tables(here, *MOVED):
                 raise NotReady("nothing was merged yet that could be moved; run `make run-all`")
-            with closing(open_warehouse(elsewhere)) as there:
-                refuse_history(there)
-                for table in MOVED:
-                    move(here, there, table, folder)
-                run_file(there, "history/tables.sql")
-            with closing(open_warehouse(elsewhere)) as there:  # what lasts, another session finds
-                if not has_tables(there, *MOVED):
-                    raise SettingsError(
-                        f"what was written to {to} was gone with the session that wrote it. Set "
-                        f"{PLACE[to]} to a place that lasts, and run `make migrate` again."
-                    )
-                different = compare(here, there)
+            refuse_history(there)
+            for table in MOVED:
+                move(here, there, table, folder)
+            run_file(there, "history/tables.sql")
+        with (
+            closing(open_warehouse(elsewhere)) as there,  # what lasts, another session finds
+            closing(open_warehouse(settings, read_only=True)) as here,
+        ):
+            if not has_tables(there, *MOVED):
+                raise SettingsError(
+                    f"what was written to {to} was gone with the session that wrote it. Set "
+                    f"{PLACE[to]} to a place that lasts, and run `make migrate` again."
+                )
+            different = compare(here, there)
     if different:
         raise QualityError(
             f"{', '.join(different)} differ(s) on {to} from what DuckDB holds; go on with DuckDB. "

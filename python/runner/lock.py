@@ -4,13 +4,16 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from config import Settings
-from errors import LockedError
+from errors import LockedError, StepError
 from runner.log import utc_now
+
+if TYPE_CHECKING:
+    from warehouse.database import Warehouse
 
 PLAN, PLAN_WAIT_S = "make plan", 60.0  # it holds the locks while it copies; a run waits for that
 POLL_S = 0.02
@@ -30,6 +33,7 @@ def hold_lock(settings: Settings, name: str = "") -> Iterator[None]:
     with (
         lock_file(settings.data_dir / ".lock", settings.data_dir, name),
         lock_file(home.with_name(f"{home.name}.lock"), settings.warehouse_path, name),
+        lock_row(settings),
     ):
         yield
 
@@ -73,3 +77,62 @@ def lock_holder(handle: TextIO) -> str:
             return text
         time.sleep(POLL_S)
     return "it has not said its pid"
+
+
+@contextmanager
+def lock_row(settings: Settings) -> Iterator[None]:
+    """On another engine, which other machines reach, too, hold a row of run_lock."""
+    if settings.warehouse == "duckdb":
+        yield
+        return
+    import duckdb
+
+    from warehouse.database import open_warehouse, run_file
+
+    holder = f"{os.uname().nodename} pid {os.getpid()}"
+    try:
+        with closing(open_warehouse(settings)) as con:
+            run_file(con, "engines/lock.sql")
+            refuse_others(con, holder)
+            con.execute("INSERT INTO run_lock VALUES (?, ?)", [holder, utc_now()])
+            try:
+                refuse_others(con, holder)  # of two that came at once none stays
+            except LockedError:
+                con.execute("DELETE FROM run_lock WHERE holder = ?", [holder])
+                raise
+    except duckdb.Error as error:
+        text = str(error).splitlines()[0]
+        raise StepError(f"the lock on {settings.warehouse} cannot be taken: {text}") from None
+    try:
+        yield
+    finally:
+        with closing(open_warehouse(settings)) as con:
+            con.execute("DELETE FROM run_lock WHERE holder = ?", [holder])
+
+
+def refuse_others(con: "Warehouse", holder: str) -> None:
+    """Raise LockedError where another run is at work; take away the row of one that died here."""
+    for other, since in con.execute("SELECT holder, since FROM run_lock").fetchall():
+        if is_dead(other):
+            con.execute("DELETE FROM run_lock WHERE holder = ?", [other])
+        elif other != holder:
+            age = str(utc_now() - since).split(".")[0]
+            raise LockedError(
+                f"another run is working on this warehouse ({other} since {since:%Y-%m-%d %H:%M:%S}"
+                f" UTC, {age} ago); nothing was changed. Wait for it to end. If that machine is "
+                "gone, run there: DELETE FROM run_lock"
+            )
+
+
+def is_dead(holder: str) -> bool:
+    """Whether a holder was a process of this machine that is over."""
+    host, _, pid = holder.rpartition(" pid ")
+    if host != os.uname().nodename:
+        return False
+    try:
+        os.kill(int(pid), 0)
+        return False
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # somebody else's
+        return False

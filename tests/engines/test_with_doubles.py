@@ -1,5 +1,6 @@
 """What the pipeline says and does on another engine, with DuckDB in the place of that engine."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 from conftest import CHAIN, Pipeline, catalogue, title
 
 from engines import migrate
-from warehouse.database import DuckDBWarehouse, literal
+from errors import LockedError
+from runner.lock import refuse_others
+from warehouse.database import DuckDBWarehouse, literal, run_file
 
 SETTINGS = {"FRESHNESS_DAYS": "36500", "NEWEST_TITLE_DAYS": "36500"}
 READERS = ("11_explain_title", "operations/status")
@@ -68,6 +71,42 @@ def test_a_step_that_stops_says_what_is_true_on_another_engine(night, tmp_path, 
     assert "On spark a merge may be half done; the next run takes it back." in crashed.stderr
     for done in (refused, crashed):
         assert not re.search("othing (was changed|half-done)|make plan", done.stderr)
+
+
+def test_the_lock_is_a_row_that_names_its_holder_and_goes_with_a_run_that_died(
+    night, tmp_path, monkeypatch
+):
+    night = Pipeline(tmp_path, night.settings).copy_of(night)
+    file = str(night.root / "there.db")
+    put_in_place_of(monkeypatch, "spark", file)
+    assert night.step(CHAIN[1], WAREHOUSE="spark").returncode == 0
+
+    def lock_rows(*new: tuple[str, str]) -> list[str]:
+        with duckdb.connect(file) as con:
+            for row in new:
+                con.execute("INSERT INTO run_lock VALUES (?, ?)", row)
+            return [holder for (holder,) in con.execute("SELECT holder FROM run_lock").fetchall()]
+
+    here = os.uname().nodename
+    assert lock_rows((f"{here} pid 99999999", "2026-01-01")) == [f"{here} pid 99999999"]
+    assert night.step(CHAIN[1], WAREHOUSE="spark").returncode == 0
+    assert lock_rows(("elsewhere pid 7", "2026-01-01")) == ["elsewhere pid 7"]
+    for name in (CHAIN[1], "run_all"):
+        done = night.step(name, WAREHOUSE="spark")
+        assert done.returncode == 75, done
+        assert "elsewhere pid 7 since 2026-01-01 00:00:00 UTC, " in done.stderr
+        assert "DELETE FROM run_lock" in done.stderr
+    assert lock_rows() == ["elsewhere pid 7"]
+
+
+def test_of_two_that_come_at_once_on_an_engine_none_stays(tmp_path):
+    con = Double(duckdb.connect())
+    run_file(con, "engines/lock.sql")
+    for holder in ("one pid 1", "two pid 2"):
+        con.execute("INSERT INTO run_lock VALUES (?, now()::TIMESTAMP)", [holder])
+    for holder in ("one pid 1", "two pid 2"):
+        with pytest.raises(LockedError, match="another run"):
+            refuse_others(con, holder)
 
 
 @pytest.mark.parametrize("name", [*ALL, *READERS])
