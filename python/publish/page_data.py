@@ -7,6 +7,7 @@ MAX_VERSIONS titles comes title by title, a larger one as counted cells of the s
 import json
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -113,12 +114,13 @@ def collect_titles(con: Warehouse, first: int) -> dict[str, Any]:
     set_variables(con, limits)
     got = fetch_columns(con, (SQL / "publish/page_versions.sql").read_text(encoding="utf-8"))
     codes = rank_names(got)
-    people = rank_people(con, got["cast"], got["director"])
+    casts = [split_list(text) for text in got["cast"]]
+    people = rank_people(con, casts, [split_list(text) for text in got["director"]])
     title_no, country_sets, genre_sets, director_sets = Codes(), Codes(), Codes(), Codes()
     fields = Codes()
 
-    def people_in(text: str | None) -> list[int]:
-        return [people.codes[name] for name in split_list(text) if name in people.codes]
+    def people_in(names: list[str]) -> list[int]:
+        return [people.codes[name] for name in names if name in people.codes]
 
     columns = {
         **{name: got[name] for name in COPIED},
@@ -128,7 +130,7 @@ def collect_titles(con: Warehouse, first: int) -> dict[str, Any]:
         "countries": list(map(country_sets, got["countries"])),
         "genres": list(map(genre_sets, got["genres"])),
         "directors": [-1 if text is None else director_sets(text) for text in got["director"]],
-        "cast": list(map(people_in, got["cast"])),
+        "cast": list(map(people_in, casts)),
     }
     feed = fetch_rows(con, "publish/page_feed.sql")
     return {
@@ -141,7 +143,7 @@ def collect_titles(con: Warehouse, first: int) -> dict[str, Any]:
         "countrySets": [list(map(codes["country"], split_list(s))) for s in country_sets.names],
         "genreSets": [list(map(codes["genre"], split_list(s))) for s in genre_sets.names],
         "directors": director_sets.names,
-        "directorPeople": list(map(people_in, director_sets.names)),
+        "directorPeople": [people_in(split_list(text)) for text in director_sets.names],
         "repairs": {row: text for row, text in enumerate(got["repairs"]) if text},
         "feed": {
             "snapshot": [row[0] for row in feed],
@@ -157,7 +159,7 @@ def collect_titles(con: Warehouse, first: int) -> dict[str, Any]:
 
 def rank_people(con: Warehouse, casts: Sequence, directors: Sequence) -> Codes:
     """Number the people of three titles or more, and all that kpi_top_people names."""
-    counter = Counter(name for text in (*casts, *directors) for name in split_list(text))
+    counter = Counter(chain.from_iterable((*casts, *directors)))
     often = [name for name, number in counter.items() if number >= FROM_TITLES]
     people = Codes(sorted(often, key=lambda name: (-counter[name], name))[:MAX_PEOPLE])
     for (name,) in con.execute("SELECT DISTINCT person FROM kpi_top_people ORDER BY 1").fetchall():

@@ -13,7 +13,9 @@ from urllib.parse import urlencode
 
 import duckdb
 import pytest
+from conftest import CHAIN
 from pages import COUNTRIES, DAYS, GENRES, HOSTILE, PEOPLE, RATINGS
+from test_publish import STEPS
 
 STATES = (
     "first", "second", "third", "nothing changed", "held", "stale", "sample", "cube", "merged",
@@ -326,7 +328,7 @@ def test_what_changed_says_which_field_and_leads_to_why(look):
     tab = look("second")
     cards = [text.replace("\n", " ") for text in tab.locator(".delta").all_inner_texts()]
     assert re.fullmatch(r"\+10 new \d+ movies?, \d+ TV shows?", cards[0])
-    assert re.fullmatch(r"\d+ changed date_added \d+ \(all were blank\)", cards[1])
+    assert re.fullmatch(r"\d+ changed date_added \d+ \(all were blank before\)", cards[1])
     assert cards[2].startswith("−4 gone ")
     tab.locator(".delta.changed").click()
     row = tab.locator("#change-body tbody tr").first.locator("td")
@@ -456,9 +458,82 @@ def test_the_keyboard_goes_through_a_list_by_arrows(look):
     assert tab.evaluate("document.activeElement.querySelector('.name').textContent") == name
 
 
-def test_a_phone_has_no_sideways_scroll(look):
-    tab = look("third", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    assert tab.evaluate("document.documentElement.scrollWidth") == 390
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+def assert_budgets(wide, phone) -> None:
+    """At most 5,000 elements, 14 printed pages, 7.7 screens of a phone and no sideways scroll."""
+    assert wide.evaluate("document.querySelectorAll('*').length") <= 5_000
+    assert len(re.findall(rb"/Type\s*/Page\b", wide.pdf(format="A4"))) <= 14
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    assert phone.evaluate("document.documentElement.scrollHeight") <= 7.7 * 844
+    assert phone.evaluate("document.querySelector('#bar').offsetHeight") <= 0.12 * 844
+
+
+@pytest.mark.parametrize("state", ["third", pytest.param("first", marks=pytest.mark.slow)])
+def test_the_page_is_short_on_paper_and_on_a_phone(look, state):
+    assert_budgets(look(state), look(state, **PHONE))
+
+
+@pytest.mark.slow
+def test_the_page_of_the_real_file_is_short_too(browser, pipeline, real_data):
+    source = pipeline.put((real_data / "netflix_titles.csv").read_bytes())
+    assert pipeline.steps(*CHAIN, *STEPS, NETFLIX_CSV=source).returncode == 0
+    tabs = [browser.new_page(viewport={"width": 1280, "height": 900}), browser.new_page(**PHONE)]
+    for tab in tabs:
+        tab.goto((pipeline.root / "data/published/dashboard.html").as_uri())
+        tab.wait_for_selector("html[data-ready]")
+    assert_budgets(*tabs)
+    for tab in tabs:
+        tab.close()
+
+
+def test_the_page_answers_ten_questions(look, site):
+    """Each answer stands on the page, where its question leads; the numbers are the database's."""
+    tab = look("second")
+
+    def read(selector: str) -> str:
+        return " ".join(tab.locator(selector).inner_text().split())
+
+    def one(query: str) -> str:
+        return f"{site.query(query, 'second')[0][0]:,}"
+
+    # 1. What changed since the last snapshot, and why? 2. Is it fresh?
+    assert "10 new titles" in read("h1") and "4 gone since 1 Jan 2026" in read("h1")
+    dated = one("SELECT count(*) FROM cdc_netflix_changes WHERE column_name = 'date_added'")
+    assert f"date_added {dated} (all were blank before)" in read(".delta.changed")
+    assert re.search(r"Data of 8 Jan 2026, \d+ days old", read("#age"))
+    # 3. Which share of what was added in 2025 are TV shows?
+    shares = {row[0]: row for row in numbers(tab, "f-type")}
+    shows, added = site.query(
+        "SELECT count(*) FILTER (WHERE type = 'TV Show'), count(*) FROM analytics_netflix_current "
+        "WHERE year(date_added) = 2025",
+        "second",
+    )[0]
+    assert shares["2025"][1:] == [str(shows), str(added), f"{100 * shows / added:.1f} %"]
+    # 4. How many titles name no country? 5. Which column is least complete?
+    nameless = one("SELECT count(*) FROM analytics_netflix_current WHERE country IS NULL")
+    assert f"{nameless} titles name none" in read("#f-map .answer")
+    assert read("#completeness dl div:first-child dt") in ("country", "director")
+    # 6. How many dramas are from India or Japan? 7. Since when, and from which line, is a title so?
+    for figure, name in (("f-genre", "Dramas"), ("f-country", "India"), ("f-country", "Japan")):
+        bar(tab, figure, name).click()
+    right = one(
+        "SELECT count(*) FROM analytics_netflix_current WHERE listed_in LIKE '%Dramas%' "
+        "AND (country LIKE '%India%' OR country LIKE '%Japan%')"
+    )
+    assert read("#total").startswith(f"{right} of ")
+    tab.locator("#title-table td button").first.click()
+    assert re.search(r"(first seen|changed).*From catalogue.csv, line \d+", read(".versions"))
+    tab.keyboard.press("Escape")
+    tab.locator("#clear").click()
+    # 8. What was the catalogue one snapshot ago?
+    tab.locator("#earlier").click()
+    assert read("#total") == "160 titles" and "first snapshot" in read("h1")
+    # 9. How did the last run go, and the checks? 10. What is kpi_top_genres made of?
+    assert "monitor" in read("#runs") and "32 of 32 checks passed" in read("#checks")
+    tab.locator("#graph button", has_text="kpi_top_genres").click()
+    assert "Made from bridge_title_genre, dim_genre, fact_title_catalog" in read("#meaning")
 
 
 AXE_STATES = [(state, "light") for state in STATES] + [("third", "dark"), ("held", "dark")]

@@ -1,6 +1,6 @@
 // What changed between a snapshot and the one before: three cards as tabs of one table.
 
-import { byId, count, el, onDay, plural, table } from "./dom.js";
+import { byId, count, el, isSmall, onDay, plural, table } from "./dom.js";
 import { commit, hasFilter, state } from "./address.js";
 import { expandButton, isExpanded } from "./bars.js";
 import { failedBits } from "./filter.js";
@@ -10,7 +10,7 @@ import { openTitle, titleButton, titleTable } from "./titles.js";
 const TABS = ["new", "changed", "gone"];
 const SIGNS = { new: "+", changed: "", gone: "−" };
 const COLUMNS = ["title", "type", "year", "added", "country", "genre"];
-const FEW = 6, MANY = 1000; // rows of the table, closed and open
+const FEW = isSmall() ? 4 : 6, MANY = 1000; // rows of the table: closed, open
 const FIGURE = "changes"; // its name among what can be expanded
 const UPDATE = 1; // the code of that operation
 
@@ -44,7 +44,7 @@ export function drawChanges(counts) {
 
 function firstSnapshot(counts) {
   const newest = counts.hits.slice()
-    .sort((a, b) => (page.rows.added[b] ?? -1) - (page.rows.added[a] ?? -1)).slice(0, 8);
+    .sort((a, b) => (page.rows.added[b] ?? -1) - (page.rows.added[a] ?? -1)).slice(0, FEW + 2);
   return [
     el("p", { class: "note" }, "This is the first snapshot: there is none before it to compare " +
       "with. What the next one changes will stand here. These are the titles that the catalogue " +
@@ -83,7 +83,8 @@ function fieldCounts(rows) {
 function fieldText([field, { all, wasBlank, isBlank }]) {
   const part = (number, words) =>
     (number === all ? `all ${words}` : number ? `${count(number)} ${words}` : null);
-  const notes = [part(wasBlank, "were blank"), part(isBlank, "are blank now")].filter(Boolean);
+  const notes = [part(wasBlank, "were blank before"), part(isBlank, "are blank now")]
+    .filter(Boolean);
   return `${field} ${count(all)}${notes.length ? ` (${notes.join(", ")})` : ""}`;
 }
 

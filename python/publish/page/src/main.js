@@ -248,9 +248,13 @@ function watchBar() {
     });
 }
 
-/** On a phone the lesser charts are closed at first; a heading opens its own. */
+const FOLDED = [
+  "f-country", "f-rating", "f-length", "f-cast", "f-director", "completeness", "runs", "f-lineage",
+];
+
+/** On a phone the lesser parts are closed at first; a heading opens its own. */
 function foldOnPhones() {
-  for (const id of ["f-rating", "f-length", "f-cast", "f-director", "f-lineage"]) {
+  for (const id of FOLDED) {
     const plot = byId(id).querySelector(".plot"), heading = byId(id).querySelector("h3");
     plot.hidden = true;
     heading.replaceChildren(el("button", {
@@ -279,7 +283,6 @@ async function start() {
   await unpack();
   byId("content").hidden = byId("bar").hidden = false;
   if (isCube) for (const id of ["f-length", "f-cast", "f-director"]) byId(id).hidden = true;
-  if (isSmall()) foldOnPhones();
   byId("remark").textContent = page.remark;
   onChange(redraw);
   onExpand(draw);
@@ -291,6 +294,7 @@ async function start() {
   drawTrust();
   drawLineage();
   describeOthers();
+  if (isSmall()) foldOnPhones();
   readAddress();
   redraw();
   watchBrush("f-year", "year");

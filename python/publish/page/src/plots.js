@@ -217,16 +217,16 @@ export function watchBrush(figure, dimension) {
   });
 }
 
-const SHARE_FROM = 20; // titles of a year: fewer make a share that jumps
+const SHARE_FROM = 10; // titles of a year: fewer make a share that jumps
 
 /** The share of TV shows among what was added, year by year: the mix as a trend. */
 export function shareChart(counts, box) {
   const tv = page.names.type.indexOf("TV Show");
   if (tv < 0 || state.type.size) return null;
-  const data = [...counts.typeYears]
+  const years = [...counts.typeYears]
     .map(([year, column]) => ({ year, all: sum(column), tv: column[tv] }))
-    .filter((entry) => entry.all >= SHARE_FROM)
     .sort((a, b) => a.year - b.year);
+  const data = years.filter((entry) => entry.all >= SHARE_FROM);
   if (data.length < 3) return null;
   const share = (entry) => (100 * entry.tv) / entry.all, end = data.at(-1);
   const name = "TV shows, in % of the titles added in the year";
@@ -247,7 +247,7 @@ export function shareChart(counts, box) {
           `${count(entry.all)} added are TV shows, ${percent(entry.tv, entry.all, 1)}`),
       ],
     }),
-    numbersTable(name, ["year", "TV shows", "all", "share"], data.slice().reverse().map((entry) =>
+    numbersTable(name, ["year", "TV shows", "all", "share"], years.reverse().map((entry) =>
       [String(entry.year), count(entry.tv), count(entry.all), percent(entry.tv, entry.all, 1)])),
   ];
 }

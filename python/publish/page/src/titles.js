@@ -6,7 +6,7 @@ import { isCube, isMovie, page } from "./data.js";
 import { writeQuery } from "./query.js";
 
 const STEP = 200; // titles that "more" adds
-const firstRows = () => (isSmall() ? 15 : 40);
+const firstRows = () => (isSmall() ? 10 : 40);
 let limit = 0; // rows of the table; set by the first draw
 let hits = []; // the rows of the titles that fit
 

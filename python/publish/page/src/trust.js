@@ -93,12 +93,13 @@ function drawCompleteness() {
   };
   byId("completeness").replaceChildren(
     el("h3", {}, "How complete is each column?"),
-    el("p", { class: "answer" },
-      whole.length ? `All values are there in ${whole.join(", ")}.` : ""),
-    lines(parts.map(([name, now, before]) =>
-      [name, `${(100 - now).toFixed(1)} %`, change(now, before)])),
-    last ? el("p", { class: "answer" },
-      "The last column is the change since the snapshot before, in points.") : "");
+    el("div", { class: "plot" },
+      el("p", { class: "answer" },
+        whole.length ? `All values are there in ${whole.join(", ")}.` : ""),
+      lines(parts.map(([name, now, before]) =>
+        [name, `${(100 - now).toFixed(1)} %`, change(now, before)])),
+      last ? el("p", { class: "answer" },
+        "The last column is the change since the snapshot before, in points.") : ""));
 }
 
 function drawRuns() {
@@ -106,19 +107,20 @@ function drawRuns() {
   const longest = Math.max(0.01, ...runs.map(([, , seconds]) => seconds));
   byId("runs").replaceChildren(
     el("h3", {}, "How did the last run go?"),
-    el("p", { class: "answer" }, "Seconds per step"),
-    el("dl", { class: "steps" }, ...runs.flatMap(([step, status, seconds]) => [
-      el("dt", {}, step),
-      el("dd", {}, el("svg:svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", role: "img",
-        "aria-label": status },
-      el("svg:rect", { class: status === "done" ? "" : "bad", height: 10,
-        width: (100 * seconds) / longest }))),
-      el("dd", { class: "n" }, seconds.toFixed(2)),
-    ])),
-    el("h3", { class: "second" }, "Did the columns of the file change?"),
-    ...(drift.length ? drift.slice(0, SHOWN_DRIFT).map(([kind, column, detail, at]) =>
-      el("p", { class: "answer" }, `${onDay(at)}: ${column} ${kind}: ${detail}`))
-      : [el("p", { class: "answer" }, "No: none came, went or changed its name.")]));
+    el("div", { class: "plot" },
+      el("p", { class: "answer" }, "Seconds per step"),
+      el("dl", { class: "steps" }, ...runs.flatMap(([step, status, seconds]) => [
+        el("dt", {}, step),
+        el("dd", {}, el("svg:svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none",
+          role: "img", "aria-label": status },
+        el("svg:rect", { class: status === "done" ? "" : "bad", height: 10,
+          width: (100 * seconds) / longest }))),
+        el("dd", { class: "n" }, seconds.toFixed(2)),
+      ])),
+      el("h3", { class: "second" }, "Did the columns of the file change?"),
+      ...(drift.length ? drift.slice(0, SHOWN_DRIFT).map(([kind, column, detail, at]) =>
+        el("p", { class: "answer" }, `${onDay(at)}: ${column} ${kind}: ${detail}`))
+        : [el("p", { class: "answer" }, "No: none came, went or changed its name.")])));
 }
 
 export function drawTrust() {
