@@ -4,7 +4,7 @@
 was there by) what is different between those two. A run queues it for DIGEST_URLS.
 
 Reads:   data/published/netflix.duckdb, data/alerts
-Writes:  nothing; a run writes data/alerts/spool and data/alerts/digest, the snapshot told last
+Writes:  nothing; a run writes data/alerts/spool and data/alerts/digest, the snapshots told
 
 Example: make digest SINCE=2019-11-30 UNTIL=2020-01-18
 """
@@ -71,12 +71,13 @@ def queue_digest(settings: Settings) -> None:
     if not link.is_symlink():
         return
     newest = link.readlink().name.rpartition("-")[0]
-    told = told_path.read_text(encoding="utf-8") if told_path.exists() else ""
-    if newest == told:
+    told = told_path.read_text(encoding="utf-8").split() if told_path.exists() else []
+    if newest in told:  # perhaps not the last one: what came after it was withdrawn
         return
-    digest = compare_snapshots(settings, told) if settings.digest_urls else None
+    last = told[-1] if told else ""
+    digest = compare_snapshots(settings, last) if settings.digest_urls else None
     with replace_atomically(told_path) as path:  # first: rather none than two
-        path.write_text(newest, encoding="utf-8")
+        path.write_text("\n".join([*told, newest]), encoding="utf-8")
     if digest and any(digest.counts.values()):
         title = f"netflix-elt-pipeline: {digest.headline.partition(' since')[0]}"
         message = {"title": title, "body": digest.text()}

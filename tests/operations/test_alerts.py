@@ -95,6 +95,8 @@ def test_a_failed_audit_is_told_once_and_its_end_once(pipeline, receiver):
     told = {"ALERT_URLS": receiver.url, **good}
     done = run_all(pipeline, **told)
     assert (done.returncode, done.stderr, receiver.bodies) == (0, "", [])
+    page = pipeline.root / "data/published/dashboard.html"
+    assert done.stdout.splitlines()[-1] == f"page      {page}" and page.exists()
 
     spoil, mend = break_and_mend(pipeline)
     spoil()

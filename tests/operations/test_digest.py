@@ -110,6 +110,9 @@ def test_a_snapshot_is_told_once_also_where_the_receiver_was_down(nights, tmp_pa
     assert body["title"] == "netflix-elt-pipeline: +13 new, 1 changed, 1 gone"
     assert body["message"].startswith("+13 new, 1 changed, 1 gone since 20 Nov; 52 titles")
     assert "and 3 more" in body["message"]
+    told = pipeline.root / "data/alerts/digest"  # another one was told, and then withdrawn
+    told.write_text(f"{told.read_text()}\n20191122T000000Z-0123456789ab")
+    digest.queue_digest(settings)
     assert spooled(pipeline) == []
     nothing_tells(pipeline)
 
