@@ -63,8 +63,8 @@ digest: setup ## Show what the newest snapshot changed, or SINCE=2019-11-30 UNTI
 	@$(RUN) -m operations.digest --since="$$SINCE" --until="$$UNTIL"
 
 .PHONY: inspect
-inspect: setup ## 01: what is in the input file: encoding, columns, nulls, examples, warnings
-	@$(RUN) python/01_inspect_data.py
+inspect: setup ## 01: what is in the input file, and what would not load; PROPOSE=1: a contract
+	@$(RUN) python/01_inspect_data.py $(if $(PROPOSE),--propose)
 
 .PHONY: plan
 plan: setup ## Show what the input file would change, and write nothing

@@ -35,18 +35,30 @@ from runner.console import (
 )
 from runner.files import replace_atomically
 from runner.options import make_parser
+from staging.foresee import foresee
 
 NAME_WIDTH = 24
 SUFFIXES = (".csv", ".html", ".parquet")
 PAGE = '<!DOCTYPE html><meta charset="utf-8"><title>Profile of a catalogue file</title>\n{}\n'
 
 
-def run(settings: Settings, output: Path | None = None) -> None:
-    """Profile the source, save the result if an output is named, and print the report."""
-    if output and output.suffix not in SUFFIXES:
-        raise SettingsError(f"--output {output} must end in one of {', '.join(SUFFIXES)}")
+def run(settings: Settings, output: Path | None = None, propose: bool = False) -> None:
+    """Profile the source, save the result if an output is named, and print the report.
+
+    With `propose` it is the contract that is saved, or printed, and no report.
+    """
+    suffixes = (".toml",) if propose else SUFFIXES
+    if output and output.suffix not in suffixes:
+        raise SettingsError(f"--output {output} must end in one of {', '.join(suffixes)}")
     with show_progress("inspect"):
-        profile = profile_source(settings)
+        profile = profile_source(settings, foresee)
+    if propose and output:
+        with replace_atomically(output) as temporary:
+            temporary.write_text(profile.proposal, encoding="utf-8")
+    if propose:
+        proposal = profile.proposal.rstrip()
+        say(f"the contract with what is proposed: {output}" if output else proposal)
+        return
     if output:
         save_profile(profile, output)
     print_profile(profile, shutil.get_terminal_size((100, 24)).columns)
@@ -136,6 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = make_parser(__doc__)
     parser.add_argument("file", nargs="?", metavar="FILE", help="a path or a URL, not NETFLIX_CSV")
     parser.add_argument("--output", type=Path, help="a .csv, .parquet or .html to save it in")
+    parser.add_argument("--propose", action="store_true", help="print a contract that fits better")
     given = parser.parse_args(arguments)
     signals.watch("inspect")
     try:
@@ -143,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
         if given.file is not None:
             source = given.file if "://" in given.file else str(Path(given.file).absolute())
             settings = replace(settings, netflix_csv=source)
-        run(settings, given.output)
+        run(settings, given.output, given.propose)
     except (StepError, OSError, duckdb.Error) as error:
         say_error(f"inspect   failed: {printable(str(error).splitlines()[0])}")
         return exit_code(error)

@@ -34,7 +34,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # The tables of cases of which the quick suite takes every ninth; `make test-full` takes all.
 BIG_TABLES = (
     "history_cases", "guard", "contract", "contract_words", "quarantine", "file_zoo", "analytics",
-    "checks", "remote_sources", "exit_codes",
+    "checks", "remote_sources", "exit_codes", "deviations",
 )  # fmt: skip
 # Begun first: a worker that came to them last would keep the others waiting.
 LONGEST = ("test_nights.py", "test_killed_at_random.py")

@@ -3,7 +3,7 @@
 The one module that imports pandas: that takes 0.4 s, so the nightly chain does without.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,12 +20,15 @@ from ingest.snapshot import name_raw_columns
 from ingest.source import fetch_source
 from ingest.source_file import SourceFile, open_source, source_digest
 from runner.signals import scratch_folder
-from warehouse.database import connect, run_file
+from warehouse.database import Warehouse, connect, run_file
 
 EXACT_ROWS = 100_000  # up to here distinct values are counted exactly, above it by HyperLogLog
 CERTAIN_FROM = 10  # fewer multi-byte characters might be valid UTF-8 by chance
 EXAMPLES = 3
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+
+
+Foresee = Callable[[Warehouse, list[str], Settings], tuple[list[tuple[str, str, str]], str]]
 
 
 @dataclass
@@ -40,10 +43,15 @@ class Profile:
     keys: dict[str, Any]  # see inspect_keys in sql/reports/inspect.sql
     beyond_ascii: int  # records with such characters; counted if bytes were repaired
     misfits: str  # line and reason of the first three records that do not fit
+    findings: list[tuple[str, str, str]]  # column, what would not load, lines of the contract
+    proposal: str  # the contract with these lines
 
 
-def profile_source(settings: Settings) -> Profile:
-    """Fetch, scan and profile the source. Raises Refused if it is no readable catalogue."""
+def profile_source(settings: Settings, foresee: Foresee) -> Profile:
+    """Fetch, scan and profile the source. Raises Refused if it is no readable catalogue.
+
+    `foresee` finds in the view `records` what later steps would say of it (staging/foresee.py).
+    """
     contract = load_contract(settings.contract_path, settings.cdc_key)
     with scratch_folder("netflix-inspect-") as folder:
         delivery = fetch_source(settings, folder)
@@ -52,7 +60,7 @@ def profile_source(settings: Settings) -> Profile:
         scan = Scan()
         with open_source(delivery, settings.max_file_size) as stream:
             write_to_file(scan_csv(stream, scan, contract.known_names), scan, folder / "whole.csv")
-        arguments = delivery, contract, settings
+        arguments = delivery, contract, settings, foresee
         profile = profile_parts(scan, *arguments) if scan.is_strict_csv else None
         if not profile:  # the two parsers disagree: take it apart record by record, as step 02
             for part in scan.parts:
@@ -65,7 +73,7 @@ def profile_source(settings: Settings) -> Profile:
 
 
 def profile_parts(
-    scan: Scan, delivery: SourceFile, contract: Contract, settings: Settings
+    scan: Scan, delivery: SourceFile, contract: Contract, settings: Settings, foresee: Foresee
 ) -> Profile | None:
     """Run sql/reports/inspect.sql on the parts; None if DuckDB's parser does not agree."""
     names = [name or f"unnamed_{position}" for position, name in enumerate(scan.header, 1)]
@@ -89,6 +97,7 @@ def profile_parts(
         exact = con.execute("FROM inspect_distinct").fetchone()
         inspect_keys = con.execute("SELECT inspect_keys FROM inspect_keys").fetchone()[0]
         beyond_ascii = con.execute("FROM inspect_beyond_ascii").fetchone()[0]
+        foreseen = foresee(con, scan.header, settings)
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return None
     finally:
@@ -104,7 +113,8 @@ def profile_parts(
     columns.insert(0, "position", range(1, len(names) + 1))
     first = pd.read_csv(scan.rejects, nrows=3).itertuples() if scan.rejects else ()
     misfits = "; ".join(f"line {row.source_line}: {row.reason}" for row in first)
-    return Profile(delivery, scan, contract, bound, columns, inspect_keys, beyond_ascii, misfits)
+    about = (delivery, scan, contract, bound, columns, inspect_keys, beyond_ascii, misfits)
+    return Profile(*about, *foreseen)
 
 
 def list_facts(profile: Profile) -> dict[str, str]:
@@ -151,7 +161,11 @@ def many(count: int, noun: str) -> str:
 def tabulate_warnings(profile: Profile) -> pd.DataFrame:
     """List each warning and the column that it is about, which is empty for the whole file."""
     rows = [("", text) for text in (*warn_of_file(profile), *warn_of_header(profile))]
-    return pd.DataFrame([*rows, *warn_of_values(profile)], columns=["column", "warning"])
+    rows += warn_of_values(profile)
+    for column, text, lines in profile.findings:
+        advice = f"; the contract may say: {'; '.join(lines.splitlines())}" if lines else ""
+        rows.append((column, text if " The contract may say" in text else text + advice))
+    return pd.DataFrame(rows, columns=["column", "warning"])
 
 
 def warn_of_file(profile: Profile) -> Iterator[str]:

@@ -6,11 +6,12 @@ Each function works in the caller's transaction, on the batch it is given, and o
 from dataclasses import dataclass
 
 from config import SQL, Limit, Settings, share
-from contract import Contract, bind, tracked_columns
+from contract import Contract, bind, load_contract, tracked_columns
 from errors import Refused, StateError, StepError, left_behind
 from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_snapshot
 from runner.files import fingerprint
+from staging.propose import propose_line
 from warehouse.database import (
     Warehouse,
     column_names,
@@ -188,6 +189,20 @@ def create_cleaning_macros(con: Warehouse, contract: Contract) -> None:
         run_file(con, "staging/adapt.sql")
 
 
+def propose_lines(con: Warehouse, contract: Contract) -> str:
+    """The lines of the contract by which what was set aside or lost would load."""
+    found = {}
+    for row in fetch_file(con, "staging/findings.sql"):
+        if row["column_name"] != "business_key":
+            values = [value for value in row["value_list"] if value is not None]
+            found[row["column_name"]] = propose_line(contract[row["column_name"]], values)
+    return "".join(
+        f"\n  The contract may say, in [columns.{name}]: {line}"
+        for name, line in found.items()
+        if line
+    )
+
+
 def check_staging_limits(
     con: Warehouse, batch: Batch, books: StagingCounts, settings: Settings
 ) -> None:
@@ -218,5 +233,6 @@ def check_staging_limits(
                 f"{found}, allowed are {rows:,} and {pct:g} %; "
                 f"{left_behind(con.has_transactions)}. "
                 f"If it is right: make run-all ACCEPT={batch.source_sha256[:12]}{lines}"
+                f"{propose_lines(con, load_contract(settings.contract_path, settings.cdc_key))}"
             )
         record_acceptance(settings, batch, found)

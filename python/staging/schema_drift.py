@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from contract import Contract, bind, normalise
+from contract import Column, Contract, bind, normalise
 from errors import NotReady, Refused
 from ingest.decisions import find_baseline, is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_snapshot
@@ -15,6 +15,7 @@ from staging.build import (
     is_loaded,
     is_schema_checked,
 )
+from staging.propose import propose_line
 from warehouse.database import Warehouse, column_names, identifier, literal
 
 LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
@@ -24,6 +25,7 @@ PARSERS = {
     "year": "parse_year({0})",
     "duration": "coalesce(parse_minutes({0}), parse_seasons({0}))",
 }
+READ_AS = {"year": "2020, 2020.0", "duration": "90 min, 2 Seasons"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Change:
     kind: str
     column: str
     detail: str
+    line: str = ""  # of the contract, by which the column would be read
 
 
 def is_settled(con: Warehouse, batch: Batch, contract: Contract) -> bool:
@@ -221,11 +224,30 @@ def find_unparsable_columns(con: Warehouse, contract: Contract) -> list[Change]:
         f"SELECT {shares} FROM (SELECT {cleaned} FROM contract_netflix_titles LIMIT {SAMPLE_ROWS})"
     ).fetchone()
     return [
-        Change(
-            "retyped",
-            column.name,
-            f"only {found[2 * at]:,} of {found[2 * at + 1]:,} values seen are a {column.type}.",
-        )
+        describe_unparsable(con, column, *found[2 * at : 2 * at + 2])
         for at, column in enumerate(typed)
         if found[2 * at] * 2 < found[2 * at + 1]
     ]
+
+
+def describe_unparsable(con: Warehouse, column: Column, parsed: int, seen: int) -> Change:
+    """Say what does not parse: values with their lines, what is read, what the contract may say."""
+    name = identifier(column.name)
+    value = f"conform(clean_text({name}), {literal(column.name)})"
+    parser = PARSERS[column.type].format(value, literal(column.name))
+    rows = con.execute(
+        f"SELECT {value}, min(source_line), count(*) FROM contract_netflix_titles "
+        f"WHERE {value} IS NOT NULL AND {parser} IS NULL "
+        f"GROUP BY {value} ORDER BY count(*) DESC, min(source_line) LIMIT 50"
+    ).fetchall()
+    shown = ", ".join(f"{printable(text)!r} (line {line})" for text, line, _ in rows[:3])
+    read = ", ".join(column.formats) if column.type == "date" else READ_AS[column.type]
+    line = propose_line(column, [text for text, *_ in rows])
+    advice = f" The contract may say, in [columns.{column.name}]: {line}" if line else ""
+    return Change(
+        "retyped",
+        column.name,
+        f"only {parsed:,} of {seen:,} values seen are a {column.type}. Not {shown}; read are "
+        f"{read}.{advice}",
+        line,
+    )

@@ -1,4 +1,4 @@
--- Movies last minutes, TV shows seasons.
+-- Movies last minutes, TV shows seasons; a publisher who gives one unit for all does not say so.
 -- severity: warn
 SELECT
     title_id,
@@ -6,5 +6,8 @@ SELECT
     title,
     duration
 FROM analytics_netflix_current
-WHERE ("type" = 'Movie' AND seasons IS NOT NULL)
-    OR ("type" = 'TV Show' AND duration_minutes IS NOT NULL);
+WHERE getvariable('duration_unit') = ''
+    AND (
+        ("type" = 'Movie' AND seasons IS NOT NULL)
+        OR ("type" = 'TV Show' AND duration_minutes IS NOT NULL)
+    );

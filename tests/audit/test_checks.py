@@ -391,7 +391,7 @@ def test_a_history_that_is_gone_is_not_taken_for_one_that_never_was(faulty):
 
 
 def test_limits_of_a_check_make_it_warn_and_then_fail(faulty):
-    for count, verdict in ((1, "warn"), (9, "warn"), (11, "fail")):
+    for count, verdict in ((1, "warn"), (20, "warn"), (21, "fail")):
         with duckdb.connect(str(faulty.root / "dw.db")) as con:
             con.execute(
                 f"UPDATE {HISTORY} SET title = chr(65533) WHERE version_id IN "

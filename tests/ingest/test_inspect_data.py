@@ -16,6 +16,7 @@ from conftest import PROJECT, Pipeline
 
 from ingest import profile
 from runner.files import sha256
+from staging.foresee import foresee
 
 STEP = "01_inspect_data"
 inspect_data = importlib.import_module(STEP)
@@ -84,7 +85,7 @@ def test_a_handful_of_rows_gives_the_whole_report(pipeline: Pipeline) -> None:
         "6  rating         75.0 %         3     2-6  PG | 74 min | TV-MA",
         "7  extra          25.0 %         1     1-1  x",
         "",
-        "15 warnings",
+        "17 warnings",
         "  no line end at the end of the file: it may have been cut",
         "  optional column director not found",
         "  optional column cast not found",
@@ -100,6 +101,8 @@ def test_a_handful_of_rows_gives_the_whole_report(pipeline: Pipeline) -> None:
         "  country: 1 value with leading blanks, first in line 5",
         "  country: 1 value with empty list entries, first in line 3",
         "  rating: 1 value with what looks like a duration, first in line 3",
+        "  2 records to the quarantine (conflicting_duplicate), first in line 2: 's1'",
+        "  show_id: 1 record to the quarantine (missing_show_id), first in line 5",
     ]
 
 
@@ -137,7 +140,7 @@ def taken(text: str) -> int:
 
 
 def profiled(pipeline: Pipeline, path: Path) -> profile.Profile:
-    return profile.profile_source(settings_for(pipeline, path))
+    return profile.profile_source(settings_for(pipeline, path), foresee)
 
 
 def settings_for(pipeline: Pipeline, path: Path) -> inspect_data.Settings:
@@ -338,4 +341,5 @@ def test_the_real_file(pipeline: Pipeline, real_data: Path) -> None:
         "country: 7 values with empty list entries, first in line 195",
         "date_added: 88 values with leading blanks, first in line 6081",
         "rating: 3 values with what looks like a duration, first in line 5543",
+        "rating: the check accepted_ratings will warn (1 times): rating=A, titles=1, example=s8809",
     ]

@@ -1,0 +1,31 @@
+-- No text stands for a missing value (NA, \N, nan, NULL, None, -, 0 ...), but in a title.
+-- severity: warn
+WITH marked AS (
+    SELECT
+        source_line,
+        unnest([
+            'director', 'cast', 'country', 'rating', 'duration', 'listed_in', 'description'
+        ]) AS column_name,
+        unnest([
+            director, "cast", country, rating, duration, listed_in, description
+        ]) AS found_value
+    FROM analytics_netflix_current
+    WHERE regexp_matches(
+        concat_ws(
+            chr(31), '', director, "cast", country, rating, duration, listed_in, description, ''
+        ),
+        '\x1F([Nn][Aa]|[Nn]/[Aa]|[Nn][Aa][Nn]|[Nn][Uu][Ll][Ll]|[Nn]one|NONE|\\N|-+|[?]|0|'
+        || '[Nn]ot [Gg]iven|[Uu]nknown)\x1F'
+    )
+)
+
+SELECT
+    column_name,
+    found_value,
+    count(*) AS titles,
+    min(source_line) AS first_line
+FROM marked
+WHERE lower(found_value) IN (
+    'na', 'n/a', 'nan', 'null', 'none', '\n', '-', '--', '?', '0', 'not given', 'unknown'
+)
+GROUP BY column_name, found_value;
