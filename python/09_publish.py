@@ -56,7 +56,7 @@ def publish(step: Step, origins: Origins) -> Path:
             return build_dashboard(con, list_published_tables(con), settings, origins)
 
     with open_for_publishing(settings) as (warehouse, con):
-        step.batch_id, name = require_passed_audit(con, settings)
+        step.batch_id, name = require_passed_audit(con, settings, origins)
         version, damaged = find_version(place / "versions" / name)
         if not version.exists():
             for path in damaged:

@@ -160,6 +160,12 @@ def write_banners(content: dict[str, Any], origins: Origins, held: Held | None) 
             '<div class="banner"><p><b>Made-up sample data.</b> The titles, people and numbers on '
             "this page are invented, to try the pipeline out.</p></div>"
         )
+    if left := sorted(batch for batch in origins if is_left_out(batch, shown["batch"])):
+        names = ", ".join(html.escape(f"{batch[:8]} ({origins[batch][0]})") for batch in left)
+        banners += (
+            f'<div class="banner"><p><b>{plural(len(left), "snapshot")} left out.</b> Landed, and '
+            f"not a part of this history, as refused or withdrawn: {names}.</p></div>"
+        )
     if not held:
         return banners
     day, since = on_day(held.snapshot_at), f"{on_day(held.since)}, {held.since:%H:%M} UTC"
@@ -177,6 +183,11 @@ def write_banners(content: dict[str, Any], origins: Origins, held: Held | None) 
         example = f" <code>{html.escape(row)}</code>" if row else ""
         lines.append(f"<p><code>{html.escape(name)}</code> {html.escape(description)}{example}</p>")
     return f'{banners}<div class="banner held" role="alert">{"".join(lines)}</div>'
+
+
+def is_left_out(batch: str, merged: list[str]) -> bool:
+    """Whether a landed snapshot is not in the history, though a later one is; names are by time."""
+    return batch not in merged and batch < merged[-1]
 
 
 def write_foot(snapshots: dict[str, list]) -> str:

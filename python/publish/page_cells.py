@@ -1,5 +1,6 @@
 """A catalogue that is too large to be sent title by title: how many titles each combination has."""
 
+from math import inf
 from typing import Any
 
 from publish.page_codes import Codes, fetch_columns, fetch_rows, rank_names, split_list
@@ -12,28 +13,31 @@ OTHER = "Other"
 CELL_COLUMNS = ("year", "month", "now", "before", "new", "changed", "gone")  # sent as they are
 # How the cells get coarser until they fit, and what the page says then: of a list so many countries
 # and genres (0: all), years for months, decades for years; of each kind of name the `names` most
-# frequent keep their own (0: all). The last level has less than MAX_CELLS cells, whatever comes.
+# frequent keep their own (0: all). A level is tried up to so many titles (times MAX_CELLS): with
+# more it cannot fit, and trying costs a pass over all of them. The last one fits whatever comes.
 FIRST_ONLY = {"countries": 1, "genres": 1, "yearly": True, "decades": False}
 MERGED = (
     "Countries and genres are the first one named; the {names} most frequent of them and of the "
     f"ratings have their name, the rest is {OTHER}. Dates are the year"
 )
-LEVELS: tuple[tuple[dict[str, Any], str], ...] = (
-    ({"countries": 0, "genres": 0, "yearly": False, "decades": False, "names": 0}, ""),
+LEVELS: tuple[tuple[float, dict[str, Any], str], ...] = (
+    (3, {"countries": 0, "genres": 0, "yearly": False, "decades": False, "names": 0}, ""),
     (
+        4,
         {"countries": 1, "genres": 2, "yearly": True, "decades": False, "names": 0},
         "Countries are the first one named, genres the first two, dates the year.",
     ),
-    (FIRST_ONLY | {"names": 60}, f"{MERGED}."),
-    (FIRST_ONLY | {"names": 20}, f"{MERGED}."),
-    (FIRST_ONLY | {"names": 12, "decades": True}, f"{MERGED}, release years decades."),
+    (4, FIRST_ONLY | {"names": 60}, f"{MERGED}."),
+    (5, FIRST_ONLY | {"names": 20}, f"{MERGED}."),
+    (inf, FIRST_ONLY | {"names": 20, "decades": True}, f"{MERGED}, release years decades."),
+    (inf, FIRST_ONLY | {"names": 12, "decades": True}, f"{MERGED}, release years decades."),
 )
-SAMPLE = 4  # one title in so many tells whether a level is too fine, at a quarter of its cost
+GRAIN = ("countries", "genres", "yearly", "decades")
 
 
-def collect_cells(con: Warehouse, last: int) -> dict[str, Any]:
+def collect_cells(con: Warehouse, last: int, titles: int) -> dict[str, Any]:
     """Collect the counted cells of a catalogue that is too large for its titles."""
-    level, remark = build_cells(con)
+    level, remark = build_cells(con, titles)
     got = fetch_columns(
         con,
         'SELECT "type", release_year AS "year", year(added) * 12 + month(added) - 1 AS "month", '
@@ -71,20 +75,19 @@ def collect_cells(con: Warehouse, last: int) -> dict[str, Any]:
     }
 
 
-def build_cells(con: Warehouse) -> tuple[dict[str, Any], str]:
+def build_cells(con: Warehouse, titles: int) -> tuple[dict[str, Any], str]:
     """Make the temp table page_cells, of at most MAX_CELLS rows; return its level and remark."""
-    for level, remark in LEVELS[:-1]:
-        if all(count_cells(con, level, sample) <= MAX_CELLS for sample in (SAMPLE, 1)):
-            return level, remark.format(**level)
-    level, remark = LEVELS[-1]
-    count_cells(con, level, 1)
-    return level, remark.format(**level)
-
-
-def count_cells(con: Warehouse, level: dict[str, Any], sample: int) -> int:
-    """Make the cells of a level, of one title in `sample`, and count them."""
-    settings = {f"page_{name}": value for name, value in level.items()}
-    run_file(con, "publish/page_cells.sql", settings | {"page_sample": sample})
-    if level["names"]:
-        run_file(con, "publish/page_cells_merge.sql")
-    return con.execute("SELECT count(*) FROM page_cells").fetchone()[0]
+    made = None
+    for most, level, remark in LEVELS:
+        if titles > most * MAX_CELLS:
+            continue
+        text = remark.format(**level)
+        grain = {f"page_{name}": level[name] for name in GRAIN}
+        if grain != made:  # else the names are merged further in the cells that are there
+            run_file(con, "publish/page_cells.sql", grain)
+            made = grain
+        if level["names"]:
+            run_file(con, "publish/page_cells_merge.sql", {"page_names": level["names"]})
+        if con.execute("SELECT count(*) FROM page_cells").fetchone()[0] <= MAX_CELLS:
+            break
+    return level, text

@@ -53,7 +53,7 @@ def collect(con: Warehouse, sources: dict[str, str]) -> dict[str, Any]:
         **collect_records(con),
     }
     if titles[-1] > MAX_VERSIONS:
-        cells = collect_cells(con, len(snapshots) - 1)
+        cells = collect_cells(con, len(snapshots) - 1, titles[-1])
         return content | cells | {"remark": f"{cells['remark']} {ONCE}"}
     first = next(number for number, count in enumerate(versions) if count <= MAX_VERSIONS)
     return content | collect_titles(con, first)

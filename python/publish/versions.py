@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -50,7 +50,9 @@ def open_for_publishing(settings: Settings) -> Iterator[tuple[Warehouse, DuckDBW
         yield warehouse, con
 
 
-def require_passed_audit(con: DuckDBWarehouse, settings: Settings) -> tuple[str, str]:
+def require_passed_audit(
+    con: DuckDBWarehouse, settings: Settings, landed: Iterable[str]
+) -> tuple[str, str]:
     """Return (newest merged batch, name of its version), if its audit passed.
 
     Raises NotReady if it was not audited or built upon yet, QualityError if its audit failed.
@@ -71,7 +73,7 @@ def require_passed_audit(con: DuckDBWarehouse, settings: Settings) -> tuple[str,
     if state["built_batch"] != state["batch_id"]:
         raise NotReady(f"the star schema of {state['batch_id']} is not built: run `make analytics`")
     digest = page_fingerprint(
-        settings, *(str(state[key]) for key in ("merges", "verdicts", "rules"))
+        settings, *(str(state[key]) for key in ("merges", "verdicts", "rules")), *sorted(landed)
     )
     return state["batch_id"], f"{state['batch_id']}-{digest}"
 

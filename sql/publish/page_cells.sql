@@ -1,7 +1,7 @@
 -- The titles of now and of the snapshot before, counted by what the page filters and draws.
 -- Grain: one row per type, release year, month added, rating, countries and genres; coarser by
 --   the session variables page_countries, page_genres (names of a list, 0: all), page_yearly and
---   page_decades; page_sample takes one title in so many.
+--   page_decades.
 -- Inputs -> outputs: analytics_netflix_history, page_snapshots -> temp table page_cells.
 -- Running it twice is safe: temporary, replaced each time.
 CREATE OR REPLACE TEMP TABLE page_cells AS
@@ -41,9 +41,7 @@ versions AS (
         coalesce(history.end_operation = 'delete', false) AS is_gone
     FROM analytics_netflix_history AS history
     CROSS JOIN newest
-    WHERE
-        (history.is_current OR history.end_batch_id = newest.batch_id)
-        AND hash(history.title_id) % getvariable('page_sample') = 0
+    WHERE history.is_current OR history.end_batch_id = newest.batch_id
 )
 
 SELECT

@@ -12,7 +12,7 @@ from pages import read_data
 from test_publish import STEPS, current, published, run, titles
 
 from publish import page_cells, page_data
-from publish.dashboard import ASSETS, STYLES
+from publish.dashboard import ASSETS, STYLES, write_banners
 from publish.lineage import FILE, collect_lineage, find_sources, read_statements
 
 SCRIPTS = sorted((ASSETS / "src").glob("*.js"))
@@ -128,7 +128,7 @@ def test_the_real_page_is_small(pipeline, real_data):
 
 def test_the_last_level_of_cells_has_a_bound():
     """2 types, 12 decades, 30 years added, and of three lists the most frequent names and Other."""
-    level = page_cells.LEVELS[-1][0]
+    level = page_cells.LEVELS[-1][1]
     names = level["names"] + 1
     assert level["decades"] and level["countries"] == level["genres"] == 1
     assert 2 * 12 * 30 * names**3 < 11 * page_cells.MAX_CELLS  # all of them at once: far from real
@@ -218,6 +218,16 @@ def test_a_failed_audit_changes_the_page_alone(pipeline):
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     assert set(before) == set(after)
     return {Path(name).name for name in before if before[name] != after[name]}
+
+
+def test_a_snapshot_that_is_left_out_is_named():
+    days = ("20260101T000000Z-aa", "20260103T000000Z-cc")
+    merged = {"snapshots": {"batch": list(days), "at": ["2026-01-01", "2026-01-03"]}}
+    origins = {batch: ("day.csv", False) for batch in (*days, "20260110T000000Z-dd")}
+    assert write_banners(merged, origins, None) == ""  # the last one is newer than what is shown
+    late = origins | {"20260102T000000Z-bb": ("<late>.csv", False)}
+    assert "1 snapshot left out" in write_banners(merged, late, None)
+    assert "20260102 (&lt;late&gt;.csv)" in write_banners(merged, late, None)
 
 
 def test_nothing_is_held_back_where_nothing_was_published(pipeline):
