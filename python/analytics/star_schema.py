@@ -77,6 +77,8 @@ def build_country_index() -> dict[str, tuple[str, ...]]:
         names = [getattr(country, name, None) for name in ("common_name", "official_name")]
         names += [country.name, country.alpha_2, country.alpha_3]
         found |= dict.fromkeys(filter(None, names), row)
+    for row in codes.values():  # SU is the Soviet Union, as no country of today has that code
+        found.setdefault(row[0], row)
     found |= {alias: codes[code] for alias, code in ALIASES.items()}
     found["West Germany"] = WEST_GERMANY
     return {name.casefold(): row for name, row in found.items()}
@@ -133,7 +135,11 @@ def build_star_schema(con: Warehouse, audiences: str) -> None:
         con.execute("DROP TABLE dim_title")
     con.execute("DROP TABLE IF EXISTS analytics_books")  # the name of analytics_build, once
     run_file(con, "analytics/prepare.sql")
-    names = con.execute("SELECT country FROM catalog_countries ORDER BY country").fetchall()
+    names = con.execute(
+        "SELECT country FROM catalog_countries WHERE country <> 'NA' OR NOT EXISTS ("
+        "SELECT 1 FROM analytics_netflix_history WHERE 'NA' IN (director, \"cast\", listed_in)"
+        ") ORDER BY country"  # NA is Namibia, unless it stands for what is missing
+    ).fetchall()
     codes = find_country_codes([name for (name,) in names])
     run_file(con, "analytics/country_codes.sql", {"country_codes": codes, "audiences": audiences})
     for name in ("dimensions", "facts", "kpis"):

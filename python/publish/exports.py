@@ -195,6 +195,7 @@ erDiagram
     fact_title_catalog ||--o{ bridge_title_genre : "title_key = title_key"
     fact_title_catalog ||--o{ bridge_title_cast : "title_key = title_key"
     fact_title_catalog ||--o{ bridge_title_director : "title_key = title_key"
+    dim_country ||--o{ dim_country_name : "country_key = country_key"
     dim_country ||--o{ bridge_title_country : "country_key = country_key"
     dim_genre ||--o{ bridge_title_genre : "genre_key = genre_key"
     dim_person ||--o{ bridge_title_cast : "person_key = person_key"

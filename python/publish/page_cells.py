@@ -3,7 +3,14 @@
 from math import inf
 from typing import Any
 
-from publish.page_codes import Codes, fetch_columns, fetch_rows, rank_names, split_list
+from publish.page_codes import (
+    Codes,
+    fetch_columns,
+    fetch_rows,
+    rank_names,
+    split_list,
+    use_main_names,
+)
 from warehouse.database import Warehouse, run_file, set_variables
 
 MAX_CELLS = 150_000
@@ -45,6 +52,7 @@ def collect_cells(con: Warehouse, last: int, titles: int) -> dict[str, Any]:
         "changed_titles AS changed, gone_titles AS gone FROM page_cells "
         'ORDER BY "type", release_year, added, rating, countries, genres',
     )
+    got["countries"] = use_main_names(con, got["countries"])
     codes = rank_names(got)
     country_sets, genre_sets = Codes(), Codes()
     set_variables(con, {"page_longest": LONGEST, "page_newest": MAX_NEWEST})

@@ -39,6 +39,20 @@ def split_list(text: str | None) -> list[str]:
     return list(dict.fromkeys(text.split(", "))) if text else []
 
 
+def use_main_names(con: Warehouse, lists: Sequence[str]) -> list[str]:
+    """Call each country in these lists by its main name, once in a list."""
+    rows = fetch_file(con, "publish/page_country_names.sql")
+    main = {row["name"]: row["main_name"] for row in rows}
+    return (
+        [
+            ", ".join(dict.fromkeys(main.get(name, name) for name in text.split(", ")))
+            for text in lists
+        ]
+        if main
+        else list(lists)
+    )
+
+
 def rank(
     texts: Iterable[Any], split: Callable[[Any], Sequence[str]] = lambda text: [text]
 ) -> Codes:

@@ -13,7 +13,14 @@ from typing import Any
 
 from config import SQL
 from publish.page_cells import LONGEST, collect_cells
-from publish.page_codes import Codes, fetch_columns, fetch_rows, rank_names, split_list
+from publish.page_codes import (
+    Codes,
+    fetch_columns,
+    fetch_rows,
+    rank_names,
+    split_list,
+    use_main_names,
+)
 from warehouse.database import Warehouse, fetch_file, run_file, set_variables
 
 FORMAT = 1
@@ -113,6 +120,7 @@ def collect_titles(con: Warehouse, first: int) -> dict[str, Any]:
     limits = {"page_first": first, "page_longest": LONGEST, "page_changes": MAX_CHANGES}
     set_variables(con, limits)
     got = fetch_columns(con, (SQL / "publish/page_versions.sql").read_text(encoding="utf-8"))
+    got["countries"] = use_main_names(con, got["countries"])
     codes = rank_names(got)
     casts = [split_list(text) for text in got["cast"]]
     people = rank_people(con, casts, [split_list(text) for text in got["director"]])

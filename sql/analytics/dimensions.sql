@@ -117,25 +117,72 @@ COMMENT ON COLUMN dim_date.day_of_week IS 'ISO day of the week: 1 is Monday, 7 S
 COMMENT ON COLUMN dim_date.day_name IS 'English name of the day of the week, or Unknown.';
 COMMENT ON COLUMN dim_date.is_weekend IS 'Whether the day is a Saturday or a Sunday.';
 
-CREATE OR REPLACE TABLE dim_country AS
+-- A country is what ISO 3166 has one code and name for; a name that ISO does not know is one, too.
+CREATE OR REPLACE TABLE dim_country_name AS
+WITH coded AS (
+    SELECT
+        named.country AS name,
+        named.first_seen_at,
+        named.versions,
+        coalesce(codes.iso_alpha3 || '|' || codes.iso_name, named.country) AS identity
+    FROM catalog_countries AS named
+    LEFT JOIN country_codes AS codes ON named.country = codes.country
+    WHERE named.country IS NOT NULL
+),
+
+countries AS (
+    SELECT
+        identity,
+        CAST(row_number() OVER (ORDER BY min(first_seen_at), min(name)) AS INTEGER) AS country_key
+    FROM coded
+    GROUP BY identity
+)
+
 SELECT
-    CAST(
-        row_number() OVER (ORDER BY named.first_seen_at, named.country) AS INTEGER
-    ) AS country_key,
-    named.country,
+    coded.name,
+    countries.country_key,
+    row_number() OVER (
+        PARTITION BY countries.country_key ORDER BY coded.versions DESC, coded.name
+    ) = 1 AS is_main,
+    coded.first_seen_at
+FROM coded
+INNER JOIN countries ON coded.identity = countries.identity;
+
+COMMENT ON TABLE dim_country_name IS 'The names that the catalogue has for its countries.';
+COMMENT ON COLUMN dim_country_name.name IS 'Name as the catalogue has it.';
+COMMENT ON COLUMN dim_country_name.country_key IS 'The country, in dim_country.';
+COMMENT ON COLUMN dim_country_name.is_main IS
+    'Whether most title versions name the country so: it is called this in dim_country.';
+COMMENT ON COLUMN dim_country_name.first_seen_at IS
+    'Time (UTC) of the first snapshot that has the name.';
+
+CREATE OR REPLACE TABLE dim_country AS
+WITH seen AS (
+    SELECT
+        country_key,
+        min(first_seen_at) AS first_seen_at
+    FROM dim_country_name
+    GROUP BY country_key
+)
+
+SELECT
+    seen.country_key,
+    names.name AS country,
     codes.iso_alpha2,
     codes.iso_alpha3,
     codes.iso_numeric,
     codes.iso_name,
     coalesce(codes.status, 'unknown') AS status,
-    named.first_seen_at
-FROM catalog_countries AS named
-LEFT JOIN country_codes AS codes ON named.country = codes.country
-ORDER BY country_key;
+    seen.first_seen_at
+FROM seen
+INNER JOIN dim_country_name AS names ON seen.country_key = names.country_key AND names.is_main
+LEFT JOIN country_codes AS codes ON names.name = codes.country
+ORDER BY seen.country_key;
 
-COMMENT ON TABLE dim_country IS 'Countries as the catalogue names them, with their ISO 3166 codes.';
+COMMENT ON TABLE dim_country IS
+    'Countries with their ISO 3166 codes; what else they are called is in dim_country_name.';
 COMMENT ON COLUMN dim_country.country_key IS 'Surrogate key.';
-COMMENT ON COLUMN dim_country.country IS 'Name as the catalogue has it.';
+COMMENT ON COLUMN dim_country.country IS 'Name that most titles have for it.';
 COMMENT ON COLUMN dim_country.iso_alpha2 IS 'ISO 3166 two-letter code.';
 COMMENT ON COLUMN dim_country.iso_alpha3 IS 'ISO 3166 three-letter code.';
 COMMENT ON COLUMN dim_country.iso_numeric IS 'ISO 3166 number, three digits, as text.';

@@ -54,18 +54,19 @@ members AS (
     SELECT
         title_key,
         unnest(members) AS country,
-        generate_subscripts(members, 1) AS place,
-        array_length(members) AS member_count
+        generate_subscripts(members, 1) AS place
     FROM lists
 )
 
+-- A title that names a country twice, by two names, is of it once.
 SELECT
     members.title_key,
-    dim_country.country_key,
-    CAST(members.place AS INTEGER) AS "position",
-    CAST(1 AS DOUBLE) / members.member_count AS weight
+    names.country_key,
+    CAST(min(members.place) AS INTEGER) AS "position",
+    CAST(1 AS DOUBLE) / count(*) OVER (PARTITION BY members.title_key) AS weight
 FROM members
-INNER JOIN dim_country ON members.country = dim_country.country;
+INNER JOIN dim_country_name AS names ON members.country = names.name
+GROUP BY members.title_key, names.country_key;
 
 COMMENT ON TABLE bridge_title_country IS
     'Countries of a title: one row per title version and country.';

@@ -47,6 +47,7 @@ WITH named AS (
 
 SELECT
     country,
-    min(valid_from) AS first_seen_at
+    min(valid_from) AS first_seen_at,
+    count(*) AS versions
 FROM named
 GROUP BY country;

@@ -18,7 +18,8 @@ STEP = "08_build_analytics"
 TO_HISTORY = CHAIN[:-1]
 TABLES = (
     "analytics_build", "bridge_title_cast", "bridge_title_country", "bridge_title_director",
-    "bridge_title_genre", "dim_country", "dim_date", "dim_genre", "dim_person", "dim_rating",
+    "bridge_title_genre", "dim_country", "dim_country_name", "dim_date", "dim_genre", "dim_person",
+    "dim_rating",
     "dim_title", "fact_title_catalog",
 )  # fmt: skip
 KPIS = {
@@ -484,8 +485,32 @@ def test_names_of_countries_are_found_however_they_are_written(pipeline):
     }
     result = build(pipeline, [title(n, country=name) for n, name in enumerate(named)])
     assert result.returncode == 0, result.stderr
-    found = pipeline.query("SELECT country, iso_alpha3, status FROM dim_country")
+    found = pipeline.query(
+        "SELECT name, iso_alpha3, status FROM dim_country_name JOIN dim_country USING (country_key)"
+    )
     assert {name: codes for name, *codes in found} == {n: list(c) for n, c in named.items()}
+
+
+def test_a_country_by_two_names_is_one_country(pipeline):
+    named = ["United States"] * 3 + ["USA", "USA, Chile", "US, United States", "Türkiye", "Turkey"]
+    result = build(pipeline, [title(n, country=name) for n, name in enumerate([*named, "XX"])])
+    assert result.returncode == 0, result.stderr
+    assert pipeline.query(
+        "SELECT country, iso_alpha2, titles, weighted_titles FROM kpi_titles_by_country ORDER BY 1"
+    ) == [("Chile", "CL", 1, 0.5), ("Turkey", "TR", 2, 2), ("United States", "US", 6, 5.5),
+          ("XX", None, 1, 1)]  # fmt: skip
+    assert pipeline.query(
+        "SELECT name, is_main FROM dim_country_name JOIN dim_country USING (country_key) "
+        "WHERE country = 'United States' ORDER BY 1"
+    ) == [("US", False), ("USA", False), ("United States", True)]
+
+
+@pytest.mark.parametrize(("director", "code"), [("", "NA"), ("NA", None)])
+def test_na_is_namibia_unless_it_stands_for_what_is_missing(pipeline, director, code):
+    result = build(pipeline, [title(1, country="NA", director=director), title(2)])
+    assert result.returncode == 0, result.stderr
+    found = pipeline.query("SELECT iso_alpha2 FROM dim_country WHERE country = 'NA'")
+    assert found == [(code,)]
 
 
 # --- runs --------------------------------------------------------------------------------------
@@ -561,7 +586,7 @@ BROKEN = [
      "one_fact_per_version"),
     ("facts.sql", "    history.is_current\n", "    true AS is_current\n",
      "current_facts_are_current"),
-    ("facts.sql", "dim_country.country_key,", "dim_country.country_key + 9 AS country_key,",
+    ("facts.sql", "    names.country_key,\n", "    names.country_key + 9 AS country_key,\n",
      "every_bridge_finds_its_country"),
     ("facts.sql", "dim_genre.genre_key,", "dim_genre.genre_key + 9 AS genre_key,",
      "every_bridge_finds_its_genre"),

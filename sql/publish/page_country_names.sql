@@ -1,0 +1,7 @@
+-- What else countries are called in the catalogue, and the name that the page has for them.
+SELECT
+    names.name,
+    countries.country AS main_name
+FROM dim_country_name AS names
+INNER JOIN dim_country AS countries ON names.country_key = countries.country_key
+WHERE NOT names.is_main;
