@@ -95,12 +95,13 @@ def scan_csv(stream: BinaryIO, scan: Scan, names: set[str]) -> Iterator[bytes]:
         scan.lines_cr += marks.count(b"\r") - marks.count(b"\r\n")
         scan.nul_bytes += block.count(b"\0") if b"\0" in block else 0
         outside = b"".join(marks.split(b'"')[odd::2])
-        marks = marks.translate(None, delimiter)
-        marks = (b'"' + marks if odd else marks).replace(b'""', b"")
-        pieces.append(add_line_numbers(block, find_lines_inside_quotes(marks, odd), scan))
-        waiting += len(block)
-        odd = marks.count(b'"') % 2 == 1
         ended = outside.count(b"\n")
+        inside = []
+        if odd or ended < line_feeds:
+            inside = find_lines_inside_quotes(marks, delimiter, odd)
+        pieces.append(add_line_numbers(block, inside, scan))
+        waiting += len(block)
+        odd ^= marks.count(b'"') % 2 == 1
         scan.lines_crlf += outside.count(b"\r\n")
         scan.lines_lf += ended - outside.count(b"\r\n")
         scan.records += ended
@@ -137,8 +138,9 @@ def add_line_numbers(block: bytes, inside: list[int], scan: Scan) -> bytes:
     return b"".join(pieces).removeprefix(b"\n")
 
 
-def find_lines_inside_quotes(marks: bytes, odd: bool) -> list[int]:
+def find_lines_inside_quotes(marks: bytes, delimiter: bytes, odd: bool) -> list[int]:
     """Which lines (from 0) begin within quotes, from a block's quotes and line ends alone."""
+    marks = (b'"' * odd + marks.translate(None, delimiter)).replace(b'""', b"")
     inside = [0] if odd else []
     for quoted in re.finditer(rb'"[^"]*("|$)', marks):
         before = marks.count(b"\n", 0, quoted.start())
