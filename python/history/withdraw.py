@@ -3,7 +3,10 @@
 Shows what that changes, and records it as a decision; the snapshot's files stay. Step 06, which the
 targets run next, makes the history as if the snapshot had not come.
 
-Example: python -m history.withdraw withdraw 20260118T030000Z-0123456789ab
+Reads:   the records and snapshots of data/raw, the decisions, the warehouse
+Writes:  a decision
+
+Example: make withdraw BATCH=20260118T030000Z-0123456789ab
 """
 
 import sys
