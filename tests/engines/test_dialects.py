@@ -51,6 +51,7 @@ VARIABLES = {
     "max_run_age_hours": 36,
     "same_bytes_days": 5,
     "newest_title_days": 60,
+    "kept_at": "x",
 }
 
 
