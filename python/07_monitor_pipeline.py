@@ -24,6 +24,7 @@ from audit.checks import (
 from config import load_settings
 from contract import load_contract
 from errors import DONE, LOCKED, QUALITY, QualityError, SettingsError, StepError, exit_code
+from ingest.decisions import find_refused
 from ingest.manifest import read_batches
 from ingest.state import check_state
 from operations import alerts
@@ -44,7 +45,9 @@ def run(step: Step) -> None:
     limits = {name: getattr(step.settings, name) for name in VARIABLES}
     set_variables(con, limits | fetch_file(con, "last_run.sql")[0] | {"checked_at": checked_at})
     contract = load_contract(step.settings.contract_path)
-    set_variables(con, contract.variables)
+    refused = find_refused(step.settings, read_batches(step.settings))
+    names = " ".join(batch.batch_id for batch in refused)
+    set_variables(con, contract.variables | {"left_out": names})
     compute_metrics(step)
     paths, left_out = select_checks(con)
     tolerated = count_tolerated(con, contract.odd_titles_pct)

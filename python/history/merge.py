@@ -26,6 +26,10 @@ from staging.build import bind_columns, build_staging, check_staging_limits, fin
 from warehouse.database import Warehouse, fetch_file, run_file
 
 
+class LateRefused(Refused):
+    """What the one after a late snapshot changes is implausible."""
+
+
 def create_tables(con: Warehouse) -> None:
     """Create the history's tables, views and macros."""
     run_file(con, "history/tables.sql")
@@ -54,9 +58,10 @@ class Pending:
 
     todo: list[Batch]
     judged: set[str]  # ids of those that no limit stops: they were decided on
-    newest: Batch | None = None  # the one that the run is for: it stops if that is refused
+    asked: tuple[Batch, ...] = ()  # those that the run is for: it stops if one is refused
     is_replay: bool = False  # the history is emptied first: todo are all that belong in it
     edit: str | None = None  # why the guard has to judge what the replay changes
+    is_retry: bool = False  # a late one is left out now, which was merged in this run
 
 
 def find_pending(
@@ -64,17 +69,16 @@ def find_pending(
 ) -> Pending:
     """Compare what the decisions let into the history with what was merged.
 
-    A refused snapshot is left out, unless ACCEPT names it or it is the newest: that one is judged
-    again, since somebody may have changed the contract or the settings.
+    A refused snapshot is left out, unless ACCEPT names it or this run was asked to take it: that
+    one is judged again, since somebody may have changed the contract or the settings.
     """
+    asked = find_asked(settings, batches)
     key = settings.cdc_key
     verdicts = {batch.batch_id: find_verdict(settings, batch, key) for batch in batches}
     eligible = [
         batch
         for batch in batches
-        if verdicts[batch.batch_id] != "refused"
-        or batch is batches[-1]
-        or is_accepted(settings, batch)
+        if verdicts[batch.batch_id] != "refused" or batch in asked or is_accepted(settings, batch)
     ]
     done = merged_batches(con)
     judged = {name for name, verdict in verdicts.items() if verdict in IN_HISTORY}
@@ -83,12 +87,27 @@ def find_pending(
         (batch.batch_id, key, contract_fingerprint(contract, batch.columns)) for batch in eligible
     ]
     if done == expected[: len(done)]:
-        return Pending(eligible[len(done) :], judged, batches[-1])
+        return Pending(eligible[len(done) :], judged, asked)
     by_contract = {(name, by): fingerprint for name, by, fingerprint in done}
     edited = {by_contract.get((name, by), new) for name, by, new in expected} - {
         new for _, _, new in expected
     }
-    return Pending(eligible, judged, batches[-1], is_replay=True, edit=describe_edit(edited))
+    return Pending(eligible, judged, asked, is_replay=True, edit=describe_edit(edited))
+
+
+def find_asked(settings: Settings, batches: list[Batch]) -> tuple[Batch, ...]:
+    """Return the snapshots that this run was asked to take: if one is refused, it stops.
+
+    The newest, that of SNAPSHOT_AT, and the one that was landed last, until it is judged.
+    """
+    time = settings.snapshot_at and settings.snapshot_at.replace(microsecond=0)
+    last = max(batches, key=lambda batch: batch.landed_at)
+    is_judged = find_verdict(settings, last, settings.cdc_key)
+    return tuple(
+        batch
+        for batch in batches
+        if batch is batches[-1] or batch.snapshot_at == time or (batch is last and not is_judged)
+    )
 
 
 def describe_edit(fingerprints: set[str | None]) -> str | None:
@@ -115,22 +134,24 @@ def merge_pending(
     pending: Pending,
     dry_run: bool = False,
 ) -> list[tuple[Batch, Diff]]:
-    """Merge all that is pending in order. What is refused is left out, unless it is the newest.
+    """Merge all that is pending in order. What is refused is left out, unless it was asked for.
 
-    With `dry_run` the newest is merged even if the guard objects, so that the plan can show it.
-    Raises Refused if the newest is refused, if the guard objects to an edit of the contract, or if
-    a snapshot that was decided on cannot be merged.
+    A late snapshot is also judged by what the one after it changes then. With `dry_run` what was
+    asked for is merged even if the guard objects, so that the plan can show it. Raises Refused if
+    that is refused, if the guard objects to an edit of the contract, or if a snapshot that was
+    decided on cannot be merged.
     """
     record_origins(con, batches)
     settings, todo = step.settings, pending.todo
     merges: list[tuple[Batch, Diff]] = []
-    if pending.edit or (dry_run and pending.is_replay):
+    late: Batch | None = None  # merged just now, and never judged before
+    if (pending.edit or (dry_run and pending.is_replay)) and not pending.is_retry:
         keep_titles(con, settings, contract)
     if pending.is_replay:
         clear_history(con)
     for batch in todo:
         enforce_limits = batch.batch_id not in pending.judged
-        newest = batch is pending.newest
+        before = late if not (enforce_limits or is_accepted(settings, batch)) else None
         as_staged = len(todo) == 1 and find_staged(con, batch, contract)
         if not as_staged:
             load_raw(con, batch, settings)
@@ -139,16 +160,25 @@ def merge_pending(
         try:
             if not as_staged:
                 stage_batch(con, batch, settings, contract, enforce_limits)
-            show_only = dry_run and newest
-            diff = merge_batch(con, batch, settings, contract, enforce_limits, show_only)
+            show_only = dry_run and (before or batch) in pending.asked
+            diff = merge_batch(con, batch, settings, contract, enforce_limits, show_only, before)
         except Refused as error:
-            if not enforce_limits:
+            refused = before if isinstance(error, LateRefused) else batch
+            if not enforce_limits and refused is batch:
                 raise
-            record_decision(settings, batch, "refused", str(error), settings.cdc_key)
-            if newest:
+            record_decision(settings, refused, "refused", str(error), settings.cdc_key)
+            if refused in pending.asked:
                 raise
-            step.warn(f"snapshot {batch.batch_id} is left out of the history: {error}")
-            continue
+            step.warn(f"snapshot {refused.batch_id} is left out of the history: {error}")
+            if refused is batch:
+                continue
+            rest = [one for one in todo if one is not before]  # it is merged: again without it
+            again = replace(pending, todo=rest, is_replay=True, is_retry=True)
+            return merge_pending(step, con, batches, contract, again, dry_run)
+        if before and diff.objection:  # the late one answers for it
+            merges[-1] = (before, replace(merges[-1][1], objection=diff.objection))
+            diff = replace(diff, objection=None)
+        late = batch if enforce_limits else None
         merges.append((batch, diff))
         if not (pending.edit or dry_run):  # on the disk before the merge is: a rebuild obeys it
             record_passed(settings, batch, contract)
@@ -200,23 +230,28 @@ def merge_batch(
     contract: Contract,
     enforce_limits: bool,
     dry_run: bool = False,
+    late: Batch | None = None,
 ) -> Diff:
     """Merge the staged snapshot into the history and verify the result.
 
-    Raises Refused if the guard objects and nobody accepted the file; not so in a `dry_run`.
+    Raises Refused if the guard objects and nobody accepted the file; not so in a `dry_run`. Behind
+    a `late` one, which came between two that were judged, the late one answers for the change.
     """
     diff = find_changes(con, batch, settings, contract)
-    objection = find_implausible_change(con, diff, settings) if enforce_limits else None
+    objection = find_implausible_change(con, diff, settings) if enforce_limits or late else None
+    if objection and late:
+        objection = f"with this file before it, snapshot {batch.batch_id} is refused: {objection}"
     if objection and not dry_run:
-        if not is_accepted(settings, batch):
+        judged = late or batch
+        if not is_accepted(settings, judged):
             advice = "It was not merged. If"  # another engine has no plan, and may have merged more
             if con.has_transactions:
                 advice = "Nothing was changed. See it with `make plan`; if"
-            raise Refused(
+            raise (LateRefused if late else Refused)(
                 f"{objection}\n  {advice} it is right: "
-                f"make run-all ACCEPT={batch.source_sha256[:12]}"
+                f"make run-all ACCEPT={judged.source_sha256[:12]}"
             )
-        record_acceptance(settings, batch, objection)
+        record_acceptance(settings, judged, objection)
     run_file(con, "history/merge.sql")
     if settings.cdc_key == "title":
         run_file(con, "history/level_keys.sql")

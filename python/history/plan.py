@@ -30,6 +30,7 @@ from warehouse.database import (
     fetch_file,
     require_duckdb,
     run_file,
+    set_variables,
     transaction,
 )
 
@@ -112,7 +113,7 @@ def show_pending(
 ) -> tuple[Batch | None, Diff | None, str | None]:
     """Merge what is pending and show it.
 
-    Return the newest of these snapshots, its diff, and what the guard has against a replay.
+    Return the snapshot that the run would take, its diff, and what the guard has against a replay.
     """
     con = connect(settings.warehouse_path, settings, [settings.snapshots])
     with closing(con), open_log(settings, "plan", "plan") as log, transaction(con):
@@ -128,8 +129,11 @@ def show_pending(
         objection = show_replay(con, settings, pending) if pending.is_replay else None
         if not merges:
             return None, None, objection
-        show_merge(con, *merges[-1])
-        return *merges[-1], objection
+        late = [merge for merge in merges[:-1] if merge[0] in pending.asked]
+        batch, diff = (late or merges)[-1]
+        set_variables(con, {"batch_id": batch.batch_id})
+        show_merge(con, batch, diff)
+        return batch, diff, objection
 
 
 def show_replay(con: Warehouse, settings: Settings, pending: Pending) -> str | None:

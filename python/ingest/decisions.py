@@ -79,6 +79,12 @@ def record_refusal(settings: Settings, batch: Batch) -> Iterator[None]:
         raise
 
 
+def find_refused(settings: Settings, batches: list[Batch]) -> list[Batch]:
+    """Return the snapshots that are left out until they are accepted or withdrawn."""
+    key = settings.cdc_key
+    return [batch for batch in batches if find_verdict(settings, batch, key) == "refused"]
+
+
 def is_accepted(settings: Settings, batch: Batch) -> bool:
     """Whether a person let the file that this batch was made of pass, with ACCEPT now or before."""
     named = bool(settings.accept) and batch.source_sha256.startswith(settings.accept)

@@ -130,7 +130,8 @@ def show_alerts(settings: Settings) -> None:
     say(f"open       {len(failures)} failure(s), {len(state['warnings'])} warning(s)")
     for colour, texts in ((RED, failures), (YELLOW, state["warnings"])):
         for text in texts.values():
-            say("           " + text.split("\n")[0], colour)
+            for line in text.split("\n")[:4]:  # a check with its first rows
+                say(f"           {line}", colour)
     if waiting := alerts.list_spooled(settings):
         say(f"           {len(waiting)} alert(s) wait for their receiver", YELLOW)
 

@@ -250,7 +250,8 @@ def test_without_a_fault_every_check_passes(faulty):
 
 
 def test_every_check_has_a_fault():
-    assert {check for check, _ in FAULTS.values()} == CHECKS
+    elsewhere = {"no_snapshot_left_out"}  # by the records, not the warehouse: test_guard.py
+    assert {check for check, _ in FAULTS.values()} == CHECKS - elsewhere
 
 
 @pytest.mark.parametrize("fault", FAULTS)

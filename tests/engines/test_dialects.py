@@ -35,6 +35,7 @@ VARIABLES = {
     "missing_columns": ["cast"],
     "all_columns": ["title"],
     "has_key": False,
+    "left_out": "20200118T000000Z-0123456789ab",
     "attributes": ["description"],
     "has_missing_columns": True,
     "merged_batches": ["20200118T000000Z-0123456789ab"],

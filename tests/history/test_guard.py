@@ -8,7 +8,7 @@ titles and 5 % of all under another key than before count as renumbered.
 from pathlib import Path
 
 import pytest
-from conftest import Pipeline, catalogue, title
+from conftest import PROJECT, Pipeline, catalogue, title
 from histories import History
 
 from errors import Refused, StateError
@@ -258,16 +258,25 @@ def test_a_good_file_after_a_refused_one_makes_the_history_as_if_that_never_came
     assert pipeline.step("10_rebuild_warehouse", "--verify").returncode == 0
 
 
-def test_a_late_file_that_is_implausible_is_left_out_with_a_warning(pipeline):
+def test_a_late_file_that_is_implausible_stops_the_run_that_takes_it(pipeline):
     assert deliver(pipeline, titles(40), SNAPSHOT_AT="2020-01-01").returncode == 0
     assert deliver(pipeline, GOOD, SNAPSHOT_AT="2020-01-03").returncode == 0
     before = history_of(pipeline)
     late = deliver(pipeline, BAD, SNAPSHOT_AT="2020-01-02")
-    assert late.returncode == 0, late.stderr
-    assert "is left out of the history: the file deletes 30 of 40 titles" in late.stderr
+    assert late.returncode == 20, late.stderr
+    assert "stopped: the file deletes 30 of 40 titles" in late.stderr
     assert history_of(pipeline) == before
     quiet = pipeline.step("06_merge_cdc")
     assert (quiet.returncode, quiet.stderr, "merged already" in quiet.stdout) == (0, "", True)
+    left_out = pipeline.batches()[-1]["batch_id"]
+    assert f"batch_id={left_out}" in pipeline.step("07_monitor_pipeline").stderr
+    status = pipeline.python(str(PROJECT / "python" / "operations" / "status.py")).stdout
+    assert f"batch_id={left_out}" in status
+    again = deliver(pipeline, BAD, SNAPSHOT_AT="2020-01-02")
+    assert again.returncode == 20, "it is asked for again"
+    accepted = pipeline.step("06_merge_cdc", ACCEPT=left_out[-12:])
+    assert (accepted.returncode, "3 snapshots" in accepted.stdout) == (0, True), accepted.stderr
+    assert "left_out" not in pipeline.step("07_monitor_pipeline").stderr
 
 
 def test_the_limits_may_be_mended_instead_and_the_newest_is_judged_again(pipeline, loaded_once):

@@ -27,6 +27,7 @@ TESTS = (
     "staging/test_quarantine.py",
     "staging/test_staging_changes.py",
     "history/test_history_cases.py",
+    "history/test_late_files.py",
     "history/test_guard.py",
 )
 NOT_BY_PROPERTIES = (
@@ -240,9 +241,23 @@ MUTANTS = [
             "WHERE changes.operation IN ('delete')",
         ),
         (REKEYED, "LEFT JOIN merge_input AS new", "INNER JOIN merge_input AS new"),
-        (PENDING, "            if not enforce_limits:\n                raise\n", ""),
+        (
+            PENDING,
+            "            if not enforce_limits and refused is batch:\n                raise\n",
+            "",
+        ),
         (PENDING, "find_verdict(settings, batch, key) for", "None for"),
-        (PENDING, "        or is_accepted(settings, batch)\n    ]", "    ]"),
+        (PENDING, " or is_accepted(settings, batch)\n    ]", "\n    ]"),
+        (PENDING, " or batch in asked or", " or"),
+        (PENDING, "or batch.snapshot_at == time", ""),
+        (PENDING, "if enforce_limits or late else None", "if enforce_limits else None"),
+        (PENDING, "(enforce_limits or is_accepted(settings, batch))", "enforce_limits"),
+        (
+            PENDING,
+            "            if refused in pending.asked:\n",
+            "            if refused is batch:\n",
+        ),
+        (PENDING, "for one in todo if one is not before]", "for one in todo]"),
         (
             PENDING,
             "        if not as_staged:\n            load_raw",
