@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shutil
+from datetime import timedelta
 
 import duckdb
 import pytest
@@ -150,6 +151,53 @@ def test_a_snapshot_without_a_record_is_set_aside(folder):
     assert folder.raw(catalogue(*TITLES)).returncode == 0
     assert not leftover.exists()
     assert (folder.root / "data/raw/aside" / leftover.name).read_bytes() == b"of a run that died"
+
+
+# --- time, baselines, rot ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", ["2062-01-18", "9999-12-31T23:59:59"])
+def test_a_time_more_than_a_day_ahead_is_no_time_of_a_snapshot(folder, at):
+    before = folder.digests()
+    found = folder.raw(catalogue(*TITLES[:50]), SNAPSHOT_AT=at)
+    assert (found.returncode, "Allowed is a day ahead" in found.stderr) == (2, True), found.stderr
+    assert {p: d for p, d in folder.digests().items() if p in before} == before
+    assert len(folder.batches()) == 3
+
+
+def test_a_snapshot_of_the_end_of_time_is_named_and_can_be_taken_back(folder, monkeypatch):
+    """An older version let it in."""
+    monkeypatch.setattr("ingest.snapshot.timedelta", lambda **_: timedelta.max)
+    assert folder.raw(catalogue(*TITLES[:50]), SNAPSHOT_AT="9999-12-31T23:59:59").returncode == 0
+    monkeypatch.undo()
+    found = folder.raw(catalogue(*TITLES[:49]))
+    last = folder.batches()[-1]["batch_id"]
+    assert found.returncode == 20, found.stderr
+    assert f"make withdraw BATCH={last}" in found.stderr and "Traceback" not in found.stderr
+
+
+def test_a_refused_snapshot_is_no_baseline(pipeline):
+    unreadable = [
+        {k: v for k, v in row.items() if k != "cast"} | {"date_added": "some day"} for row in TITLES
+    ]
+    assert night(pipeline, 1).returncode == 0
+    assert night(pipeline, 2, unreadable).returncode == 20
+    third = night(pipeline, 3)
+    assert (third.returncode, "cast" in third.stderr) == (0, False), third.stderr
+
+
+def test_each_night_proves_the_file_that_was_not_proven_for_the_longest_time(folder):
+    proven = "SELECT file_name FROM ops_proven_files ORDER BY proven_at"
+    for _ in range(4):
+        assert folder.step("03_load_raw_to_duckdb").returncode == 0
+    names = [name for (name,) in folder.query(proven)]
+    assert set(names[-3:]) == {batch["parquet"] for batch in folder.batches()}
+    path = folder.root / "data/raw/snapshots" / names[-3]
+    good = path.read_bytes()
+    path.write_bytes(good[:300] + bytes([good[300] ^ 1]) + good[301:])
+    found = [folder.step("03_load_raw_to_duckdb") for _ in range(3)]
+    assert 40 in [done.returncode for done in found], "it is found within three nights"
+    assert folder.step(REBUILD, "--verify").returncode == 40
 
 
 # --- folders of an older version ------------------------------------------------------------------

@@ -11,6 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from conftest import PROJECT, catalogue, title
 
+from config import load_settings
+from operations import alerts
+
 TITLES = [title(number) for number in range(1, 41)]
 MONITOR = "07_monitor_pipeline"
 
@@ -140,6 +143,42 @@ def test_a_failure_that_lasts_is_told_again_after_a_day(pipeline, receiver):
             state.write_text(json.dumps(content | {"told_at": then.isoformat()}))
         assert run_all(pipeline, **told).returncode == 20
     assert receiver.titles == ["FAILED", "still failing"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"told_at": "2026-1q"},
+        {"told_at": "2026-01-01T00:00:00+02:00"},
+        {"told": [["a"]]},
+        {"run": {"run": 1}},
+        {"audit": "x"},
+    ],
+    ids=lambda change: "".join(change),
+)
+def test_a_damaged_state_is_said_and_silences_nothing(pipeline, monkeypatch, capsys, change):
+    """What is wrong is told once more, and then no more."""
+    settings = load_settings({**pipeline.environment, "ALERT_URLS": "json://127.0.0.1:1/x"})
+    monkeypatch.setattr(alerts, "send_spooled", lambda settings: None)
+    alerts.save_run_state(settings, "a step failed")
+    path = pipeline.root / "data/alerts/state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    alerts.save_run_state(settings, "a step failed")
+    assert "what was told was damaged" in capsys.readouterr().err
+    for _ in range(2):
+        alerts.notify_on_change(settings, 1)
+    [message] = alerts.list_spooled(settings)
+    assert alerts.read_message(message)["title"] == "netflix-elt-pipeline: FAILED"
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff{", b"[]", b"{}", b'{"title": 1, "body": 2}'])
+def test_a_damaged_message_does_not_keep_the_others_waiting(tmp_path, text):
+    """It is sent as what it is."""
+    path = tmp_path / "20260101T000000-00-0123456789abcdef.json"
+    path.write_bytes(text)
+    message = alerts.read_message(path)
+    assert message["title"] == "netflix-elt-pipeline: a message was damaged"
+    assert path.name in message["body"]
 
 
 @pytest.mark.slow

@@ -1,8 +1,10 @@
 """What readers get: the published copy, the KPI files, the dictionary; and when they get it."""
 
 import csv
+import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import duckdb
@@ -326,6 +328,20 @@ def test_old_versions_are_kept_and_the_oldest_go(pipeline):
     kept = sorted(path.name for path in (published(pipeline) / "versions").iterdir())
     assert len(kept) == 2
     assert current(pipeline) == f"versions/{kept[-1]}"
+
+
+@pytest.mark.slow
+def test_the_order_of_publishing_decides_which_versions_are_kept(pipeline):
+    """The first one has a time in the future, as of a night with a wrong clock."""
+    shown = []
+    for count in (1, 2, 3):
+        assert run(pipeline, *titles(count), PUBLISH_KEEP="1").returncode == 0
+        if count == 1:
+            [first] = (published(pipeline) / "versions").iterdir()
+            os.utime(first, 2 * (time.time() + 400 * 86_400,))
+        shown.append(current(pipeline))
+    kept = {f"versions/{path.name}" for path in (published(pipeline) / "versions").iterdir()}
+    assert kept == set(shown[1:])
 
 
 @pytest.mark.slow

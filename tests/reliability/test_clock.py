@@ -129,7 +129,7 @@ def test_a_wrong_clock_changes_no_order_and_stops_no_night(pipeline, report, nam
 
 
 @pytest.mark.slow
-def test_snapshot_at_in_the_future_is_warned_of_and_an_older_one_finds_its_place(pipeline, report):
+def test_snapshot_at_in_the_future_stops_and_an_older_one_finds_its_place(pipeline, report):
     pipeline.settings |= ALWAYS
     real = [DAY, DAY + dt.timedelta(days=1), DAY + dt.timedelta(days=2)]
     with clock(real[2]):
@@ -151,12 +151,12 @@ def test_snapshot_at_in_the_future_is_warned_of_and_an_older_one_finds_its_place
         ahead = pipeline.step(
             "02_create_raw_layer", NETFLIX_CSV=pipeline.put(night(3)), SNAPSHOT_AT="2036-06-01"
         )
-    assert ahead.returncode == 0
-    assert "warning: SNAPSHOT_AT is 2036-06-01 00:00:00 UTC" in ahead.stderr
+    assert ahead.returncode == 2
+    assert "SNAPSHOT_AT is 2036-06-01 00:00:00 UTC" in ahead.stderr
     report("clock", "a file that is older than the newest", "SNAPSHOT_AT", late, 0,
            "new state, history in the order of time")  # fmt: skip
-    report("clock", "SNAPSHOT_AT in ten years", "02", without_numbers(ahead.stderr), 0,
-           "new state, warned of")  # fmt: skip
+    report("clock", "SNAPSHOT_AT in ten years", "02", without_numbers(ahead.stderr), 2,
+           "old state")  # fmt: skip
 
 
 # Ambiguous and missing local times, the date line, offsets of 45 minutes, and no such zone.
