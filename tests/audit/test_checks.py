@@ -155,6 +155,14 @@ FAULTS = {
         "INSERT INTO ops_ambiguous_matches SELECT batch_id, 's1', 'Twins', 't1, t2' "
         "FROM staging_batch",
     ),
+    "a list as pandas writes it": (
+        "lists_of_another_form",
+        f"UPDATE {HISTORY} SET listed_in = '[''Dramas'', ''Comedies'']' WHERE source_line = 9",
+    ),
+    "a missing value that is a word": (
+        "values_look_missing",
+        f"UPDATE {HISTORY} SET director = 'nan' WHERE source_line = 9",
+    ),
     "no run for two days": (
         "run_is_fresh",
         "UPDATE ops_runs SET finished_at = finished_at - INTERVAL 48 HOUR",
@@ -355,7 +363,8 @@ def test_before_the_first_merge_what_is_staged_is_audited(staged):
     assert (done.returncode, "accepted_ratings, 1 row(s)" in done.stderr) == (0, True)
     of_history = {
         "current_equals_staging", "current_is_merged", "merges_add_up", "newest_title_is_fresh",
-        "nothing_carried", "nulls_as_usual", "one_current_version_per_title", "schema_as_before",
+        "no_ambiguous_titles", "nothing_carried", "nulls_as_usual", "one_current_version_per_title",
+        "schema_as_before",
         "open_versions_are_current", "snapshot_is_fresh", "version_ids_unique", "volumes_as_usual",
         "versions_belong_to_a_merge", "versions_follow_each_other", "versions_have_a_span",
     }  # fmt: skip
