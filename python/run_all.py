@@ -67,8 +67,8 @@ def main(quiet: bool = False) -> int:
                 if not is_saved(alerts.notify_on_change, settings, code[-1]):
                     code[-1] = code[-1] or CRASH
                 alerts.ping_heartbeat(settings, "/fail" if code[-1] else "")
-                if code[-1] == DONE:
-                    say(f"page      {settings.published / 'dashboard.html'}")
+                if code[-1] == DONE and (page := settings.published / "dashboard.html").exists():
+                    say(f"page      {page}")
             return code[-1]
     except (StepError, OSError) as error:
         say_error(f"run-all   stopped: {error}")

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from warehouse.database import DuckDBWarehouse, literal, run_file
 
 SETTINGS = {"FRESHNESS_DAYS": "36500", "NEWEST_TITLE_DAYS": "36500"}
 READERS = ("11_explain_title", "operations/status")
+TOMORROW = f"{datetime.now(UTC) + timedelta(hours=12):%Y-%m-%dT%H:%M:%S}"
 ALL = (*CHAIN[1:], "08_build_analytics", "09_publish")
 
 
@@ -61,7 +63,7 @@ def test_a_step_that_stops_says_what_is_true_on_another_engine(night, tmp_path, 
     put_in_place_of(monkeypatch, "spark", str(night.root / "there.db"))
     assert night.step("engines/migrate", "--to", "spark").returncode == 0
     few = night.put(catalogue(*map(title, range(1, 4))), "few.csv")
-    on_spark = {"WAREHOUSE": "spark", "NETFLIX_CSV": few, "SNAPSHOT_AT": "2040-01-01"}
+    on_spark = {"WAREHOUSE": "spark", "NETFLIX_CSV": few, "SNAPSHOT_AT": TOMORROW}
     assert night.steps(*CHAIN[:4], **on_spark).returncode == 0
     refused = night.step(CHAIN[4], **on_spark)
     assert refused.returncode == 20 and "It was not merged. If it is right: " in refused.stderr

@@ -14,6 +14,8 @@ import duckdb
 from conftest import RECORDS, Pipeline, catalogue, title
 from faults import Driver, Trial
 
+from publish.versions import ENTRIES
+
 STEPS = (
     "02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql",
     "06_merge_cdc", "07_monitor_pipeline", "08_build_analytics", "09_publish",
@@ -239,8 +241,7 @@ def published(place: Path) -> dict[str, object] | None:
     if not (place / "current").is_symlink():
         return {}
     whole = {entry.name for entry in (place / "current").iterdir()}
-    parts = {"netflix.duckdb", "dashboard.html", "kpi", "dictionary.md", "lookml", "SHA256SUMS"}
-    assert whole == parts
+    assert whole == set(ENTRIES)
     version = (place / "current").resolve()
     stats = [(path, path.stat()) for path in sorted(version.rglob("*"))]
     known = sha([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])

@@ -212,7 +212,7 @@ def test_a_warehouse_whose_path_duckdb_would_misread_is_refused(pipeline, report
         "02_create_raw_layer", WAREHOUSE_PATH=str(pipeline.root / "a?b" / "dw.db")
     )
     assert (failed.returncode, list(pipeline.root.iterdir())) == (2, [])
-    assert "allowed is a file name, UTF-8, no ?" in failed.stderr
+    assert "allowed is a file, no URL, UTF-8, no ?" in failed.stderr
     report(AREA, "WAREHOUSE_PATH with a ?", "any step", sees(failed), 2, "unchanged")
 
 
@@ -533,7 +533,16 @@ PUT_INTO_SQL = {
     "ingest/csv_feed.py": {"number", "limit"},  # numbers
     "ingest/profile.py": {"complete", "key", "bool(keys)"},  # c0, c1 ... and one of two words
     "publish/exports.py": {"name", "FORMULA_START", "query", "options"},  # quoted, or constants
-    "staging/schema_drift.py": {"table", "PARSERS[column.type].format(identifier(column.name))"},
+    "runner/lock.py": {"other", "since", "age"},  # a message
+    "staging/foresee.py": {"place"},  # a number
+    "staging/schema_drift.py": {  # quoted by identifier() and literal()
+        "table",
+        "name",
+        "text",
+        "names[column.name][0]",
+        "PARSERS[column.type].format(*names[column.name])",
+        "PARSERS[column.type].format(value, literal(column.name))",
+    },
     "warehouse/database.py": {"view", "table"},
 }
 SQL = re.compile(

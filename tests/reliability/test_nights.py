@@ -89,7 +89,7 @@ def test_so_many_nights_give_the_models_history_and_stay_small(pipeline, report,
             builds = number == 9 or number % 30 == 29 or number == nights - 1
             live(pipeline, number, day, builds, seconds)
             batch = pipeline.batches()[-1]
-            model.merge(batch["batch_id"], dt.datetime.fromisoformat(batch["snapshot_at"]), day)
+            model.merge(batch["batch_id"], dt.datetime.fromisoformat(batch["snapshot_at"]), day, {})
             if builds:
                 sizes[number + 1] = {
                     "warehouse": size(pipeline.root / "dw.db"),

@@ -130,8 +130,8 @@ def two_chains(pipeline: Pipeline) -> None:
     assert sorted(chain.returncode for chain in both) == [0, 75], said
     assert f"another run is working on {pipeline.root / 'data'} (pid " in "".join(said)
     (batch,) = pipeline.batches()
-    left = [path.name for path in (pipeline.root / "data/raw/snapshots").iterdir()]
-    assert left == [batch["parquet"]]
+    left = {path.name for path in (pipeline.root / "data/raw/snapshots").iterdir()}
+    assert left == {batch["parquet"], f"{batch['batch_id']}.json"}
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])

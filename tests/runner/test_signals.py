@@ -28,6 +28,7 @@ VARIES = f"{RECORDS} ops_schema_changes ops_metrics raw_netflix_titles contract_
 SETTINGS = {"FRESHNESS_DAYS": "36500", "NEWEST_TITLE_DAYS": "36500", "SNAPSHOT_AT": "2026-01-01"}
 KINDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OVER_S = 5
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it would be ignored, by children, too
 ALL = (*CHAIN, "08_build_analytics", "09_publish")
 # A step that is in a statement of DuckDB, or hung up in something else, when the signal comes.
 BUSY = "step.con.execute('SELECT count(*) FROM range(1000000000000) AS a(b) WHERE b % 7 = 3')"
