@@ -49,9 +49,11 @@ CREATE TABLE IF NOT EXISTS ops_merges (
     filled BIGINT,
     carried BIGINT,
     current_rows BIGINT,
-    accepted BOOLEAN
+    accepted BOOLEAN,
+    contract VARCHAR
 );
 
+-- In a warehouse of a release before 1.0.0.
 ALTER TABLE ops_merges ADD COLUMN IF NOT EXISTS contract VARCHAR;
 
 CREATE TABLE IF NOT EXISTS ops_origin (
