@@ -161,11 +161,11 @@ test-engines: setup-test ## Run the tests on other engines: ENGINES="spark apach
 ##@ Develop
 
 .PHONY: test
-test: setup-test ## Run the quick tests (3 minutes on 2 cores)
+test: setup-test ## Run the quick tests (10 minutes on 2 cores)
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not slow and not engines"
 
 .PHONY: test-full
-test-full: setup-test ## Run the slow tests, too: 25 to 50 minutes; NINTH=0 to 8: a ninth of them
+test-full: setup-test ## Run the slow tests, too: an hour or more; NINTH=0 to 8: a ninth of them
 	@$(RUN) -m pytest -n 3 --dist worksteal -m "not mutants and not engines"
 
 .PHONY: test-mutants
