@@ -19,6 +19,7 @@ from history.diff import Diff
 from history.merge import Pending, create_tables, find_pending, merge_pending
 from ingest.decisions import is_accepted
 from ingest.manifest import Batch, landed_batches
+from ingest.source import require_source
 from runner import signals
 from runner.console import CYAN, GREEN, RED, YELLOW, say, say_error
 from runner.lock import PLAN, hold_lock
@@ -42,6 +43,7 @@ def show_plan() -> int:
     signals.watch("plan")
     try:
         settings = load_settings()
+        require_source(settings)  # the scratch folder has no default place
         require_duckdb(settings, "make plan", "It works on a copy of the warehouse's file.")
         with signals.scratch_folder("netflix-plan-") as scratch:
             with hold_lock(settings, PLAN):

@@ -19,17 +19,22 @@ from runner.console import printable
 YOUNG_S, SETTLE_S = 2.0, 0.5  # a file changed in the last 2 s is looked at again after 0.5 s
 
 
+def require_source(settings: Settings) -> None:
+    """Raise NotReady where no file is named and none is at the default place."""
+    if not settings.netflix_csv and not settings.default_csv.exists():
+        raise NotReady(
+            f"no input file: {settings.source} is not there, and NETFLIX_CSV names none; nothing "
+            "was made. Name the file in .env: NETFLIX_CSV=... (or try made-up data: `make sample`)"
+        )
+
+
 def fetch_source(settings: Settings, folder: Path, newest: Batch | None = None) -> SourceFile:
     """Get the source; a remote one is downloaded into `folder`, unless it is the newest snapshot.
 
     Raises Refused where there is no such file, or where it did not come whole.
     """
+    require_source(settings)
     source = settings.source
-    if not settings.netflix_csv and not settings.default_csv.exists():
-        raise NotReady(
-            f"no input file: {source} is not there, and NETFLIX_CSV names none; nothing was made. "
-            "Name the file in .env: NETFLIX_CSV=... (or try made-up data: `make sample`)"
-        )
     scheme = source.partition("://")[0].lower() if "://" in source else "file"
     digest = None if scheme == "file" else hashlib.sha256(os.fsencode(source)).hexdigest()
     etag = modified = None  # a condition is for this very URL, and the file may be for another time

@@ -281,7 +281,7 @@ def test_the_audit_alone_tells_that_the_warehouse_is_gone(pipeline, receiver, da
         warehouse.mkdir()
     before = warehouse.read_bytes() if warehouse.is_file() else None
     failed = pipeline.process(MONITOR, **told)
-    assert failed.returncode == (2 if damage == "missing" else 1)
+    assert failed.returncode == (2 if damage == "missing" else 40)
     assert "make rebuild" in failed.stderr
     assert (warehouse.read_bytes() if warehouse.is_file() else None) == before
     assert receiver.titles == ["FAILED"]
