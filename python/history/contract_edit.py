@@ -5,9 +5,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 
-from config import Limit, Settings, share
+from config import Settings
 from contract import Contract, bind
 from errors import Refused
+from history.diff import find_exceeded_limit
 from ingest.decisions import write_decision
 from ingest.manifest import Batch
 from ingest.state import loaded_state
@@ -75,18 +76,14 @@ def compare_titles(con: Warehouse) -> EditDiff:
 
 def find_objection(diff: EditDiff, settings: Settings, edit: str) -> str | None:
     """Return why the guard finds the edit's effect implausible, or None."""
-    for what, count, rows, pct in (
-        ("deletes", diff.deleted, settings.max_deleted_rows, settings.max_deleted_pct),
-        ("inserts", diff.inserted, settings.max_inserted_rows, settings.max_inserted_pct),
-        ("changes", diff.updated, settings.max_updated_rows, settings.max_updated_pct),
-    ):
-        if Limit(rows, pct).exceeded_by(count, diff.titles):
-            columns = "".join(f", {name} of {titles:,}" for name, titles in diff.columns.items())
-            return (
-                f"{edit}; a replay of the history {what} {count:,} of {diff.titles:,} titles "
-                f"({share(count, diff.titles):.1f} %){columns}; allowed are {rows:,} and {pct:g} %."
-            )
-    return None
+    replay = f"{edit}; a replay of the history"
+    counts = {
+        f"{replay} deletes": diff.deleted,
+        f"{replay} inserts": diff.inserted,
+        f"{replay} changes": diff.updated,
+    }
+    columns = "".join(f", {name} of {titles:,}" for name, titles in diff.columns.items())
+    return find_exceeded_limit(settings, counts, diff.titles, columns)
 
 
 def judge_edit(step: Step, con: Warehouse, contract: Contract, edit: str) -> None:

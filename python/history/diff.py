@@ -100,17 +100,32 @@ def find_implausible_change(con: Warehouse, diff: Diff, settings: Settings) -> s
         return None
     if settings.cdc_key == "show_id" and (objection := find_renumbered_ids(con, diff)):
         return objection
-    counts = diff.counts
-    added = counts["insert"] + counts["reappear"]
-    for what, count, rows, pct in (
-        ("deletes", counts["delete"], settings.max_deleted_rows, settings.max_deleted_pct),
-        ("inserts", added, settings.max_inserted_rows, settings.max_inserted_pct),
-        ("updates", counts["update"], settings.max_updated_rows, settings.max_updated_pct),
-    ):
-        if Limit(rows, pct).exceeded_by(count, diff.previous):
+    c = diff.counts
+    counts = {
+        "the file deletes": c["delete"],
+        "the file inserts": c["insert"] + c["reappear"],
+        "the file updates": c["update"],
+    }
+    return find_exceeded_limit(settings, counts, diff.previous)
+
+
+def find_exceeded_limit(
+    settings: Settings, counts: dict[str, int], titles: int, more: str = ""
+) -> str | None:
+    """Return which limit of the settings is exceeded, or None.
+
+    `counts` are what was deleted, inserted and updated, in this order, under the words for it.
+    """
+    limits = (
+        (settings.max_deleted_rows, settings.max_deleted_pct),
+        (settings.max_inserted_rows, settings.max_inserted_pct),
+        (settings.max_updated_rows, settings.max_updated_pct),
+    )
+    for (what, count), (rows, pct) in zip(counts.items(), limits, strict=True):
+        if Limit(rows, pct).exceeded_by(count, titles):
             return (
-                f"the file {what} {count:,} of {diff.previous:,} titles "
-                f"({share(count, diff.previous):.1f} %); allowed are {rows:,} and {pct:g} %."
+                f"{what} {count:,} of {titles:,} titles ({share(count, titles):.1f} %){more}; "
+                f"allowed are {rows:,} and {pct:g} %."
             )
     return None
 
