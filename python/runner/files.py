@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from runner.signals import at_interrupt
+
 BLOCK_BYTES = 1 << 18
 DIGEST_BYTES = 1 << 20
 
@@ -47,14 +49,20 @@ def sync(path: Path) -> None:
 def replace_atomically(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target`; at the end it becomes `target` in one rename.
 
-    The file and its folder are synced, so that what the name shows is on the disk.
+    The file and its folder are synced, so that what the name shows is on the disk. The temporary
+    file goes at the end, also by a signal; what SIGKILL leaves, step 02 sweeps.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        sync(temporary)
-        os.replace(temporary, target)
-        sync(target.parent)
-    finally:
+
+    def remove(*_: object) -> None:
         temporary.unlink(missing_ok=True)
+
+    with at_interrupt(remove):
+        try:
+            yield temporary
+            sync(temporary)
+            os.replace(temporary, target)
+            sync(target.parent)
+        finally:
+            remove()

@@ -272,7 +272,11 @@ MUTANTS = [
             "count >= self.rows and share(count, total) >= self.pct",
         ),
         (GUARD, "if not diff.previous:", "if diff.previous:"),
-        (GUARD, 'counts["insert"] + counts["reappear"]', 'counts["insert"]'),
+        (
+            GUARD,
+            '"the file inserts": c["insert"] + c["reappear"]',
+            '"the file inserts": c["insert"]',
+        ),
         (GUARD, 'diff.counts["update"] + diff.counts["delete"]', 'diff.counts["delete"]'),
         (GUARD, "Limit(rows=20, pct=5)", "Limit(rows=0, pct=5)"),
         (
