@@ -72,13 +72,13 @@ def collect_cells(con: Warehouse, last: int, titles: int) -> dict[str, Any]:
         "ids": [],
         "rows": {
             **{name: got[name] for name in CELL_COLUMNS},
-            "type": list(map(codes["type"], got["type"])),
-            "rating": list(map(codes["rating"], got["rating"])),
-            "countries": list(map(country_sets, got["countries"])),
-            "genres": list(map(genre_sets, got["genres"])),
+            "type": codes["type"].of(got["type"]),
+            "rating": codes["rating"].of(got["rating"]),
+            "countries": country_sets.of(got["countries"]),
+            "genres": genre_sets.of(got["genres"]),
         },
-        "countrySets": [list(map(codes["country"], split_list(s))) for s in country_sets.names],
-        "genreSets": [list(map(codes["genre"], split_list(s))) for s in genre_sets.names],
+        "countrySets": [codes["country"].of(split_list(s)) for s in country_sets.names],
+        "genreSets": [codes["genre"].of(split_list(s)) for s in genre_sets.names],
         "newest": fetch_rows(con, "publish/page_newest.sql"),
     }
 

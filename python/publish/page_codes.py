@@ -9,18 +9,22 @@ from warehouse.database import Warehouse, fetch_file
 TYPES = ("Movie", "TV Show")  # in this order, before any other
 
 
-class Codes:
-    """Numbers for texts, counted on as they come."""
+class Codes(dict):
+    """Numbers for texts, counted on as they come: `codes[text]` is an old one's or the next."""
 
     def __init__(self, names: Iterable[str] = ()):
-        self.codes = {name: code for code, name in enumerate(names)}
+        super().__init__((name, code) for code, name in enumerate(names))
 
-    def __call__(self, name: str) -> int:
-        return self.codes.setdefault(name, len(self.codes))
+    def __missing__(self, name: str) -> int:
+        code = self[name] = len(self)
+        return code
+
+    def of(self, texts: Iterable[str]) -> list[int]:
+        return list(map(self.__getitem__, texts))
 
     @property
     def names(self) -> list[str]:
-        return list(self.codes)
+        return list(self)
 
 
 def fetch_rows(con: Warehouse, name: str) -> list[list[Any]]:

@@ -128,16 +128,16 @@ def collect_titles(con: Warehouse, first: int) -> dict[str, Any]:
     fields = Codes()
 
     def people_in(names: list[str]) -> list[int]:
-        return [people.codes[name] for name in names if name in people.codes]
+        return [people[name] for name in names if name in people]
 
     columns = {
         **{name: got[name] for name in COPIED},
-        "title_no": list(map(title_no, got["title_id"])),
-        "type": list(map(codes["type"], got["type"])),
-        "rating": list(map(codes["rating"], got["rating"])),
-        "countries": list(map(country_sets, got["countries"])),
-        "genres": list(map(genre_sets, got["genres"])),
-        "directors": [-1 if text is None else director_sets(text) for text in got["director"]],
+        "title_no": title_no.of(got["title_id"]),
+        "type": codes["type"].of(got["type"]),
+        "rating": codes["rating"].of(got["rating"]),
+        "countries": country_sets.of(got["countries"]),
+        "genres": genre_sets.of(got["genres"]),
+        "directors": [-1 if text is None else director_sets[text] for text in got["director"]],
         "cast": list(map(people_in, casts)),
     }
     feed = fetch_rows(con, "publish/page_feed.sql")
@@ -148,15 +148,15 @@ def collect_titles(con: Warehouse, first: int) -> dict[str, Any]:
         "names": {key: code.names for key, code in codes.items()},
         "people": people.names,
         "ids": title_no.names,
-        "countrySets": [list(map(codes["country"], split_list(s))) for s in country_sets.names],
-        "genreSets": [list(map(codes["genre"], split_list(s))) for s in genre_sets.names],
+        "countrySets": [codes["country"].of(split_list(s)) for s in country_sets.names],
+        "genreSets": [codes["genre"].of(split_list(s)) for s in genre_sets.names],
         "directors": director_sets.names,
         "directorPeople": [people_in(split_list(text)) for text in director_sets.names],
         "repairs": {row: text for row, text in enumerate(got["repairs"]) if text},
         "feed": {
             "snapshot": [row[0] for row in feed],
-            "title_no": [title_no(row[1]) for row in feed],
-            "field": [fields(row[2]) for row in feed],
+            "title_no": [title_no[row[1]] for row in feed],
+            "field": [fields[row[2]] for row in feed],
             "before": [row[3] for row in feed],
             "after": [row[4] for row in feed],
         },
@@ -171,5 +171,5 @@ def rank_people(con: Warehouse, casts: Sequence, directors: Sequence) -> Codes:
     often = [name for name, number in counter.items() if number >= FROM_TITLES]
     people = Codes(sorted(often, key=lambda name: (-counter[name], name))[:MAX_PEOPLE])
     for (name,) in con.execute("SELECT DISTINCT person FROM kpi_top_people ORDER BY 1").fetchall():
-        people(name)
+        people[name]  # numbers it, if it has none
     return people
