@@ -6,9 +6,14 @@ request.
 
 import base64
 import http.client
+import os
+import pickle
+import select
+import signal
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +23,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from config import Settings
 from errors import Refused
 from ingest.source_file import SizeLimitedReader, SourceFile, parse_sha256_file
+from runner import signals
 from runner.console import printable
 from runner.files import BLOCK_BYTES
 from runner.redact import redact, strip_credentials
@@ -43,36 +49,49 @@ class Deadline:
         return left
 
 
+def make_deadline(settings: Settings) -> Deadline:
+    """Return the deadline of a fetch with all its attempts, each with a second to wait before."""
+    return Deadline((settings.http_retries + 1) * (settings.http_timeout_s + 1))
+
+
+def run_until(deadline: Deadline, work: Callable[[], SourceFile | None]) -> SourceFile | None:
+    """Return what `work` returns. Raises TimeoutError at the deadline.
+
+    It works in a thread, which is left behind then: no library has a limit for the look-up of a
+    name, or for a header that comes byte by byte.
+    """
+    done: Future[SourceFile | None] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    while not done.done():
+        wait([done], deadline.left())
+    return done.result()
+
+
 def fetch_http(
     url: str, settings: Settings, folder: Path, etag: str | None, modified: str | None
 ) -> SourceFile:
     """Download `url`, conditionally if `etag` or `modified` are known, within one deadline.
 
     Only a 200 with a whole body is a file. Server errors, time-outs and cut bodies are tried again;
-    any other answer is not. The work is done in a thread, which is left behind at the deadline: no
-    library has a limit for the look-up of a name, or for a header that comes byte by byte.
+    any other answer is not.
     """
     condition = {}
     if etag:
         condition = {"If-None-Match": etag}
     elif modified:
         condition = {"If-Modified-Since": modified}
-    attempts = settings.http_retries + 1
-    deadline = Deadline(attempts * (settings.http_timeout_s + 1))  # one to wait before the next
-    problems: list[str] = []
-    done: Future[SourceFile | None] = Future()
-
-    def work() -> None:
-        try:
-            done.set_result(try_to_fetch(url, settings, folder, condition, deadline, problems))
-        except BaseException as error:
-            done.set_exception(error)
-
-    Thread(target=work, daemon=True).start()
+    deadline, problems = make_deadline(settings), []
     try:
-        while not done.done():
-            wait([done], deadline.left())
-        if delivery := done.result():
+        if delivery := run_until(
+            deadline, lambda: try_to_fetch(url, settings, folder, condition, deadline, problems)
+        ):
             return delivery
     except TimeoutError as error:
         problems.append(f"TimeoutError: {error}")
@@ -179,42 +198,78 @@ def fetch_promised_digest(url: str, settings: Settings) -> str | None:
 
 
 def fetch_object(uri: str, settings: Settings, folder: Path, etag: str | None) -> SourceFile:
-    """Download an object of S3 or Google Cloud Storage.
+    """Download an object of S3 or Google Cloud Storage, within one deadline.
 
     Keys come from the environment as the cloud's own tools read them; a test server is named in
     the URI (?endpoint_override=...&scheme=http). Size and time of the object serve as its ETag.
     """
-    from pyarrow import fs
-
     try:
-        filesystem, key = fs.FileSystem.from_uri(uri)
-        info = filesystem.get_file_info(key)
-        if info.type != fs.FileType.File:
-            raise Refused(f"{strip_credentials(uri)} does not exist; nothing was changed")
-        tag = f"{info.size}-{info.mtime_ns}"
-        name = printable(Path(key).name)
-        if tag == etag:
-            return SourceFile(None, name, tag)
-        if info.size > settings.max_file_size:
-            raise Refused(f"{strip_credentials(uri)} has {info.size:,} bytes, over MAX_FILE_SIZE")
-        path = folder / "download"
-        with (
-            filesystem.open_input_stream(key, compression=None) as source,
-            open(path, "wb") as file,
-        ):
-            while block := source.read(BLOCK_BYTES):
-                file.write(block)
-        if path.stat().st_size != info.size:
-            raise Refused(f"{strip_credentials(uri)} was cut on the way; the next run tries again")
-        beside = filesystem.get_file_info(key + ".sha256")
-        text = None
-        if beside.type == fs.FileType.File:
-            with filesystem.open_input_stream(key + ".sha256", compression=None) as source:
-                text = source.read(1024).decode("utf-8", "replace")
-        return SourceFile(path, name, tag, sha256=parse_sha256_file(text, f"{name}.sha256"))
-    except (OSError, ValueError) as error:
+        return run_in_child(
+            make_deadline(settings),
+            folder / "download",
+            lambda: download_object(uri, settings, folder / "download", etag),
+        )
+    except (OSError, ValueError, EOFError) as error:  # EOFError: the child was killed
         raise Refused(
             f"{strip_credentials(uri)} could not be fetched: "
             f"{redact(str(error).splitlines()[0], uri)}; nothing was changed. "
             "The next run tries again."
         ) from None
+
+
+def run_in_child(deadline: Deadline, path: Path, work: Callable[[], SourceFile]) -> SourceFile:
+    """Return or raise what `work`, which writes to `path`, does in a child of its own.
+
+    At the deadline the child is killed, with TimeoutError: the cloud's libraries try again for
+    minutes, and no process that has them loaded can end before they do.
+    """
+    reader, writer = os.pipe()
+    pid = signals.fork()
+    if not pid:
+        try:
+            answer = work()
+        except BaseException as error:
+            answer = error
+        os.write(writer, pickle.dumps(answer))
+        os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as file:
+        try:
+            while not select.select([file], [], [], 0.1)[0]:
+                deadline.received = path.stat().st_size if path.exists() else 0
+                deadline.left()
+        except TimeoutError:
+            os.kill(pid, signal.SIGKILL)
+            raise
+        finally:
+            signals.wait(pid)
+        answer = pickle.loads(file.read())
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
+def download_object(uri: str, settings: Settings, path: Path, etag: str | None) -> SourceFile:
+    from pyarrow import fs
+
+    filesystem, key = fs.FileSystem.from_uri(uri)
+    info = filesystem.get_file_info(key)
+    if info.type != fs.FileType.File:
+        raise Refused(f"{strip_credentials(uri)} does not exist; nothing was changed")
+    tag = f"{info.size}-{info.mtime_ns}"
+    name = printable(Path(key).name)
+    if tag == etag:
+        return SourceFile(None, name, tag)
+    if info.size > settings.max_file_size:
+        raise Refused(f"{strip_credentials(uri)} has {info.size:,} bytes, over MAX_FILE_SIZE")
+    with filesystem.open_input_stream(key, compression=None) as source, open(path, "wb") as file:
+        while block := source.read(BLOCK_BYTES):
+            file.write(block)
+    if path.stat().st_size != info.size:
+        raise Refused(f"{strip_credentials(uri)} was cut on the way; the next run tries again")
+    promise = filesystem.get_file_info(key + ".sha256")
+    text = None
+    if promise.type == fs.FileType.File:
+        with filesystem.open_input_stream(key + ".sha256", compression=None) as source:
+            text = source.read(1024).decode("utf-8", "replace")
+    return SourceFile(path, name, tag, sha256=parse_sha256_file(text, f"{name}.sha256"))

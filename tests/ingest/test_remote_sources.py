@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import os
+import socket
 import threading
 import time
 import zipfile
@@ -725,3 +726,14 @@ def test_s3_refuses_what_is_not_there_or_too_large(pipeline, s3, key, settings, 
     source = f"s3://drops/{key}?{query}"
     said = refusal(pipeline, lambda: pipeline.step(RAW, NETFLIX_CSV=source, **KEYS, **settings))
     assert message in said
+
+
+def test_s3_that_never_answers_ends_at_the_deadline(pipeline):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+        source = f"s3://drops/a.csv?endpoint_override={place}&scheme=http&region=us-east-1"
+        limits = {"HTTP_TIMEOUT_S": "1", "HTTP_RETRIES": "0"}
+        said = refusal(
+            pipeline, lambda: pipeline.process(RAW, NETFLIX_CSV=source, **KEYS, **limits)
+        )
+    assert "s3://drops/a.csv could not be fetched: the answer came too slowly" in said
