@@ -1,5 +1,6 @@
 """What the tests share: a pipeline in a temporary folder, run as a user runs it."""
 
+import fcntl
 import hashlib
 import io
 import json
@@ -34,7 +35,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # The tables of cases of which the quick suite takes every ninth; `make test-full` takes all.
 BIG_TABLES = (
     "history_cases", "guard", "contract", "contract_words", "quarantine", "file_zoo", "analytics",
-    "checks", "remote_sources", "exit_codes", "deviations",
+    "checks", "remote_sources", "exit_codes", "deviations", "by_title", "history_extra",
+    "late_files", "withdraw",
 )  # fmt: skip
 # Begun first: a worker that came to them last would keep the others waiting.
 LONGEST = ("test_nights.py", "test_killed_at_random.py")
@@ -255,13 +257,43 @@ def pipeline(tmp_path: Path) -> Pipeline:
     return Pipeline(tmp_path)
 
 
+def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that `make` filled, once for all workers of pytest-xdist."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder, whole = root / name, root / f"{name}.whole"
+    with open(root / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            folder.mkdir()
+            make(folder)
+            whole.touch()
+    return folder
+
+
+def run_night(folder: Path, *steps: str) -> None:
+    """Take in 40 titles."""
+    source = catalogue(*map(title, range(1, 41)))
+    pipeline = Pipeline(folder, {"NEWEST_TITLE_DAYS": "36500"})
+    done = pipeline.steps(*steps, NETFLIX_CSV=pipeline.put(source))
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="session")
 def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """A pipeline that took in 40 titles, for tests to copy (`pipeline.copy_of(loaded_once)`)."""
-    loaded = Pipeline(tmp_path_factory.mktemp("loaded"))
-    assert loaded.land(catalogue(*map(title, range(1, 41)))).returncode == 0
-    assert loaded.step("06_merge_cdc").returncode == 0
-    return loaded
+    steps = (*LANDING, "06_merge_cdc")
+    return Pipeline(make_once(tmp_path_factory, "loaded", lambda folder: run_night(folder, *steps)))
+
+
+@pytest.fixture(scope="session")
+def published_once(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """A pipeline that published 40 titles, for tests to read or to copy."""
+    steps = (*CHAIN, "08_build_analytics", "09_publish")
+    return Pipeline(
+        make_once(tmp_path_factory, "published", lambda folder: run_night(folder, *steps))
+    )
 
 
 @pytest.fixture(scope="session")
@@ -322,9 +354,10 @@ def browser():
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The page in each of its states (support/pages.py), for tests that look and change nothing."""
-    from pages import build_site
+    from pages import Site, build_site
 
-    return build_site(Pipeline(tmp_path_factory.mktemp("nights")), tmp_path_factory.mktemp("pages"))
+    folder = make_once(tmp_path_factory, "site", lambda folder: build_site(Pipeline(folder)))
+    return Site(Pipeline(folder))
 
 
 @pytest.fixture

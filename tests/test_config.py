@@ -225,6 +225,7 @@ def test_a_step_with_a_wrong_setting_exits_2_and_touches_nothing(pipeline):
     assert list(pipeline.root.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_least_memory_is_enough_for_a_night_whatever_the_number_of_cores(pipeline):
     settings = {"DUCKDB_MEMORY_LIMIT": "128MB", "DUCKDB_THREADS": "64", "FRESHNESS_DAYS": "36500"}
     done = pipeline.land(catalogue(*map(title, range(1, 201))), **settings)

@@ -172,6 +172,7 @@ def test_a_deleted_key_stays_away_and_a_correction_persists(days):
     assert all(third[key] == second[key] != first[key] for key in settled)
 
 
+@pytest.mark.slow
 def test_every_correction_changes_its_title_also_after_many_of_them(tmp_path):
     options = {"rows": 300, "updates": 0.6, "deletes": 0.0, "inserts": 0.0}
     contents = []

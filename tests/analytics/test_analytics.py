@@ -226,6 +226,7 @@ def test_the_kpis_of_a_real_file_are_those_computed_with_pandas(pipeline, real_d
     assert pipeline.query("SELECT country FROM dim_country WHERE status = 'unknown'") == []
 
 
+@pytest.mark.slow
 def test_the_real_countries_have_their_codes(pipeline, real_data):
     result = pipeline.steps(*TO_HISTORY, STEP, NETFLIX_CSV=str(real_data / "netflix_titles.csv"))
     assert result.returncode == 0, result.stderr

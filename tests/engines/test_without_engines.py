@@ -35,6 +35,7 @@ runpy.run_module("engines.migrate", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_the_nightly_job_imports_nothing_of_other_engines(pipeline):
     told = pipeline.root / "told"
     script = str(PROJECT / "python" / "run_all.py")

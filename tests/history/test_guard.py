@@ -233,6 +233,7 @@ def test_accept_lets_that_file_pass_once_and_no_other(pipeline, loaded_once):
     assert (again.returncode, pipeline.batches()[-1]["source_sha256"][:12]) == (20, code)
 
 
+@pytest.mark.slow
 def test_a_good_file_after_a_refused_one_makes_the_history_as_if_that_never_came(
     pipeline, loaded_once, tmp_path_factory
 ):
@@ -258,6 +259,7 @@ def test_a_good_file_after_a_refused_one_makes_the_history_as_if_that_never_came
     assert pipeline.step("10_rebuild_warehouse", "--verify").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_late_file_that_is_implausible_stops_the_run_that_takes_it(pipeline):
     assert deliver(pipeline, titles(40), SNAPSHOT_AT="2020-01-01").returncode == 0
     assert deliver(pipeline, GOOD, SNAPSHOT_AT="2020-01-03").returncode == 0
@@ -331,6 +333,7 @@ def ambiguous(history: History) -> list[tuple]:
     return history.query("SELECT business_key, title FROM ops_ambiguous_matches ORDER BY 1")
 
 
+@pytest.mark.slow
 def test_by_title_a_renumbered_source_continues_its_history(pipeline):
     assert deliver(pipeline, titles(60), CDC_KEY="show_id").returncode == 0
     shifted = [title(n) | {"show_id": f"s{n + 1}"} for n in range(1, 61)]
@@ -353,6 +356,7 @@ def test_by_title_a_renumbered_source_continues_its_history(pipeline):
     assert pipeline.step("10_rebuild_warehouse", "--verify", CDC_KEY="title").returncode == 0
 
 
+@pytest.mark.slow
 def test_by_title_what_was_refused_by_id_takes_its_place_too(tmp_path: Path):
     """Several nights of renumbered files may pass before somebody switches the key."""
     history = History(tmp_path)

@@ -63,6 +63,7 @@ def loaded(pipeline, first_load) -> Pipeline:
 FIRST = (1, 200, 0, 0, False)
 
 
+@pytest.mark.slow
 def test_an_acceptance_survives_a_replay(loaded):
     assert night(loaded, 2, HALF, ACCEPT=digest(HALF)).returncode == 0
     assert merges(loaded) == [FIRST, (2, 0, 0, 100, True)]
@@ -88,6 +89,7 @@ def test_an_accepted_file_is_judged_again_when_it_comes_another_day(loaded):
     assert [day for day, *_ in merges(loaded)] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_an_old_refused_file_is_taken_in_at_its_time_once_it_is_accepted(loaded):
     assert night(loaded, 2, HALF).returncode == 20
     assert night(loaded, 3, TITLES).returncode == 0

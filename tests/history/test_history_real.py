@@ -63,6 +63,7 @@ def test_the_real_pair_gives_the_known_counts(in_order):
     ]
 
 
+@pytest.mark.slow
 def test_the_real_pair_again_changes_nothing(in_order, real_data, tmp_path):
     again = Pipeline(tmp_path).copy_of(in_order)
     before, data = again.tables(), again.digests()

@@ -60,6 +60,7 @@ def test_a_late_file_when(tmp_path: Path, name: str):
     assert len(history.content()["ops_merges"]) == (4 if before else 3)
 
 
+@pytest.mark.slow
 def test_a_late_file_that_only_waits_is_left_out_and_the_run_goes_on(tmp_path: Path):
     """Days 2 and 4 wait; day 5 is what the run takes. MORE makes day 3 implausible."""
     history = History(tmp_path)

@@ -107,6 +107,7 @@ def test_the_real_file_cut_at_500_random_bytes(pipeline, real_data):
     cut_real(pipeline, real_data, 500)
 
 
+@pytest.mark.slow
 def test_a_real_file_cut_at_a_record_end_is_stopped_by_the_guard(pipeline, real_data):
     whole = (real_data / "netflix_titles.csv").read_bytes()
     assert pipeline.land(whole).returncode == 0
@@ -201,6 +202,7 @@ def check_mutants(pipeline: Pipeline, original: bytes, count: int) -> None:
     assert outcomes[0] > count / 2, outcomes
 
 
+@pytest.mark.slow
 def test_30_mutated_files_lose_nothing(pipeline, original):
     check_mutants(pipeline, original, 30)
 

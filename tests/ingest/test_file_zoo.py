@@ -709,6 +709,7 @@ def test_the_characters_that_pass_without_cleaning_need_none():
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_the_guard_of_clean_text_changes_no_result():
     con = duckdb.connect()
     con.execute((PROJECT / "sql" / "macros.sql").read_text(encoding="utf-8"))

@@ -116,6 +116,7 @@ def test_where_the_warehouse_is_lost_the_published_copy_knows_the_last_record(fo
     stopped(folder, last.name)
 
 
+@pytest.mark.slow
 def test_the_warehouse_is_rebuilt_as_it_was_whatever_the_limits_are(folder):
     before = history(folder)
     (folder.root / "dw.db").unlink()
@@ -127,6 +128,7 @@ def test_the_warehouse_is_rebuilt_as_it_was_whatever_the_limits_are(folder):
     assert history(folder) == before
 
 
+@pytest.mark.slow
 def test_a_late_order_is_rebuilt_as_it_was(pipeline):
     """The half came first, a limit let the whole pass before it; a rebuild has no such limit."""
     for day, settings in ((2, {}), (3, {}), (1, {"MAX_DELETED_PCT": "100"})):

@@ -16,6 +16,7 @@ from operations import alerts
 
 TITLES = [title(number) for number in range(1, 41)]
 MONITOR = "07_monitor_pipeline"
+SLOW = pytest.mark.slow
 
 
 class Receiver:
@@ -119,6 +120,7 @@ def test_a_failed_audit_is_told_once_and_its_end_once(pipeline, receiver):
     nothing_tells(pipeline)
 
 
+@pytest.mark.slow
 def test_a_refused_file_is_told_with_its_cause_and_a_good_audit_is_no_recovery(pipeline, receiver):
     told = {"ALERT_URLS": receiver.url, "NEWEST_TITLE_DAYS": "36500"}
     good = pipeline.put(catalogue(*TITLES))
@@ -192,7 +194,7 @@ def test_a_warning_is_told_once(pipeline, receiver):
 
 
 @pytest.mark.parametrize(
-    "mood", ["500", pytest.param("hangs", marks=pytest.mark.slow), "refuses", "no such host"]
+    "mood", ["refuses", *(pytest.param(m, marks=SLOW) for m in ("500", "hangs", "no such host"))]
 )
 def test_a_receiver_that_fails_costs_seconds_and_gets_it_later_once(pipeline, receiver, mood):
     source = {"NETFLIX_CSV": str(pipeline.root / "none.csv")}
@@ -261,6 +263,7 @@ def test_work_with_a_time_limit_is_silent_outlives_ctrl_c_and_never_hangs():
     assert (run.returncode, run.stdout, run.stderr) == (0, "[True, False, False]\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [
@@ -310,7 +313,7 @@ def test_the_audit_alone_tells_that_no_run_came(pipeline, receiver):
     ("instead", "told"),
     [
         ("os.kill(os.getpid(), 9)", "was killed by signal 9"),
-        ("{}['of no use']", "crashed: KeyError: 'of no use'"),
+        pytest.param("{}['of no use']", "crashed: KeyError: 'of no use'", marks=pytest.mark.slow),
     ],
 )
 def test_a_step_that_is_killed_or_crashes_is_told(pipeline, receiver, instead, told):
@@ -346,6 +349,7 @@ def test_quiet_writes_to_the_log_and_a_failure_to_stderr_too(pipeline):
     assert "merge              40 rows" in log and log.endswith(failed.stderr)
 
 
+@pytest.mark.slow
 def test_a_json_log_has_one_object_per_line_and_the_run_id(pipeline):
     good = pipeline.put(catalogue(*TITLES))
     assert run_all(pipeline, NETFLIX_CSV=good, LOG_FORMAT="json", RUN_ID="night-1").returncode == 0

@@ -23,6 +23,7 @@ def other_disk(tmp_path):
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_the_raw_layer_can_be_moved_to_another_disk(pipeline, other_disk):
     for number, day in ((21, "2026-11-01"), (25, "2026-11-02"), (29, "2026-11-03")):
         source = pipeline.put(catalogue(*map(title, range(1, number))))

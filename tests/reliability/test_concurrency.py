@@ -196,11 +196,9 @@ def two_chains_at_once(pipeline: Pipeline, number: int) -> str:
     return said[loser]
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
-def test_of_two_chains_started_at_once_one_works_and_readers_see_whole_versions(
-    tmp_path, report, times
-):
-    pipeline = Pipeline(tmp_path)
+@pytest.mark.slow
+def test_of_two_chains_started_at_once_one_works_and_readers_see_whole_versions(tmp_path, report):
+    pipeline, times = Pipeline(tmp_path), 50
     two_chains_at_once(pipeline, 0)
     place = pipeline.root / "data/published"
     with holding(place) as held, reading(place) as seen:

@@ -141,6 +141,7 @@ def test_a_column_renamed_to_a_hostile_name_is_found_by_its_values(tmp_path, und
            "old state", len(NAMES))  # fmt: skip
 
 
+@pytest.mark.slow
 def test_10000_hostile_columns_are_refused(pipeline, undisturbed, report):
     pipeline.copy_of(undisturbed)
     before = state(pipeline)

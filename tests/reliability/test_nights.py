@@ -78,7 +78,8 @@ def live(pipeline: Pipeline, number: int, day: Day, builds: bool, seconds: dict)
         assert done.returncode == 0, (number, name, done.stderr)
 
 
-@pytest.mark.parametrize("nights", [10, pytest.param(365, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("nights", [10, 365])
 def test_so_many_nights_give_the_models_history_and_stay_small(pipeline, report, nights):
     pipeline.settings |= SETTINGS
     made_up, model, seconds = Catalogue(Random(nights), TITLES), Model(), defaultdict(list)

@@ -42,7 +42,11 @@ def step(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("step", ["first of all", "after DuckDB was refused it"], indirect=True)
+@pytest.mark.parametrize(
+    "step",
+    ["first of all", pytest.param("after DuckDB was refused it", marks=pytest.mark.slow)],
+    indirect=True,
+)
 def test_a_step_that_imports_pandas_has_it_alone_and_in_the_chain(
     pipeline: Pipeline, step: Path
 ) -> None:

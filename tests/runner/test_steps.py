@@ -148,6 +148,7 @@ def test_an_old_snapshot_fails_the_freshness_check(pipeline):
     assert pipeline.step("07_monitor_pipeline", FRESHNESS_DAYS="36500").returncode == 0
 
 
+@pytest.mark.slow
 def test_rebuild_restores_a_lost_warehouse_and_verify_proves_it(pipeline):
     header = "show_id,type,title,release_year\n"
     for day, rows in enumerate(("s1,Movie,A,2020\ns2,Movie,B,2020\n", "s1,Movie,A!,2020\n"), 1):

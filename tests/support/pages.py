@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 import duckdb
-from conftest import CHAIN
+from conftest import CHAIN, Pipeline
 from titles import catalogue, title
 
 from config import load_settings
@@ -75,8 +75,11 @@ def make_nights(count: int = 160) -> list[list[dict[str, str]]]:
 class Site:
     """Pages by state, and the published copies that they are of."""
 
-    pipeline: object
-    folder: Path
+    pipeline: Pipeline
+
+    @property
+    def folder(self) -> Path:
+        return self.pipeline.root / "pages"
 
     def copy(self, state: str) -> Path:
         return self.folder / f"{state}.duckdb"
@@ -102,9 +105,10 @@ class Site:
         self.page(state).write_text(html, encoding="utf-8")
 
 
-def build_site(pipeline: object, folder: Path) -> Site:
+def build_site(pipeline: Pipeline) -> Site:
     """Run three nights, one in which nothing changed and one that is held back."""
-    site = Site(pipeline, folder)
+    site = Site(pipeline)
+    site.folder.mkdir()
     published = pipeline.root / "data" / "published"
 
     def run(records: list, day: str, state: str, damage: str = "") -> None:
