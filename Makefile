@@ -147,7 +147,7 @@ verify: setup ## 10: prove that the live warehouse equals a replay of the raw sn
 ##@ Move to another engine
 
 .PHONY: migrate
-migrate: setup ## Move the warehouse to another engine: TO=spark (see the README)
+migrate: setup ## Move the warehouse to another engine: TO=spark (docs/engines.md)
 	@$(RUN) -m engines.migrate --to="$$TO"
 
 .PHONY: test-engines
@@ -179,19 +179,20 @@ reliability: setup-test ## Inject every fault, and write what happened to tests/
 		"$$VENV/bin/python" tests/reliability/table.py "$$results"
 
 .PHONY: lint
-lint: setup-test ## Check style and formatting
-	@$(RUN) -m ruff check . && "$$VENV/bin/python" -m ruff format --check .
+lint: setup-test ## Check style, formatting and spelling
+	@$(RUN) -m ruff check . && "$$VENV/bin/python" -m ruff format --check . && \
+		"$$VENV/bin/python" -m codespell_lib
 
 .PHONY: peers
 peers: setup-peers ## Put the same faults through dbt-duckdb and dlt
 	@$(IN) PIPELINE_PYTHON="$$VENV/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python tests/peers/compare.py
 
 .PHONY: bench
-bench: setup-test ## Time all steps beside the bare minimum: ROWS="10000 100000" ROUNDS=3 -> docs/
+bench: setup-test ## Time all steps next to the bare minimum: ROWS="10000 100000" ROUNDS=3 -> docs/
 	@$(RUN) tests/bench/bench.py docs $$ROUNDS $$ROWS
 
 .PHONY: bench-peers
-bench-peers: setup-peers ## Time a second night beside dbt-duckdb and dlt: FIRST=a.csv SECOND=b.csv
+bench-peers: setup-peers ## Time a second night next to dbt-duckdb and dlt: FIRST=a.csv SECOND=b.csv
 	@first=$$(realpath "$$FIRST") && second=$$(realpath "$$SECOND") && $(IN) \
 		PIPELINE_PYTHON="$$VENV/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python \
 		tests/peers/day2.py "$$first" "$$second" $$ROUNDS
@@ -201,7 +202,7 @@ vendor: ## Build the page's script from python/publish/page/src and the packages
 	@$(IN) bash python/publish/page/vendor/build.sh
 
 .PHONY: screenshot
-screenshot: setup-test ## Take the README's picture of the page anew, from sample data
+screenshot: setup-test ## Take the README's picture of the page, from sample data
 	@$(RUN) tests/support/screenshot.py docs/dashboard.png
 
 .PHONY: setup-test
