@@ -1,4 +1,4 @@
-"""The project's parts hold to each other: scripts, Makefile, README, .env.example, SQL files."""
+"""The parts hold to each other: scripts, Makefile, documents, .env.example, SQL files."""
 
 import ast
 import os
@@ -9,13 +9,14 @@ from dataclasses import fields
 
 import pytest
 from conftest import PROJECT, is_in_ninth
+from documents import read_documents
 
 from config import Settings, __version__
 from contract import load_contract
 
 DEFAULTS = {setting.name.upper(): setting.metadata["default"] for setting in fields(Settings)}
 MAKEFILE = (PROJECT / "Makefile").read_text()
-README = (PROJECT / "README.md").read_text() + (PROJECT / "docs/testing.md").read_text()
+DOCUMENTS = read_documents()
 SCRIPTS = sorted((PROJECT / "python").glob("[0-9][0-9]_*.py"))
 MODULES = sorted(path for path in (PROJECT / "python").rglob("*.py") if path not in SCRIPTS)
 SQL_FILES = sorted((PROJECT / "sql").rglob("*.sql"))
@@ -43,24 +44,12 @@ def test_every_script_has_a_target_and_every_target_a_script():
     assert {path.name for path in SCRIPTS} == set(re.findall(r"python/(\d\d_\w+\.py)", MAKEFILE))
 
 
-def test_the_readme_names_only_targets_settings_and_files_that_exist():
-    assert set(re.findall(r"make ([a-z][a-z-]+)", README)) <= TARGETS
-    known = set(DEFAULTS) | {
-        "VENV",
-        "PYTHON",
-        "ROWS",
-        "DAY",
-        "SEED",
-        "KEY",
-        "SINCE",
-        "UNTIL",
-        "FILES",
-        "AT",
-        "PLAN",
-    }
-    known |= {"NETFLIX_REAL_DATA"}
-    assert set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)[=`]", README)) <= known
-    for path in re.findall(r"`((?:python|sql|tests)/[\w./-]+)`", README):
+def test_the_documents_name_only_targets_settings_and_files_that_exist():
+    named = re.findall(r"(?:^|[`$] ?|&& )make ([a-z][a-z-]+)", DOCUMENTS, re.MULTILINE)
+    assert set(named) <= TARGETS
+    known = set(DEFAULTS) | set(["NETFLIX_REAL_DATA", "CRON_TZ"])
+    assert set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)[=`]", DOCUMENTS)) <= known
+    for path in re.findall(r"`((?:python|sql|tests)/[\w./-]+)`", DOCUMENTS):
         assert (PROJECT / path).exists(), path
 
 
@@ -133,7 +122,7 @@ def test_exit_codes_are_the_documented_table():
     codes = {str(value) for name, value in vars(errors).items() if name.isupper()}
     assert set(table) == codes == {"0", "1", "2", "20", "30", "40", "75", "128"}
     for code in codes:
-        assert re.search(rf"^\| {code} \|", README, re.MULTILINE), code
+        assert re.search(rf"^\| {code} \|", DOCUMENTS, re.MULTILINE), code
 
 
 def collect(*arguments: str, **environment: str) -> set[str]:

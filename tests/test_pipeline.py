@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from conftest import CHAIN, PROJECT, catalogue, title
+from documents import read_documents
 
 from config import __version__
 from runner.files import sha256
@@ -235,6 +236,8 @@ def test_a_fresh_clone_starts_with_venv_and_pip_alone(pipeline):
         *(f"python python/{name}.py" for name in BY_HAND),
         "git status --porcelain",
     ]
+    shown = "\n".join(["python3 -m venv venv", *lines[2:-1]]).replace("install -q", "install")
+    assert f"```sh\n{shown}\n```" in read_documents("README.md")
     environment = {key: text for key, text in os.environ.items() if not key.startswith("PYTHON")}
     done = subprocess.run(
         ["bash", "-c", "\n".join(lines)],

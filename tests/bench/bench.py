@@ -283,7 +283,7 @@ def report(
             )
             limit = f"DUCKDB_MEMORY_LIMIT={LOW_LIMIT}"
             lines += ["", f"Peak MB of all steps with {limit}, one round: {peaks}."]
-    lines += ["", "## 02 to 06 beside bare", ""]
+    lines += ["", "## 02 to 06 against bare", ""]
     lines += ["| rows | " + " | ".join(LOADS) + " |", "|---:|" + "---:|" * len(LOADS)]
     for rows, loads in found.items():
         ratios = [steps[TO_MERGE].wall / steps["bare"].wall for steps in loads.values()]

@@ -79,7 +79,7 @@ def main(first: str, second: str, rounds: int) -> int:
 
 def report(took: dict[str, list[float]], first: str, second: str, rounds: int) -> str:
     lines = [
-        "# How long a second night takes, beside others",
+        "# How long a second night takes, next to others",
         "",
         f"Made by `make bench-peers` with {first}, then {second}: the second file, medians of "
         f"{rounds} interleaved rounds, {os.cpu_count()} cores; dbt-duckdb {version('dbt-duckdb')}, "

@@ -1,4 +1,4 @@
-"""The snippets of README and docs/connect.md, and the notebook: every one runs, none is skipped."""
+"""The snippets of docs/connect.md, and the notebook: every one runs, none is skipped."""
 
 import importlib.util
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 import duckdb
 import pytest
 from conftest import CHAIN, PROJECT, Pipeline, catalogue, title
+from documents import read_documents
 
-DOCUMENTS = ("README.md", "docs/connect.md")
 NOTEBOOK = PROJECT / "docs/explore.ipynb"
 PACKAGES = {
     "duckdb_sqlalchemy": "duckdb-sqlalchemy",
@@ -22,11 +22,7 @@ PACKAGES = {
 
 def find_blocks(language: str) -> list[str]:
     """The snippets of how to connect, in one language."""
-    texts = [(PROJECT / name).read_text() for name in DOCUMENTS]
-    texts[0] = texts[0].split("\n## Connect\n")[1].split("\n## ")[0]
-    return [
-        block for text in texts for block in re.findall(rf"```{language}\n(.*?)```", text, re.S)
-    ]
+    return re.findall(rf"```{language}\n(.*?)```", read_documents("docs/connect.md"), re.S)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +78,7 @@ def test_the_command_lines_run(published):
 
 def test_superset_lists_columns_and_comments_by_the_uri_and_the_other_queries_run(published):
     sqlalchemy = importlib.import_module("sqlalchemy")
-    text = (PROJECT / "docs/connect.md").read_text()
+    text = read_documents("docs/connect.md")
     (uri,) = re.findall(r"duckdb:////srv\S+(?=`)", text)
     engine = sqlalchemy.create_engine(uri.replace("/srv/netflix", str(published.root)))
     inspector = sqlalchemy.inspect(engine)

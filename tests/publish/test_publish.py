@@ -11,9 +11,9 @@ import duckdb
 import lkml
 import pytest
 from conftest import PROJECT, RECORDS, Pipeline, catalogue, title
+from documents import read_documents
 from readers import holding, reading
 
-README = (PROJECT / "README.md").read_text()
 STEPS = ("08_build_analytics", "09_publish")
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -124,9 +124,9 @@ def test_only_the_spreadsheets_files_begin_with_a_byte_order_mark(pipeline):
     assert people.startswith("person,role,titles\n") and "Raúl Prueba" in people
 
 
-def test_the_readmes_command_proves_a_version_whole(pipeline, published_once):
+def test_the_documents_command_proves_a_version_whole(pipeline, published_once):
     pipeline.copy_of(published_once)
-    (command,) = re.findall(r"`(sha256sum [^`]+)`", (PROJECT / "README.md").read_text())
+    (command,) = set(re.findall(r"`(sha256sum [^`]+)`", read_documents()))
     place = published(pipeline)
     assert subprocess.run(command.split(), cwd=place, capture_output=True).returncode == 0
     page = place / "dashboard.html"
@@ -205,7 +205,7 @@ def test_the_copy_answers_for_a_moment_and_for_what_changed_in_between(pipeline)
     assert run(pipeline, *after, **old | {"SNAPSHOT_AT": "2026-01-02"}).returncode == 0
     with duckdb.connect(str(published(pipeline) / "netflix.duckdb"), read_only=True) as con:
         for query in re.findall(
-            r"^.*(?:catalog_as_of|changes_between)\(.*;$", README, re.MULTILINE
+            r"^.*(?:catalog_as_of|changes_between)\(.*;$", read_documents(), re.MULTILINE
         ):
             con.execute(query)
         then = con.execute("SELECT count(*) FROM catalog_as_of(TIMESTAMP '2026-01-01 12:00:00')")
