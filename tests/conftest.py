@@ -36,7 +36,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 BIG_TABLES = (
     "history_cases", "guard", "contract", "contract_words", "quarantine", "file_zoo", "analytics",
     "checks", "remote_sources", "exit_codes", "deviations", "by_title", "history_extra",
-    "late_files", "withdraw",
+    "late_files", "withdraw", "publishers",
 )  # fmt: skip
 # Begun first: a worker that came to them last would keep the others waiting.
 LONGEST = ("test_nights.py", "test_killed_at_random.py")

@@ -199,6 +199,7 @@ def test_a_small_file_has_each_defect_and_each_kind_of_change(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_same_options_same_bytes_another_seed_another_catalogue(days, tmp_path):
     out = tmp_path / "again.csv"
     sample.run(out, rows=3_000, day=3)
@@ -215,6 +216,7 @@ def test_the_catalogue_is_the_same_on_every_machine_and_version(days):
     )
 
 
+@pytest.mark.slow
 def test_parts_do_not_show_in_the_file(days, tmp_path, monkeypatch):
     monkeypatch.setattr(sample, "PART_ROWS", 700)
     monkeypatch.setattr(sample, "FETCH_ROWS", 300)

@@ -18,6 +18,7 @@ from config import __version__
 from runner.files import sha256
 
 
+@pytest.mark.slow
 def test_the_sample_runs_through_and_its_books_are_the_planted_truth(pipeline):
     csv = pipeline.root / "data" / "raw" / "netflix_titles.csv"
     made = pipeline.step("00_make_sample_data", "--rows", "3000")
@@ -56,6 +57,7 @@ def test_a_second_run_says_unchanged_and_changes_no_file_and_no_row(pipeline):
     assert pipeline.tables() == tables
 
 
+@pytest.mark.slow
 def test_steps_that_find_their_work_done_write_their_records_to_the_log_alone(pipeline):
     """What makes nothing rewrites nothing of the warehouse's file; what makes something leaves no
     log behind: with the file alone one has all the data."""
@@ -181,6 +183,7 @@ def test_sample_and_real_files_never_share_a_history(pipeline):
     assert pipeline.digests() == kept
 
 
+@pytest.mark.slow
 def test_a_warehouse_with_the_old_names_is_staged_and_built_once_more(pipeline):
     night = ("05_run_staging_sql", "08_build_analytics")
     assert pipeline.land(catalogue(title(1))).returncode == 0
@@ -206,6 +209,7 @@ BY_HAND = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_five_scripts_by_hand_look_load_clean_and_audit_without_a_merge(pipeline):
     """As `python python/01_inspect_data.py` and so on: no make, no PYTHONPATH, no 04 and 06."""
     source = pipeline.put(catalogue(*map(title, range(1, 41))))

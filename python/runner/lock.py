@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from warehouse.database import Warehouse
 
 PLAN, PLAN_WAIT_S = "make plan", 60.0  # it holds the locks while it copies; a run waits for that
+NAME_WAIT_S = 2.0  # a holder that says nothing has just come, or is just leaving
 POLL_S = 0.02
 inherited = False  # set by run_all.py, which holds the locks for the steps that it forks
 
@@ -42,13 +43,15 @@ def hold_lock(settings: Settings, name: str = "") -> Iterator[None]:
 def lock_file(path: Path, what: Path, name: str) -> Iterator[None]:
     """Hold a lock on a file, which says who has it, and is empty when nobody has."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + PLAN_WAIT_S
+    began = time.monotonic()
     with open(path, "a+", encoding="utf-8") as handle:
         while not is_locked_now(handle):
-            holder = lock_holder(handle)
-            if not holder.startswith(PLAN) or time.monotonic() > deadline:
+            handle.seek(0)
+            holder = handle.read().strip()
+            limit = PLAN_WAIT_S if holder.startswith(PLAN) else 0 if holder else NAME_WAIT_S
+            if time.monotonic() - began > limit:
                 raise LockedError(
-                    f"another run is working on {what} ({holder}); "
+                    f"another run is working on {what} ({holder or 'it has not said its pid'}); "
                     "nothing was changed. Wait for it to end and run the step again."
                 )
             time.sleep(POLL_S)
@@ -67,16 +70,6 @@ def is_locked_now(handle: TextIO) -> bool:
         return True
     except BlockingIOError:
         return False
-
-
-def lock_holder(handle: TextIO) -> str:
-    """Who holds the lock; one that got it just now needs a moment to write that down."""
-    for _ in range(20):
-        handle.seek(0)
-        if text := handle.read().strip():
-            return text
-        time.sleep(POLL_S)
-    return "it has not said its pid"
 
 
 @contextmanager

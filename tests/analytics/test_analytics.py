@@ -423,6 +423,7 @@ def test_the_calendar_has_every_day_between_the_first_and_the_last_and_no_more(p
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_new_snapshot_renumbers_no_name(pipeline):
     first = build(pipeline, [title(1, country="Peru", cast="M, N"), title(2)])
     assert first.returncode == 0, first.stderr

@@ -245,7 +245,7 @@ def test_a_warehouse_is_moved_with_its_history(both):
     to = engine.pop("WAREHOUSE")
     moved = duckdb.step("engines/migrate", "--to", to, **engine)
     assert (moved.returncode, moved.stderr) == (0, "")
-    assert moved.stdout.count(" equal\n") == 11
+    assert moved.stdout.count(" equal\n") == 13
     shutil.copytree(duckdb.root / "data", other.root / "data")
     both.assert_equal("staging_netflix_quarantine", *HISTORY, "cdc_netflix_changes")
     # what is there already is not written over

@@ -58,6 +58,7 @@ def test_what_is_gone_in_the_next_session_is_not_moved(night, tmp_path, monkeypa
     assert done.stdout.count("equal") == len(migrate.COMPARED) + 1
 
 
+@pytest.mark.slow
 def test_a_step_that_stops_says_what_is_true_on_another_engine(night, tmp_path, monkeypatch):
     night = Pipeline(tmp_path, night.settings).copy_of(night)
     put_in_place_of(monkeypatch, "spark", str(night.root / "there.db"))

@@ -76,6 +76,7 @@ def check_cut(pipeline: Pipeline, whole: bytes, at: int) -> bool:
     return result.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_small_file_cut_at_every_byte(pipeline, stride):
     assert land(pipeline, SMALL).returncode == 0

@@ -135,6 +135,7 @@ def test_a_refused_file_is_told_with_its_cause_and_a_good_audit_is_no_recovery(p
     assert receiver.titles == ["FAILED", "recovered"]
 
 
+@pytest.mark.slow
 def test_a_failure_that_lasts_is_told_again_after_a_day(pipeline, receiver):
     told = {"ALERT_URLS": receiver.url, "NETFLIX_CSV": str(pipeline.root / "none.csv")}
     state = pipeline.root / "data/alerts/state.json"
@@ -233,6 +234,7 @@ def test_one_dead_receiver_does_not_keep_the_others_from_theirs(pipeline, receiv
     assert (receiver.titles, len(spooled(pipeline))) == (["FAILED"], 1)
 
 
+@pytest.mark.slow
 def test_the_heartbeat_hears_start_success_and_failure(pipeline, receiver):
     good = pipeline.put(catalogue(*TITLES))
     beat = {"HEARTBEAT_URL": f"http://127.0.0.1:{receiver.port}/beat/s3cr3t"}
@@ -338,6 +340,7 @@ def test_a_step_that_is_killed_or_crashes_is_told(pipeline, receiver, instead, t
     assert receiver.titles == ["FAILED", "recovered"]
 
 
+@pytest.mark.slow
 def test_quiet_writes_to_the_log_and_a_failure_to_stderr_too(pipeline):
     good = pipeline.put(catalogue(*TITLES))
     done = run_all(pipeline, "--quiet", NETFLIX_CSV=good, NEWEST_TITLE_DAYS="36500")

@@ -50,6 +50,7 @@ def settings_of(pipeline: Pipeline, **settings: str):
     return load_settings({**pipeline.environment, **settings})
 
 
+@pytest.mark.slow
 def test_the_headline_counts_and_ten_of_each_are_shown_with_what_changed(nights):
     made = digest.compare_snapshots(settings_of(nights))
     assert made.headline == "+13 new, 1 changed, 1 gone since 20 Nov; 52 titles"

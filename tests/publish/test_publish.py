@@ -96,6 +96,7 @@ def test_a_hostile_value_is_exact_in_one_file_and_harmless_in_the_other(pipeline
         assert plain[1:] == other[1:]  # numbers are as they were
 
 
+@pytest.mark.slow
 def test_a_hostile_title_is_exact_in_one_file_and_harmless_in_the_other(pipeline):
     """The files of what changed have titles, old and new."""
     settings = {"FRESHNESS_DAYS": "36500"}

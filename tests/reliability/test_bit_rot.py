@@ -189,6 +189,7 @@ def test_a_flipped_bit_in_the_warehouse_is_an_error_or_harmless(pipeline, report
            "unchanged", outcomes["harmless"])  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage", ["cut", *(pytest.param(d, marks=pytest.mark.slow) for d in ("lost", "empty", "odd"))]
 )

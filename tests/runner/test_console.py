@@ -69,9 +69,8 @@ def test_a_closed_pipe_changes_no_outcome_of_any_script(pipeline):
     assert "crashed" not in log and (pipeline.root / "data/published/dashboard.html").exists()
 
 
-@pytest.mark.parametrize(
-    "script", ["run_all.py", pytest.param("07_monitor_pipeline.py", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["run_all.py", "07_monitor_pipeline.py"])
 def test_of_a_process_as_well(pipeline, published_once, script):
     """The chain with its children, and what Python flushes at the end."""
     source = str(pipeline.copy_of(published_once).root / "catalogue.csv")

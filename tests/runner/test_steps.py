@@ -189,6 +189,7 @@ def test_a_flipped_bit_in_a_snapshot_or_its_record_is_found_before_use(pipeline)
     assert pipeline.step("03_load_raw_to_duckdb").returncode == 0
 
 
+@pytest.mark.slow
 def test_why_tells_every_version_and_plan_writes_nothing(pipeline):
     header = "show_id,type,title,release_year\n"
     first = (header + "s1,Movie,A,2020\ns2,Movie,B,2020\n").encode()

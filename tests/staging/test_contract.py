@@ -71,6 +71,7 @@ def test_case_blanks_underscores_and_order_make_no_difference(pipeline):
     assert pipeline.query(CHANGES) == [("reordered", "(header)")]
 
 
+@pytest.mark.slow
 def test_a_catalogue_under_other_names_runs_through_by_the_contract_file_alone(pipeline):
     names = {"show_id": "Netflix ID", "type": "Kind", "title": "Name", "director": "directed by",
              "cast": "Stars", "country": "Made In", "date_added": "added", "release_year": "Year",

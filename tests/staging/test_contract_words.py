@@ -119,6 +119,7 @@ def test_the_durations_and_the_years_are_those_of_the_contract(pipeline):
     assert "title_id=s2" in audited.stderr
 
 
+@pytest.mark.slow
 def test_more_odd_titles_than_the_contract_allows_fail_the_audit(pipeline):
     odd = [title(number, duration="0 min") for number in range(1, 22)]
     source = pipeline.put(catalogue(*odd, title(22)))

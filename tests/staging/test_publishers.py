@@ -60,6 +60,7 @@ def test_a_publishers_catalogue_loads_by_its_contract_alone(pipeline, publisher)
     assert lost == []
 
 
+@pytest.mark.slow
 def test_runtimes_ratings_and_moved_durations_mean_what_the_publisher_means(pipeline):
     found = {}
     for publisher in ("justwatch", "amazon_prime", "hulu"):

@@ -48,15 +48,16 @@ class Days:
 
 
 @pytest.mark.parametrize(
-    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12))]
+    ("seed", "nights"),
+    [(0, 4), *(pytest.param(seed, 12, marks=pytest.mark.slow) for seed in range(1, 12))],
 )
-def test_changed_records_alone_give_the_staging_of_all(tmp_path, seed):
+def test_changed_records_alone_give_the_staging_of_all(tmp_path, seed, nights):
     days, ours, theirs = Days(seed), Pipeline(tmp_path / "ours"), Pipeline(tmp_path / "theirs")
     for pipeline in (ours, theirs):
         pipeline.root.mkdir()
         pipeline.settings = MANY | {"DATA_DIR": str(tmp_path / "data")}
     behind = 0
-    for number in range(12):
+    for number in range(nights):
         at = f"{2024 + number // 6}-06-{1 + number:02}"  # once another year: all anew
         landed = ours.raw(days.next(), SNAPSHOT_AT=at)
         assert landed.returncode == 0, landed.stderr
@@ -68,9 +69,10 @@ def test_changed_records_alone_give_the_staging_of_all(tmp_path, seed):
         assert ours.tables(OURS) == theirs.tables(OURS), f"day {number} of seed {seed}"
         before = {batch for (batch,) in ours.query("SELECT DISTINCT batch_id FROM staging_records")}
         behind += len(before) > 1  # records of another night are left behind, so some were kept
-    assert behind >= 6
+    assert behind >= nights / 2
 
 
+@pytest.mark.slow
 def test_what_a_refused_night_staged_is_merged_by_the_next_that_keeps_it(tmp_path):
     """Half of the refused titles stand there to the letter the night after: staged by neither."""
     first = [title(n) for n in range(1, 61)]
