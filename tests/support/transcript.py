@@ -5,8 +5,9 @@ stderr. A line `...` stands for any lines, a line that ends in ` ...` for any en
 block is run as one script and must succeed. The blocks of a document run in their order, in one
 folder. Times, dates, seconds, sizes in MB, ids of runs and snapshots, and the folder may differ.
 
-    PYTHONPATH=tests/support .venv/bin/python tests/support/transcript.py docs/tutorial.md
-    ... --write     # and puts what the commands print now where the document differs
+    .venv/bin/python tests/support/transcript.py docs/tutorial.md [--write]
+
+With --write it puts what the commands print now where the document differs.
 """
 
 import os
