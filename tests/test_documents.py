@@ -15,9 +15,9 @@ from transcript import clone_project, run_document
 from config import Settings
 
 RUN = {"README.md": (), "docs/tutorial.md": pytest.mark.slow, "docs/adapt.md": pytest.mark.slow}
-ERRORS = {
+SPOKEN = {
     "LockedError", "NotReady", "QualityError", "Refused", "SampleError", "SettingsError",
-    "StateError", "StepError",
+    "StateError", "StepError", "step.note", "step.warn",
 }  # fmt: skip
 
 
@@ -81,24 +81,24 @@ def read_text(node: ast.expr) -> str:
 
 
 def find_messages() -> tuple[dict[str, str], str]:
-    """Return the text of each error that is raised -> where, and all texts of the code."""
-    raised, texts = {}, []
+    """Return each message of an error, warning or note -> where, and all texts of the code."""
+    spoken, texts = {}, []
     for path in sorted((PROJECT / "python").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant | ast.JoinedStr):
                 texts.append(read_text(node))
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ERRORS and node.args:
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in SPOKEN and node.args:
                 text = read_text(node.args[0])
                 if path.parent.name != "engines" and re.search(r"[a-z]{3}", text):
-                    raised[text] = f"{path.name}:{node.lineno}"
-    return raised, "\n".join(texts)
+                    spoken[text] = f"{path.name}:{node.lineno}"
+    return spoken, "\n".join(texts)
 
 
 def test_every_message_is_in_operate_and_no_other():
     phrases = first_cells(find_section("docs/operate.md", "Messages"))
-    raised, texts = find_messages()
-    unknown = [text for text in raised if not any(phrase in text for phrase in phrases)]
-    assert [(raised[text], text) for text in unknown] == []
+    spoken, texts = find_messages()
+    unknown = [text for text in spoken if not any(phrase in text for phrase in phrases)]
+    assert [(spoken[text], text) for text in unknown] == []
     assert [phrase for phrase in phrases if phrase not in texts] == []
     assert len(phrases) > 100
 
