@@ -5,7 +5,7 @@ Writes:  the view raw_netflix_titles, ops_proven_files
 Fails when: nothing was landed yet (exit 2), or the snapshot's SHA-256 or its number of rows is not
          that of its record (exit 40).
 
-Of the other files, that one is proven, too, which was not for the longest time.
+Of the other files, those are proven, too, which were not for the longest time.
 
 A view, not a copy: the snapshot is immutable and verified, and copying wide text into table storage
 is what costs most in a load (2.8 s of 9 s at 1,000,000 rows).
@@ -15,7 +15,7 @@ Example: python python/03_load_raw_to_duckdb.py    or    make load
 
 import sys
 
-from ingest.manifest import landed_batches, prove_one_file
+from ingest.manifest import landed_batches, prove_some_files
 from runner.step import Step, run_step
 from staging.build import load_raw
 
@@ -25,7 +25,7 @@ def run(step: Step) -> None:
     batch = batches[-1]
     step.batch_id, step.rows_in = batch.batch_id, batch.raw_rows
     step.rows_out, is_new = load_raw(step.con, batch, step.settings)
-    prove_one_file(step, batches)
+    prove_some_files(step, batches)
     step.unchanged = not is_new
     step.message = f"{batch.parquet} verified"
 

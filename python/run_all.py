@@ -24,6 +24,8 @@ from typing import NoReturn
 
 from config import Settings, load_settings
 from errors import CRASH, DONE, QUALITY, SIGNALLED, StepError, exit_code
+from ingest.manifest import list_batches
+from ingest.records import read_state
 from ingest.source import may_make_sample
 from operations import alerts
 from runner import lock, signals, step
@@ -77,6 +79,8 @@ def main(quiet: bool = False) -> int:
 
 def chain(settings: Settings, quiet: bool) -> int:
     """Run the steps up to the first that fails; keep for the alerts what that was."""
+    with suppress(Exception):  # what is wrong here stops the step that uses it
+        list_batches(read_state(settings))  # once: a step reads only what was written since
     scripts = CHAIN
     if not quiet and may_make_sample(settings):  # a person tries it; no night makes data up
         scripts = ("00_make_sample_data.py", *CHAIN)
@@ -131,7 +135,6 @@ def run_forked(script: Path, arguments: list[str]) -> tuple[int, str]:
     with suppress(Exception):  # what is wrong here stops the step that uses it
         for name in (*LOADED_ONCE, *(["rich.progress"] if is_terminal(sys.stdout) else [])):
             import_module(name)
-        import_module("ingest.records").read_state(load_settings())  # for the steps to come
     code = signals.wait(pid)
     os.set_blocking(reader, False)  # a process that the step left behind may have the other end
     with open(reader, "rb", buffering=0) as file:

@@ -1,7 +1,7 @@
 -- The pipeline's own records: who ran when, with what result.
 -- Grain: ops_runs one row per step and run; ops_schema_changes one per change seen; ops_checks one
 --   per check and audit; ops_check_failures one per offending row (capped); ops_metrics one per
---   batch and metric; ops_state one, the last known record; ops_proven_files one per proof.
+--   batch and metric; ops_state one, the last known record; ops_proven_files one per night.
 -- Inputs -> outputs: none -> the tables.
 -- Running it twice is safe: it creates only what is missing.
 CREATE TABLE IF NOT EXISTS ops_runs (

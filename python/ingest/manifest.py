@@ -22,7 +22,9 @@ from ingest.takeover import read_old_lines, write_notice
 from runner.files import sha256
 from runner.step import Step
 
-PROVEN_BYTES = 256 << 20  # their digest takes less than a second
+PROVEN_BYTES = 32 << 20  # each night
+LEAST_BYTES = 256 << 10  # that a file counts for: to open it takes as long
+LARGE_BYTES = 256 << 20
 OLD_S = 3600  # no temporary file is in use for so long
 
 
@@ -59,11 +61,16 @@ class Batch:
 
 TIMES, KINDS = ("snapshot_at", "landed_at"), ("parquet", "rejects")
 NAMES = [column.name for column in columns_of(Batch)]
+batches_made: dict[str, Batch] = {}  # by the seal of the record, by this process or its parent
 
 
 def list_batches(state: State) -> list[Batch]:
     """List all snapshots, ordered by snapshot time."""
-    batches = [make_batch(record.fields) for record in state.records if "parquet" in record.fields]
+    snapshots = [record for record in state.records if "parquet" in record.fields]
+    for record in snapshots:
+        if record.seal not in batches_made:
+            batches_made[record.seal] = make_batch(record.fields)
+    batches = [batches_made[record.seal] for record in snapshots]
     return sorted(batches, key=lambda batch: batch.snapshot_at)
 
 
@@ -126,23 +133,29 @@ def add_batch(settings: Settings, batch: Batch) -> None:
     append_record(loaded_state(settings), settings.snapshots, f"{batch.batch_id}.json", fields)
 
 
-def prove_one_file(step: Step, batches: list[Batch]) -> None:
-    """Prove the file that was not proven for the longest time, by its digest: rot is found.
+def prove_some_files(step: Step, batches: list[Batch]) -> None:
+    """Prove by their digest the files that come after the last one proven, in a ring: rot is found.
 
-    Larger ones than PROVEN_BYTES, which take more than a second, are left to `make verify`.
+    As many as cost some 50 ms, at least one. Larger ones than LARGE_BYTES, which take more than a
+    second, are left to `make verify`.
     """
-    query = "SELECT file_name, max(proven_at) FROM ops_proven_files GROUP BY file_name"
-    proven_at = dict(step.con.execute(query).fetchall())
     files = [
-        (proven_at.get(getattr(batch, kind), datetime.min), batch.snapshot_at, kind, batch)
+        (getattr(batch, kind), getattr(batch, f"{kind}_bytes") or 0, kind, batch)
         for batch in batches
         for kind in KINDS
-        if getattr(batch, kind) and (getattr(batch, f"{kind}_bytes") or 0) <= PROVEN_BYTES
+        if getattr(batch, kind) and (getattr(batch, f"{kind}_bytes") or 0) <= LARGE_BYTES
     ]
-    if files:
-        *_, kind, batch = min(files, key=lambda file: file[:3])
+    query = "SELECT file_name FROM ops_proven_files ORDER BY proven_at DESC LIMIT 1"
+    last = step.con.execute(query).fetchone()
+    names, budget = [name for name, *_ in files], PROVEN_BYTES
+    start = names.index(last[0]) + 1 if last and last[0] in names else 0
+    for name, size, kind, batch in files[start:] + files[:start]:
         verify_snapshot(step.settings.snapshots, batch, kind)
-        row = [getattr(batch, kind), step.started_at]
+        row = [name, step.started_at]
+        budget -= max(size, LEAST_BYTES)
+        if budget <= 0:
+            break
+    if files:
         step.add_ops_row("INSERT INTO ops_proven_files VALUES (?, ?)", row)
 
 

@@ -8,7 +8,7 @@ swapped or replaced unnoticed but the last ones, and how many there are the ware
 
 import hashlib
 import json
-import re
+import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from errors import StateError
 from runner.files import replace_atomically, sync
 
 SEAL_BYTES = len(b', "seal": "') + 64 + len(b'"}\n')
+FORMAT = 1  # of a record that does not say which; a release that changes it raises this
 LEFT_OUT = ("withdrawn", "lost")  # whatever was decided before, until the snapshot is restored
 # Path -> (what the file system says of it, record): read once by a process and its children.
 records_read: dict[str, tuple[tuple, "Record | None"]] = {}
@@ -44,6 +45,7 @@ class State:
     last_number: int = 0  # also of a record that is damaged
     problems: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)  # names of files that are no link
+    sizes: dict[str, int] = field(default_factory=dict)  # of the files below snapshots/
     decisions: dict[str, list[dict]] = field(default_factory=lambda: defaultdict(list))
     lost_seals: set[str] = field(default_factory=set)  # of another folder, given up with ACCEPT
     contracts: set[str] = field(default_factory=set)  # fingerprints that were judged
@@ -93,53 +95,68 @@ class State:
 
 def read_state(settings: Settings) -> State:
     """Read and check the whole chain; what does not fit is in `problems`."""
-    folders = (settings.snapshots, settings.decisions)
-    files = [path for folder in folders for path in sorted(folder.glob("[!.]*.json"))]
-    for name in records_read.keys() - set(map(str, files)):
-        del records_read[name]
-    read = {path: read_record(path) for path in files}
-    given_up = [record.fields for record in read.values() if record]
+    snapshots = look_at(settings.snapshots)
+    seen = snapshots | look_at(settings.decisions)
+    files = {path: key for path, key in seen.items() if path.endswith(".json")}
+    for path in records_read.keys() - files.keys():
+        del records_read[path]
+    read = [(path, read_record(path, key)) for path, key in files.items()]
+    whole = [record.fields for _, record in read if record]
+    given_up = [fields for fields in whole if fields.get("verdict") == "adopted"]
     lost_files = {name for fields in given_up for name in fields.get("lost_files", ())}
     lost_numbers = {number for fields in given_up for number in fields.get("lost_numbers", ())}
     links: dict[int, Record] = {}
     damaged: dict[str, str] = {}
-    for path, record in read.items():
-        if path.name in lost_files:
+    for path, record in read:
+        name = path.rpartition(os.sep)[2]
+        if name in lost_files:
             continue
         if not record:
-            damaged[path.name] = f"{name_file(settings, path)} is damaged"
+            damaged[name] = f"{name_file(settings, Path(path))} is damaged"
         elif record.number in links:
-            damaged[path.name] = f"{name_file(settings, path)} is of another folder"
+            damaged[name] = f"{name_file(settings, Path(path))} is of another folder"
         else:
             links[record.number] = record
-    problems, expected = list(damaged.values()), 1
+    problems, expected, before = list(damaged.values()), 1, None
     for number in sorted(links):
-        record, before = links[number], links.get(number - 1)
-        missing = set(range(expected, number)) - lost_numbers
+        record = links[number]
+        missing = number > expected and set(range(expected, number)) - lost_numbers
         if missing and record.previous_name not in damaged:
             more = f" and {len(missing) - 1:,} before it are" if missing - {number - 1} else " is"
             problems.append(f"{record.previous_name}{more} missing")
-        elif before and record.previous_seal != before.seal:
+        elif number == expected and before and record.previous_seal != before.seal:
             damaged[record.path.name] = f"{name_file(settings, record.path)} is of another folder"
             problems.append(damaged[record.path.name])
-        expected = number + 1
-    numbered = [int(path.name[:6]) for path in files if re.match(r"\d{6}-", path.name)]
+        before, expected = record, number + 1
+    names = [path.rpartition(os.sep)[2] for path in files]
+    numbered = [int(name[:6]) for name in names if name[6:7] == "-" and name[:6].isdigit()]
     state = State([links[number] for number in sorted(links)], max([expected - 1, *numbered]))
     state.problems, state.damaged = problems, list(damaged)
+    state.sizes = {path.rpartition(os.sep)[2]: key[0] for path, key in snapshots.items()}
     return state
+
+
+def look_at(folder: Path) -> dict[str, tuple]:
+    """Return path -> size and what else tells that a file is the one of before."""
+    entries = os.scandir(folder) if folder.is_dir() else ()
+    seen = {}
+    for entry in sorted(entries, key=lambda entry: entry.name):
+        if entry.name[0] != ".":
+            status = entry.stat()
+            times = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+            seen[entry.path] = (status.st_size, *times)
+    return seen
 
 
 def name_file(settings: Settings, path: Path) -> str:
     return str(path.relative_to(settings.data_dir))
 
 
-def read_record(path: Path) -> Record | None:
+def read_record(path: str, key: tuple) -> Record | None:
     """Read one record; None if it is damaged, or not the file that it was written as."""
-    status = path.stat()
-    key = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    known = records_read.get(str(path))
+    known = records_read.get(path)
     if not known or known[0] != key:
-        known = records_read[str(path)] = key, parse_record(path)
+        known = records_read[path] = key, parse_record(Path(path))
     return known[1]
 
 
@@ -148,6 +165,11 @@ def parse_record(path: Path) -> Record | None:
     if text[-SEAL_BYTES:] != compute_seal(text[:-SEAL_BYTES]):
         return None
     fields = json.loads(text)
+    if fields.pop("format", FORMAT) != FORMAT:
+        raise StateError(
+            f"{path} was written by a newer release of this project; nothing was changed. Go on "
+            "with that release, or restore the data folder and the warehouse from before it"
+        )
     if fields.pop("file") != path.name:
         return None
     return Record(
@@ -181,7 +203,7 @@ def append_record(state: State, folder: Path, name: str, fields: dict[str, Any])
     body = json.dumps(chain | fields).encode()[:-1]
     with replace_atomically(path) as temporary:
         temporary.write_bytes(body + compute_seal(body))
-    record = read_record(path)
+    record = parse_record(path)
     state.records.append(record)
     state.count_decision(record.fields)
     return record

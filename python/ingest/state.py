@@ -7,7 +7,6 @@ what is lost is given up for good, by a decision "adopted" that says so.
 """
 
 import hashlib
-import os
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -95,12 +94,9 @@ def find_lost_files(settings: Settings, state: State) -> dict[str, str]:
     """Return what is wrong -> batch id, for the Parquet files that are missing or were changed.
 
     Their size tells, which costs nothing; that the bytes are right is proven by the digest, of the
-    newest and of one other each night, of all by `make verify`.
+    newest and of some others each night, of all by `make verify`.
     """
-    sizes = {}
-    if settings.snapshots.is_dir():
-        sizes = {entry.name: entry.stat().st_size for entry in os.scandir(settings.snapshots)}
-    wrong = {}
+    sizes, wrong = state.sizes, {}
     for batch in (record.fields for record in state.records if "parquet" in record.fields):
         for kind in ("parquet", "rejects"):
             file, size = batch[kind], batch[f"{kind}_bytes"]

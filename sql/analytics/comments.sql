@@ -116,8 +116,8 @@ COMMENT ON COLUMN ops_merges.contract IS
     'Digest of all in the contract that decided on the values of the snapshot.';
 
 COMMENT ON TABLE ops_proven_files IS
-    'Which snapshot file was proven by its digest, and when: one row per proof.';
-COMMENT ON COLUMN ops_proven_files.file_name IS 'The file below snapshots/.';
+    'How far the snapshot files were proven by their digest: one row per night.';
+COMMENT ON COLUMN ops_proven_files.file_name IS 'The last file below snapshots/ that was proven.';
 COMMENT ON COLUMN ops_proven_files.proven_at IS 'Time (UTC) of the proof.';
 
 COMMENT ON TABLE ops_state IS
