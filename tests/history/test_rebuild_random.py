@@ -4,7 +4,10 @@ The history of the live warehouse and the rebuilt one are compared by content, a
 """
 
 import logging
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from random import Random
 
@@ -29,14 +32,42 @@ STRICT = {
 }
 LOOSE = {name: "100" for name in STRICT}
 CONTRACT = (PROJECT / "sql/contract.toml").read_text()
-EDITS = (  # each changes staged values; the last two do not
-    ("[columns.director]", "[columns.director]\ntracked = false"),
-    ('aliases = ["actors"]', 'aliases = ["actors", "stars"]'),
-    ("[columns.rating]", '[columns.rating]\nallowed = ["PG", "R"]'),
-    ("[columns.country]", "[columns.country]\nnullable = false"),
-    ('aliases = ["actors"]', 'aliases = ["actors", "players"]'),
-    ("[columns.listed_in]", "[columns.listed_in]\n# a comment"),
+EDITS = (  # each changes staged values where the file has such; the last three never do
+    ("director", "tracked = false"),
+    ("director", 'null_markers = ["NA"]'),
+    ("director", 'separator = "|"'),
+    ("cast", 'aliases = ["actors", "stars"]'),
+    ("rating", 'allowed = ["PG", "R"]'),
+    ("rating", 'values = {X = "R"}'),
+    ("country", "nullable = false"),
+    ("date_added", 'formats = ["%B %d, %Y", "%d.%m.%Y"]'),
+    ("release_year", "earliest = 2000"),
+    ("duration", 'unit = "minutes"'),
+    ("listed_in", "brackets = true"),
+    ("country", 'aliases = ["countries", "lands"]'),
+    ("duration", "minutes = [2, 1000]"),
+    ("listed_in", "# a comment"),
 )
+DRAWN = {
+    *("late", "refused", "let pass by ACCEPT", "let pass by a limit", "withdrawn", "restored"),
+    *("edit passed", "edit refused", "edit accepted", "edit put back"),
+}
+
+
+def edit_contract(text: str, column: str, line: str) -> str:
+    """Add the line to the column, in place of one of the same property; or take it out again."""
+    head, rest = text.split(f"[columns.{column}]\n", 1)
+    body, *others = rest.split("\n\n", 1)
+    name = line.partition(" = ")[0]
+    was = [entry for entry in body.splitlines() if entry.partition(" = ")[0] == name]
+    default = [
+        entry
+        for entry in CONTRACT.split(f"[columns.{column}]\n", 1)[1].split("\n\n", 1)[0].splitlines()
+        if entry.partition(" = ")[0] == name
+    ]
+    new = default if was == [line] else [line]
+    kept = [entry for entry in body.splitlines() if entry not in was]
+    return "\n\n".join([f"{head}[columns.{column}]\n" + "\n".join([*kept, *new]), *others])
 
 
 def make_rows(random: Random, titles: dict[int, dict]) -> list[dict[str, str]]:
@@ -49,8 +80,12 @@ def make_rows(random: Random, titles: dict[int, dict]) -> list[dict[str, str]]:
             titles[number] = title(
                 number,
                 rating=random.choice(("PG", "R", "X")),
-                director=random.choice(("", "Ann", "Bo")),
-                country=random.choice(("", "Norway")),
+                director=random.choice(("", "Ann", "Bo", "NA", "Ann|Bo")),
+                country=random.choice(("", "Norway", "Norway")),
+                date_added=random.choice(("September 25, 2021", "05.01.2021")),
+                release_year=random.choice(("2020", "1990")),
+                duration=random.choice(("90 min", "90", "1 min")),
+                listed_in=random.choice(("Dramas", "['Dramas', 'Comedies']")),
             )
     rows = [dict(row) for row in titles.values()] or [title(1)]
     if random.random() < 0.3:
@@ -72,7 +107,9 @@ def merge(history: History, **settings: str) -> str | None:
         return str(error).rpartition("ACCEPT=")[2][:12]
 
 
-def play(folder: Path, random: Random, nights: int) -> History:
+def play(
+    folder: Path, random: Random, nights: int, edits: Iterator[tuple[str, str]], drawn: Counter
+) -> History:
     """So many nights; each may be late, refused, accepted, withdrawn, restored, or have an edit."""
     folder.mkdir(exist_ok=True)
     contract = folder / "contract.toml"
@@ -82,10 +119,14 @@ def play(folder: Path, random: Random, nights: int) -> History:
     days = random.sample(range(1, 4 * nights), nights)
     for night, day in enumerate(sorted(days) if random.random() < 0.7 else days):
         limits = random.choice((STRICT, STRICT, LOOSE))
+        drawn["late"] += bool(night) and day < max(days[:night])
         history.land(make_rows(random, titles), day)
+        waits = count_refused(history)
         code = merge(history, **limits)
+        drawn["refused"] += bool(code)
+        drawn["let pass by a limit"] += count_refused(history) < waits
         if code and random.random() < 0.5:
-            merge(history, **limits, ACCEPT=code)
+            drawn["let pass by ACCEPT"] += not merge(history, **limits, ACCEPT=code)
         state = load_state(history.settings)
         batches = list_batches(state)
         if night and random.random() < 0.15:
@@ -94,20 +135,29 @@ def play(folder: Path, random: Random, nights: int) -> History:
             verdict = "restored" if is_out else "withdrawn"
             left = [b for b in batches if find_verdict(history.settings, b) != "withdrawn"]
             if is_out or len(left) > 1:
+                drawn[verdict] += 1
                 record_decision(history.settings, batch, verdict, "by hand")
                 merge(history, **limits)
         if night and random.random() < 0.2:
             before = contract.read_text()
-            old, new = random.choice(EDITS)
-            edit = (new, old) if new in before else (old, new)
-            contract.write_text(before.replace(*edit))
+            edit = next(edits)
+            drawn[edit] += 1
+            contract.write_text(edit_contract(before, *edit))
             code = merge(history, **limits)
-            if code and (random.random() < 0.5 or merge(history, **limits, ACCEPT=code)):
+            drawn["edit refused" if code else "edit passed"] += 1
+            if code and random.random() < 0.5 and not merge(history, **limits, ACCEPT=code):
+                drawn["edit accepted"] += 1
+            elif code:
+                drawn["edit put back"] += 1
                 contract.write_text(before)  # nobody accepted it
-    merge(
-        history, **LOOSE
-    )  # a contract that was put back, a snapshot that only strict limits refused
+    # A contract that was put back, a snapshot that only strict limits refused.
+    merge(history, **LOOSE)
     return history
+
+
+def count_refused(history: History) -> int:
+    batches = list_batches(load_state(history.settings))
+    return sum(find_verdict(history.settings, batch) == "refused" for batch in batches)
 
 
 def rebuild(history: History, **settings: str) -> dict[str, list[tuple]]:
@@ -131,20 +181,22 @@ def rebuild(history: History, **settings: str) -> dict[str, list[tuple]]:
     return content(con)
 
 
-def check(folder: Path, seed: int, nights: int) -> None:
-    history = play(folder, Random(seed), nights)
+def check(folder: Path, seed: int, nights: int, edits: Iterator, drawn: Counter) -> None:
+    history = play(folder, Random(seed), nights, edits, drawn)
     before = history.content()
     assert rebuild(history, max_deleted_rows=0, max_deleted_pct=0, max_updated_rows=0) == before
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_lost_warehouse_is_rebuilt_as_it_was(tmp_path, seed):
-    check(tmp_path, seed, 6)
+    check(tmp_path, seed, 6, cycle(EDITS[seed:] + EDITS[:seed]), Counter())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(20))
 def test_300_of_8_nights_and_20_of_30_are_rebuilt_as_they_were(tmp_path, part):
+    edits, drawn = cycle(EDITS), Counter()
     for seed in range(15):
-        check(tmp_path / f"{seed}", 1000 + 15 * part + seed, 8)
-    check(tmp_path / "long", 2000 + part, 30)
+        check(tmp_path / f"{seed}", 1000 + 15 * part + seed, 8, edits, drawn)
+    check(tmp_path / "long", 2000 + part, 30, edits, drawn)
+    assert {what for what, times in drawn.items() if times} == {*DRAWN, *EDITS}, drawn
