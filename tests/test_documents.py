@@ -152,3 +152,8 @@ def test_the_documents_are_plain_english():
 
 def test_the_readme_is_short():
     assert len(read_documents("README.md").splitlines()) <= 180
+
+
+def test_the_setting_that_adapt_shows_is_in_the_code():
+    (shown,) = re.findall(r"```python\n(.*)\n```", find_section("docs/adapt.md", "A setting"))
+    assert f"    {shown}\n" in (PROJECT / "python/config.py").read_text()
