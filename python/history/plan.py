@@ -122,13 +122,13 @@ def show_pending(
         step = Step("plan", settings, "plan", log, con)
         run_file(con, "ops.sql")
         batches = landed_batches(step)
-        create_tables(con)
+        create_tables(con, contract.columns)
         pending = find_pending(con, batches, settings, contract)
         if not (pending.todo or pending.is_replay):
             say(f"plan      nothing to do: {batches[-1].batch_id} is merged already")
             return None, None, None
         merges = merge_pending(step, con, batches, contract, pending, dry_run=True)
-        objection = show_replay(con, settings, pending) if pending.is_replay else None
+        objection = show_replay(con, settings, contract, pending) if pending.is_replay else None
         if not merges:
             return None, None, objection
         late = [merge for merge in merges[:-1] if merge[0] in pending.asked]
@@ -138,9 +138,11 @@ def show_pending(
         return batch, diff, objection
 
 
-def show_replay(con: Warehouse, settings: Settings, pending: Pending) -> str | None:
+def show_replay(
+    con: Warehouse, settings: Settings, contract: Contract, pending: Pending
+) -> str | None:
     """Show what the replay changes in the catalogue; return why the guard objects to an edit."""
-    diff = compare_titles(con)
+    diff = compare_titles(con, contract)
     why = f", as {pending.edit}" if pending.edit else ""
     say(f"plan      the history would be replayed from {len(pending.todo)} snapshots{why}", CYAN)
     say(f"          {diff} of the last merged snapshot differ then")

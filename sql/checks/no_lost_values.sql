@@ -1,4 +1,4 @@
--- No value that was there was lost because it did not parse as a date, a year or a duration.
+-- No value that was there was lost because it did not parse as a date, year, duration or number.
 -- severity: warn
 SELECT
     business_key,

@@ -161,8 +161,8 @@ def test_a_merge_that_breaks_an_invariant_is_undone(tmp_path, monkeypatch, invar
     history.take([title(1), title(2)], 1)
     before = history.content()
 
-    def run_and_break(con, name: str, *variables) -> None:
-        run_file(con, name, *variables)
+    def run_and_break(con, name: str, *variables, **columns) -> None:
+        run_file(con, name, *variables, **columns)
         if name == "history/merge.sql":
             con.execute(damage.format("analytics_netflix_history"))
 

@@ -62,10 +62,7 @@ def run_shell(script: str, clone: Path) -> tuple[int, list[str]]:
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=clone,
-        env={  # one thread: a few titles need no more, and each core has a test of its own
-            **{"PATH": os.environ["PATH"], "HOME": str(clone)},
-            **{"LANG": "C.UTF-8", "DUCKDB_THREADS": "1"},
-        },
+        env={"PATH": os.environ["PATH"], "HOME": str(clone), "LANG": "C.UTF-8"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
