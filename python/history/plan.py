@@ -132,7 +132,8 @@ def show_pending(
         if not merges:
             return None, None, objection
         late = [merge for merge in merges[:-1] if merge[0] in pending.asked]
-        batch, diff = (late or merges)[-1]
+        stops = [m for m in merges if m[1].objection and not is_accepted(settings, m[0])]
+        batch, diff = stops[0] if stops else (late or merges)[-1]
         set_variables(con, {"batch_id": batch.batch_id})
         show_merge(con, batch, diff)
         return batch, diff, objection
@@ -159,7 +160,7 @@ def show_merge(con: Warehouse, batch: Batch, diff: Diff) -> None:
         f"{diff.previous:,} titles\n"
         f"          +{c['insert'] + c['reappear']:,} ~{c['update']:,} -{c['delete']:,}, "
         f"{diff.unchanged:,} unchanged, {c['fill']:,} filled, "
-        f"{c['carry']:,} kept though unreadable"
+        f"{c['carry']:,} kept as they were"
     )
     for row in fetch_file(con, "reports/plan_columns.sql"):
         say(f"          {row['column_name']:<14}{row['titles']:>9,} changed")
