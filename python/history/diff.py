@@ -8,7 +8,7 @@ from ingest.manifest import Batch
 from warehouse.database import Warehouse, fetch_file, run_file, set_variables
 
 OPERATIONS = ("insert", "reappear", "update", "delete", "fill", "carry")
-EXTRA = (("reappear", "reappeared"), ("fill", "filled"), ("carry", "kept though unreadable"))
+EXTRA = (("reappear", "reappeared"), ("fill", "filled"), ("carry", "kept as they were"))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
--- No title stays in the catalogue only because its record was unreadable.
+-- No title stays in the catalogue only because its record is unreadable or could be several titles.
 -- severity: warn
 WITH last_merge AS (
     SELECT
