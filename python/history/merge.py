@@ -171,7 +171,8 @@ def merge_pending(
             again = replace(pending, todo=rest, is_replay=True, is_retry=True)
             return merge_pending(step, con, batches, contract, again, dry_run)
         if before and diff.objection:  # the late one answers for it
-            merges[-1] = (before, replace(merges[-1][1], objection=diff.objection))
+            first = merges[-1][1].objection or diff.objection
+            merges[-1] = (before, replace(merges[-1][1], objection=first))
             diff = replace(diff, objection=None)
         late = batch if enforce_limits else None
         merges.append((batch, diff))

@@ -25,11 +25,13 @@ touched AS (
 
 broken AS (
     SELECT
-        count(*) FILTER (WHERE is_current) - count(DISTINCT title_id) FILTER (WHERE is_current) AS doubled,
+        count(*) FILTER (WHERE is_current)
+            - count(DISTINCT CASE WHEN is_current THEN title_id END) AS doubled,
         count(*) FILTER (WHERE valid_to <= valid_from) AS without_span,
         count(*) FILTER (WHERE next_from < valid_to) AS overlapping,
         count(*) FILTER (
-            WHERE is_current <> (valid_to IS NULL) OR (next_from IS NOT NULL AND valid_to IS NULL)
+            WHERE is_current <> (valid_to IS NULL)
+                OR (next_from IS NOT NULL AND valid_to IS NULL)
         ) AS wrongly_open
     FROM touched
 ),

@@ -3,7 +3,8 @@
 import pytest
 from conftest import COLUMNS, PROJECT, title
 from histories import History
-from test_history_properties import POOLS, Day, check_history, place
+from scd2_model import POOLS, Day
+from test_history_properties import check_history, place
 
 from config import load_settings
 from errors import StepError
