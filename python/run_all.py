@@ -25,7 +25,7 @@ from typing import NoReturn
 from config import Settings, load_settings
 from errors import CRASH, DONE, QUALITY, SIGNALLED, StepError, exit_code
 from ingest.manifest import list_batches
-from ingest.records import read_state
+from ingest.records import read_ahead
 from ingest.source import may_make_sample
 from operations import alerts
 from runner import lock, signals, step
@@ -80,7 +80,7 @@ def main(quiet: bool = False) -> int:
 def chain(settings: Settings, quiet: bool) -> int:
     """Run the steps up to the first that fails; keep for the alerts what that was."""
     with suppress(Exception):  # what is wrong here stops the step that uses it
-        list_batches(read_state(settings))  # once: a step reads only what was written since
+        list_batches(read_ahead(settings))
     scripts = CHAIN
     if not quiet and may_make_sample(settings):  # a person tries it; no night makes data up
         scripts = ("00_make_sample_data.py", *CHAIN)

@@ -9,6 +9,7 @@ swapped or replaced unnoticed but the last ones, and how many there are the ware
 import hashlib
 import json
 import os
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ FORMAT = 1  # of a record that does not say which; a release that changes it rai
 LEFT_OUT = ("withdrawn", "lost")  # whatever was decided before, until the snapshot is restored
 # Path -> (what the file system says of it, record): read once by a process and its children.
 records_read: dict[str, tuple[tuple, "Record | None"]] = {}
+read_before: "tuple[list[tuple], State] | None" = None  # by a chain, which has the lock
+SETTLED_NS = 3_000_000_000  # a file system's clock may stand still for two seconds
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ class State:
 
 def read_state(settings: Settings) -> State:
     """Read and check the whole chain; what does not fit is in `problems`."""
+    if read_before and read_before[0] == look_at_folders(settings):
+        return read_before[1]
     snapshots = look_at(settings.snapshots)
     seen = snapshots | look_at(settings.decisions)
     files = {path: key for path, key in seen.items() if path.endswith(".json")}
@@ -136,6 +141,22 @@ def read_state(settings: Settings) -> State:
     return state
 
 
+def read_ahead(settings: Settings) -> State:
+    """Read the state for all steps of a chain: they read again only if a folder was changed."""
+    global read_before
+    read_before, folders = None, look_at_folders(settings)
+    state = read_state(settings)
+    if all(time.time_ns() - changed_at > SETTLED_NS for *_, changed_at in folders):
+        read_before = folders, state
+    return state
+
+
+def look_at_folders(settings: Settings) -> list[tuple]:
+    """Return which folders hold the records, and when a file came into them or left last."""
+    folders = [folder for folder in (settings.snapshots, settings.decisions) if folder.is_dir()]
+    return [(str(folder), folder.stat().st_ino, folder.stat().st_mtime_ns) for folder in folders]
+
+
 def look_at(folder: Path) -> dict[str, tuple]:
     """Return path -> size and what else tells that a file is the one of before."""
     entries = os.scandir(folder) if folder.is_dir() else ()
@@ -156,12 +177,13 @@ def read_record(path: str, key: tuple) -> Record | None:
     """Read one record; None if it is damaged, or not the file that it was written as."""
     known = records_read.get(path)
     if not known or known[0] != key:
-        known = records_read[path] = key, parse_record(Path(path))
+        known = records_read[path] = key, parse_record(path)
     return known[1]
 
 
-def parse_record(path: Path) -> Record | None:
-    text = path.read_bytes()
+def parse_record(path: str) -> Record | None:
+    with open(path, "rb", buffering=0) as file:
+        text = file.read()
     if text[-SEAL_BYTES:] != compute_seal(text[:-SEAL_BYTES]):
         return None
     fields = json.loads(text)
@@ -170,10 +192,10 @@ def parse_record(path: Path) -> Record | None:
             f"{path} was written by a newer release of this project; nothing was changed. Go on "
             "with that release, or restore the data folder and the warehouse from before it"
         )
-    if fields.pop("file") != path.name:
+    if fields.pop("file") != path.rpartition(os.sep)[2]:
         return None
     return Record(
-        path,
+        Path(path),
         fields.pop("number"),
         fields.pop("previous_file"),
         fields.pop("previous_seal"),
@@ -203,7 +225,7 @@ def append_record(state: State, folder: Path, name: str, fields: dict[str, Any])
     body = json.dumps(chain | fields).encode()[:-1]
     with replace_atomically(path) as temporary:
         temporary.write_bytes(body + compute_seal(body))
-    record = parse_record(path)
+    record = parse_record(str(path))
     state.records.append(record)
     state.count_decision(record.fields)
     return record

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from datetime import timedelta
@@ -9,6 +10,9 @@ from datetime import timedelta
 import duckdb
 import pytest
 from conftest import CHAIN, RECORDS, Pipeline, catalogue, title
+
+from config import load_settings
+from ingest import records
 
 RAW, MERGE, REBUILD = "02_create_raw_layer", "06_merge_cdc", "10_rebuild_warehouse"
 LEFT_OUT = f"{RECORDS} ops_metrics ops_schema_changes"
@@ -145,6 +149,21 @@ def test_a_record_is_written_once(folder):
     for name, content in names.items():
         [path] = (folder.root / "data").rglob(name)
         assert path.read_bytes() == content
+
+
+def test_a_chain_looks_at_the_records_again_only_where_a_folder_was_changed(folder, monkeypatch):
+    monkeypatch.setattr(records, "read_before", None)
+    settings = load_settings(folder.environment)
+    folders = (settings.snapshots, settings.decisions)
+    state = records.read_ahead(settings)
+    assert records.read_state(settings) is not state, "they were changed just now"
+    for path in folders:
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    state = records.read_ahead(settings)
+    assert records.read_state(settings) is state
+    first = min(path for path in settings.decisions.iterdir())
+    first.unlink()
+    assert records.read_state(settings).problems == [f"{first.name} is missing"]
 
 
 def test_a_snapshot_without_a_record_is_set_aside(folder):
