@@ -13,6 +13,7 @@ from conftest import CHAIN, RECORDS, Pipeline, catalogue, title
 
 from config import load_settings
 from ingest import records
+from ingest.records import SEAL_BYTES, compute_seal
 
 RAW, MERGE, REBUILD = "02_create_raw_layer", "06_merge_cdc", "10_rebuild_warehouse"
 LEFT_OUT = f"{RECORDS} ops_metrics ops_schema_changes"
@@ -108,6 +109,21 @@ def test_the_tail_of_the_decisions_is_known_to_the_warehouse(folder):
     assert folder.step("03_load_raw_to_duckdb").returncode == 0  # now it knows it
     last.unlink()
     stopped(folder, last.name)
+
+
+def test_two_records_that_were_swapped_are_damaged(folder):
+    first, *_, last = sorted((folder.root / "data/decisions").iterdir())
+    one, other = first.read_bytes(), last.read_bytes()
+    first.write_bytes(other)
+    last.write_bytes(one)
+    stopped(folder, f"{first.name} is damaged", f"{last.name} is damaged")
+
+
+def test_a_record_that_was_edited_and_sealed_again_is_not_of_this_chain(folder):
+    first = min((folder.root / "data/decisions").iterdir())
+    body = first.read_bytes()[:-SEAL_BYTES].replace(b'"passed"', b'"withdrawn"')
+    first.write_bytes(body + compute_seal(body))
+    stopped(folder, "is of another folder")
 
 
 def test_where_the_warehouse_is_lost_the_published_copy_knows_the_last_record(folder):
