@@ -84,22 +84,29 @@ def attach_copy(con: Warehouse, path: Path) -> Iterator[None]:
 
 
 def copy_database(con: Warehouse, tables: dict) -> None:
-    """Every table, and every view as a table, with their comments, and the history's macros.
+    """Every table, every KPI as a table, the other views and the history's macros; with comments.
 
     From here on a KPI's name means its table in the copy: it is worked out once.
     """
+    home = identifier(con.execute("SELECT current_database()").fetchone()[0])
+    views = dict(
+        con.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal").fetchall()
+    )
+    views = {name: views[name] for name in tables if name in views and not name.startswith("kpi_")}
     with transaction(con):
+        for source in (identifier(name) for name in tables if name not in views):
+            con.execute(f"CREATE TABLE copy.{source} AS SELECT * FROM {source}")
+        con.execute("USE copy")
+        for definition in views.values():
+            con.execute(definition)
         for name, entry in tables.items():
-            target = f"copy.{identifier(name)}"
-            con.execute(f"CREATE TABLE {target} AS SELECT * FROM {identifier(name)}")
-            comments = [f"COMMENT ON TABLE {target} IS {literal(entry['comment'])}"]
+            kind, target = "VIEW" if name in views else "TABLE", identifier(name)
+            comments = [f"COMMENT ON {kind} {target} IS {literal(entry['comment'])}"]
             comments += [
                 f"COMMENT ON COLUMN {target}.{identifier(column)} IS {literal(comment)}"
                 for column, _, comment in entry["columns"]
             ]
             con.execute(";".join(comments))
-        home = identifier(con.execute("SELECT current_database()").fetchone()[0])
-        con.execute("USE copy")
         run_file(con, "history/time_travel.sql", columns=stored_columns(con))
         con.execute(f"USE {home}")
     for name in tables:
@@ -146,8 +153,8 @@ def write_dictionary(tables: dict, batch: str, is_sample: bool) -> str:
     lines = [
         "# Data dictionary",
         "",
-        f"What `netflix.duckdb` holds, as of snapshot {escape_markdown(batch)}. Views are tables "
-        "in it.",
+        f"What `netflix.duckdb` holds, as of snapshot {escape_markdown(batch)}. Each KPI is a "
+        "table in it.",
         *(["", "**Made-up sample data: none of these titles exists.**"] if is_sample else []),
         "",
         LINEAGE,

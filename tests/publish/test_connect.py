@@ -84,13 +84,13 @@ def test_superset_lists_columns_and_comments_by_the_uri_and_the_other_queries_ru
     inspector = sqlalchemy.inspect(engine)
     columns = {
         name: [column["name"] for column in inspector.get_columns(name)]
-        for name in inspector.get_table_names()
+        for name in (*inspector.get_table_names(), *inspector.get_view_names())
     }
     assert all(inspector.get_table_comment(name)["text"] for name in columns)
     engine.dispose()
     path = published.root / "data/published/netflix.duckdb"
     with duckdb.connect(str(path), read_only=True) as con:
-        tables = con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        tables = con.execute("SELECT table_name FROM information_schema.tables").fetchall()
         assert columns == {name: con.table(name).columns for (name,) in tables}
         for query in find_blocks("sql"):
             assert con.execute(query).fetchall()

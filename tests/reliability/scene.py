@@ -263,7 +263,9 @@ def version_now(place: Path) -> dict[str, object]:
         if path.suffix != ".parquet"  # the same rows as the .csv, in bytes that may differ
     }
     with duckdb.connect(str(place / "current" / "netflix.duckdb"), read_only=True) as con:
-        for (name,) in con.execute("SELECT table_name FROM duckdb_tables() ORDER BY 1").fetchall():
+        for (name,) in con.execute(
+            "SELECT table_name FROM information_schema.tables ORDER BY 1"
+        ).fetchall():
             if name not in LEFT_OUT.split():
                 rows = con.execute(f'SELECT * FROM "{name}"').fetchall()
                 found[name] = sha(sorted(map(repr, rows)))
