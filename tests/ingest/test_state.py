@@ -171,6 +171,8 @@ def test_a_chain_looks_at_the_records_again_only_where_a_folder_was_changed(fold
     monkeypatch.setattr(records, "read_before", None)
     settings = load_settings(folder.environment)
     folders = (settings.snapshots, settings.decisions)
+    for path in folders:
+        os.utime(path)
     state = records.read_ahead(settings)
     assert records.read_state(settings) is not state, "they were changed just now"
     for path in folders:
