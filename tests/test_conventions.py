@@ -12,6 +12,7 @@ from conftest import PROJECT, is_in_ninth
 from documents import read_documents
 
 from config import Settings, __version__
+from contract import load_contract
 
 DEFAULTS = {setting.name.upper(): setting.metadata["default"] for setting in fields(Settings)}
 MAKEFILE = (PROJECT / "Makefile").read_text()
@@ -84,12 +85,20 @@ def test_a_sql_file_that_writes_states_its_grain_inputs_and_why_twice_is_safe(pa
         assert len(head) <= 6
     else:
         limit = re.compile(
-            "-- (severity|error_if|warn_if|way_out): "
+            "-- (severity|broken|limit|error_if|warn_if|way_out): "
         )  # what a check states besides
         assert len([line for line in head if not limit.match(line)]) <= 2
     assert not re.search(r"GROUP BY ALL|SELECT \*", body)
     if path.name != "sample.sql":  # its vocabulary reads better in long lines
         assert max(len(line) for line in path.read_text().splitlines()) <= 100
+
+
+def test_staging_makes_every_column_of_the_contract():
+    staging = (PROJECT / "sql" / "staging.sql").read_text()
+    contract = load_contract(PROJECT / "sql" / "contract.toml")
+    assert set(re.findall(r"conform\(\"?(\w+)\"?, '\w+'\)", staging)) == {
+        column.name for column in contract.columns
+    }
 
 
 def test_the_newest_entry_of_the_changelog_says_what_an_upgrade_does():

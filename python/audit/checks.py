@@ -1,31 +1,28 @@
 """Run the checks of sql/checks/, each a query for offending rows.
 
-A check is a file. Its first line is the description; `-- severity: error|warn` is what one
-offending row means, `-- warn_if: > N` and `-- error_if: > N` set other limits (odd_titles_pct: the
-contract's share of all titles), and `-- way_out:` says what a person can do where it fails.
+A check is a file. Its first line is the rule, `-- broken:` the same said of where it does not hold;
+`-- severity: error|warn` is what one offending row means, `-- warn_if: > N` and `-- error_if: > N`
+set other limits (odd_titles_pct: the contract's share of all titles), `-- limit:` names the setting
+of an age, and `-- way_out:` says what a person can do where it fails.
 """
 
 import logging
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from column import Column
 from config import SQL
 from errors import NotReady, QualityError
 from runner import lock
 from runner.console import GREEN, RED, YELLOW, say
 from runner.log import open_log
 from runner.step import Step
-from warehouse.columns import choose_columns, expand_columns
 from warehouse.database import Warehouse, has_tables, run_file, table_names
 
-CURRENT = "analytics_netflix_current"
 SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check: on the terminal, in the warehouse
 # A check of the history, which cannot be run before there is one.
 OF_HISTORY = re.compile("analytics_netflix_history|ops_merges|ops_ambiguous_matches|metrics_now")
@@ -55,10 +52,10 @@ class Result:
         return f"{self.outcome}: {self.name}, {self.count:,} row(s): {self.description}{rows}"
 
 
-def compute_metrics(step: Step, columns: Sequence[Column]) -> None:
+def compute_metrics(step: Step) -> None:
     """metrics_now, and the batch it is of; empty where nothing was merged yet."""
     if has_tables(step.con, "ops_merges", "analytics_netflix_history"):
-        run_file(step.con, "metrics.sql", columns=columns)
+        run_file(step.con, "metrics.sql")
         batch = step.con.execute("SELECT max(batch_id) FROM metrics_now").fetchone()
         step.batch_id = batch[0]
 
@@ -82,28 +79,21 @@ def select_checks(con: Warehouse) -> tuple[list[Path], int]:
     return chosen, len(paths) - len(chosen)
 
 
-def choose_current_columns(con: Warehouse, columns: Sequence[Column]) -> Sequence[Column]:
-    """Those of the contract's columns that current has; all where there is no such view."""
-    if CURRENT not in table_names(con):
-        return columns  # a check of its own says so
-    return choose_columns(con, CURRENT, columns)
-
-
 def count_tolerated(con: Warehouse, odd_titles_pct: float) -> int:
     """How many titles may be odd before the audit fails: a few are a large share of few titles."""
-    if CURRENT not in table_names(con):
+    if "analytics_netflix_current" not in table_names(con):
         return TOLERATED_TITLES  # a check of its own says so
-    titles = con.execute(f"SELECT count(*) FROM {CURRENT}").fetchone()[0]
+    titles = con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()[0]
     return max(TOLERATED_TITLES, int(titles * odd_titles_pct / 100))
 
 
-def run_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence[Column]) -> Result:
+def run_check(con: Warehouse, path: Path, tolerated: int) -> Result:
     """Run one check. One that cannot be run has failed, it alone: what it guards is not known.
 
-    `tolerated` is the number of titles that odd_titles_pct stands for; `columns` are current's.
+    `tolerated` is the number of titles that odd_titles_pct stands for.
     """
     try:
-        return evaluate_check(con, path, tolerated, columns)
+        return evaluate_check(con, path, tolerated)
     except duckdb.IOException:  # the warehouse itself is damaged
         raise
     except Exception as error:
@@ -112,7 +102,7 @@ def run_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence[Colu
         return Result(path.stem, "it cannot be run", "error", "fail", 0, rows, way_out)
 
 
-def evaluate_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence[Column]) -> Result:
+def evaluate_check(con: Warehouse, path: Path, tolerated: int) -> Result:
     """Count the rows that a check finds, and say what they mean. Raises what the query raises."""
     text = path.read_text(encoding="utf-8")
     description = text.splitlines()[0].removeprefix("-- ")
@@ -120,13 +110,14 @@ def evaluate_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence
     if not found:
         raise QualityError(f"{path} says no `-- severity: error` or `-- severity: warn`")
     severity = found[1]
+    broken = re.search(r"^-- broken: (.+)$", text, re.MULTILINE)
     way_out = re.search(r"^-- way_out: (.+)$", text, re.MULTILINE)
     about = way_out[1] if way_out else WAY_OUT
     limits = {"error_if": 0 if severity == "error" else None, "warn_if": 0}
     limit = re.compile(r"^-- (warn_if|error_if): > (\d+|odd_titles_pct)$", re.MULTILINE)
     for name, number in limit.findall(text):
         limits[name] = int(number) if number.isdigit() else tolerated
-    cursor = con.execute(expand_columns(text, columns))
+    cursor = con.execute(text)
     names = [column[0] for column in cursor.description]
     rows = cursor.fetchmany(KEPT_ROWS)
     count = len(rows)
@@ -138,6 +129,8 @@ def evaluate_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence
         outcome = "fail"
     elif count > limits["warn_if"]:
         outcome = "warn"
+    if outcome != "pass":
+        description = broken[1] if broken else f"not so: {description}"
     return Result(path.stem, description, severity, outcome, count, shown, about)
 
 

@@ -17,24 +17,18 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from sqlglot import exp
 
-from column import Column
 from config import SQL, Settings
-from contract import load_contract
 from engines.translator import ROWID, Translator, parse_statements
-from warehouse.columns import choose_columns, column_names
-from warehouse.database import DuckDBWarehouse, connect, identifier, read_sql
+from warehouse.database import DuckDBWarehouse, column_names, connect, identifier
 
 if TYPE_CHECKING:
     import pyarrow
 
 Rows = Iterable[tuple]
-HISTORY = "analytics_netflix_history"
 # What makes the tables that are published.
 DECLARED = (
     "ops.sql",
     "history/tables.sql",
-    "history/empty.sql",
-    "history/views.sql",
     "analytics/prepare.sql",
     "analytics/country_codes.sql",
     "analytics/dimensions.sql",
@@ -114,25 +108,21 @@ class Adapter:
         them: engines have others, and Snowflake's differ with the numbers in them.
         """
         con = self.copy = self.copy or connect(":memory:", self.settings, self.reads)
-        objects = list(self.objects())
-        columns = load_contract(self.settings.contract_path, self.settings.cdc_key).columns
-        if (HISTORY, False) in objects:
-            columns = choose_columns(self, HISTORY, columns)
-        types = declared_types(columns)
+        types = declared_types()
         there = {name for name, _ in con.objects()}
-        for name, _ in objects:
+        for name, _ in self.objects():
             if name.startswith(prefixes) and name not in there:
                 order = f" ORDER BY {ROWID[name]}" if name in ROWID else ""
                 con.register("copied", self.arrow(f"SELECT * FROM {name}{order}"))
-                casts = [
+                columns = [
                     f"CAST({identifier(column)} AS {kind}) AS {identifier(column)}"
                     for column, kind in types.get(name, [])
                 ]
-                shown = ", ".join(casts) or "*"
+                shown = ", ".join(columns) or "*"
                 con.execute(f"CREATE TABLE {name} AS SELECT {shown} FROM copied")
                 con.unregister("copied")
                 there.add(name)
-        for comment in comment_statements(there, columns):
+        for comment in comment_statements(there):
             con.execute(comment)
         return con
 
@@ -148,12 +138,12 @@ class Adapter:
         return list(self.rows)
 
 
-def declared_types(columns: Sequence[Column]) -> dict[str, list[tuple[str, str]]]:
+def declared_types() -> dict[str, list[tuple[str, str]]]:
     """(column, type) of the tables and views that DuckDB makes of an empty history."""
     with duckdb.connect() as con:
         con.execute("SET VARIABLE country_codes = ''")
         for name in DECLARED:
-            con.execute(read_sql(name, columns))
+            con.execute((SQL / name).read_text(encoding="utf-8"))
         found = con.execute(
             "SELECT table_name, list((column_name, data_type) ORDER BY column_index) "
             "FROM duckdb_columns() WHERE NOT internal GROUP BY table_name"
@@ -161,10 +151,10 @@ def declared_types(columns: Sequence[Column]) -> dict[str, list[tuple[str, str]]
         return dict(found.fetchall())
 
 
-def comment_statements(tables: set[str], columns: Sequence[Column]) -> Iterator[str]:
+def comment_statements(tables: set[str]) -> Iterator[str]:
     """The COMMENT statements of sql/analytics for these tables, all of which are no views."""
     for path in sorted((SQL / "analytics").glob("*.sql")):
-        for tree in parse_statements(read_sql(f"analytics/{path.name}", columns)):
+        for tree in parse_statements(path.read_text(encoding="utf-8")):
             if isinstance(tree, exp.Comment):
                 of_column = tree.args["kind"] == "COLUMN"
                 if not of_column:

@@ -50,7 +50,8 @@ def build_dashboard(
     held: Held | None = None,
 ) -> str:
     """Build the page of a published copy, as HTML; with `held` it says what is not in it."""
-    content = collect(con, {batch: source for batch, (source, _) in origins.items()}) | {
+    sources = {batch: source for batch, (source, _) in origins.items()}
+    content = collect(con, sources, settings) | {
         "tables": [
             {"name": name, "comment": entry["comment"], "columns": entry["columns"]}
             for name, entry in tables.items()

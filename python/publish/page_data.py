@@ -5,13 +5,14 @@ MAX_VERSIONS titles comes title by title, a larger one as counted cells of the s
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from config import SQL
+from config import SQL, Settings
 from publish.page_cells import LONGEST, collect_cells
 from publish.page_codes import (
     Codes,
@@ -23,13 +24,15 @@ from publish.page_codes import (
 )
 from warehouse.database import Warehouse, fetch_file, run_file, set_variables
 
-FORMAT = 1
+FORMAT = 2
 WORLD = Path(__file__).resolve().parent / "page" / "world.json"
 MAX_VERSIONS = 25_000  # of titles, 41 to 50 bytes of the page each
 MAX_PEOPLE, FROM_TITLES = 4_000, 3  # a person in fewer titles is no name to choose
 MAX_CHANGES = 10_000  # of fields
 # Columns of page_versions.sql that are sent as they are.
-COPIED = ("since", "until", "operation", "is_gone", "year", "added", "length", "title", "line")
+COPIED = (
+    "show_id", "since", "until", "operation", "is_gone", "year", "added", "length", "title", "line",
+)  # fmt: skip
 STEPS = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "publish")
 ONCE = (
     "A title of three countries counts once in totals, and once in each of its countries; so do "
@@ -37,7 +40,7 @@ ONCE = (
 )
 
 
-def collect(con: Warehouse, sources: dict[str, str]) -> dict[str, Any]:
+def collect(con: Warehouse, sources: dict[str, str], settings: Settings) -> dict[str, Any]:
     """Collect all that the page shows; `sources` names the file of each batch."""
     run_file(con, "publish/page_snapshots.sql")
     snapshots = con.execute(
@@ -57,7 +60,7 @@ def collect(con: Warehouse, sources: dict[str, str]) -> dict[str, Any]:
             "source": [sources.get(batch, "") for batch in batches],
         },
         "world": json.loads(WORLD.read_text(encoding="utf-8")),
-        **collect_records(con),
+        **collect_records(con, settings),
     }
     if titles[-1] > MAX_VERSIONS:
         cells = collect_cells(con, len(snapshots) - 1, titles[-1])
@@ -66,12 +69,13 @@ def collect(con: Warehouse, sources: dict[str, str]) -> dict[str, Any]:
     return content | collect_titles(con, first)
 
 
-def collect_records(con: Warehouse) -> dict[str, Any]:
+def collect_records(con: Warehouse, settings: Settings) -> dict[str, Any]:
     """Collect what the runs, audits and measurements say, and what is known of names."""
     checks = fetch_file(con, "publish/page_checks.sql")
     metrics = {row["metric"]: row for row in fetch_file(con, "publish/page_metrics.sql")}
     runs = {row["step"]: row for row in fetch_file(con, "reports/status_runs.sql")}
     names = fetch_file(con, "publish/page_names.sql")
+    measured = measure_ages(con, settings)
     audited_at = runs["monitor"]["finished_at"] if "monitor" in runs else None
     return {
         "audit": {
@@ -83,6 +87,7 @@ def collect_records(con: Warehouse) -> dict[str, Any]:
                     "rows": row["row_count"],
                     "description": row["description"],
                     "trail": row["trail"],
+                    "measured": measured.get(row["check_name"]),
                 }
                 for row in checks
             ],
@@ -113,6 +118,28 @@ def collect_records(con: Warehouse) -> dict[str, Any]:
         },
         "iso": {row["name"]: row["value"] for row in names if row["kind"] == "country"},
     }
+
+
+def measure_ages(con: Warehouse, settings: Settings) -> dict[str, str]:
+    """Measure what the checks with a limit look at, also where they pass: the row at no age at all.
+
+    As of the last audit, so that it is what that found.
+    """
+    (checked_at,) = con.execute("SELECT arg_max(checked_at, rowid) FROM ops_checks").fetchone()
+    set_variables(con, {"checked_at": checked_at})
+    found = {}
+    for path in sorted((SQL / "checks").glob("*.sql")):
+        text = path.read_text(encoding="utf-8")
+        if limit := re.search(r"^-- limit: (\w+)$", text, re.MULTILINE):
+            set_variables(con, {limit[1]: -1_000_000})
+            cursor = con.execute(text)
+            if row := cursor.fetchone():
+                names = [column[0] for column in cursor.description]
+                shown = dict(zip(names, row, strict=True)) | {
+                    names[-1]: getattr(settings, limit[1])
+                }
+                found[path.stem] = ", ".join(map("{}={}".format, shown, shown.values()))
+    return found
 
 
 def collect_titles(con: Warehouse, first: int) -> dict[str, Any]:

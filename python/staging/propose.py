@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from column import Column, normalise
+from contract import Column, normalise
 
 # More dates than the default ones; where two fit all values alike, both are named.
 FORMATS = (

@@ -32,7 +32,6 @@ COMMENT ON COLUMN analytics_netflix_history.seasons IS 'Number of seasons; NULL 
 COMMENT ON COLUMN analytics_netflix_history.listed_in IS
     'Genres, separated by a comma and a blank.';
 COMMENT ON COLUMN analytics_netflix_history.description IS 'What it is about.';
-COMMENT ON COLUMN analytics_netflix_history."column" IS 'what it means';  -- each extra column
 COMMENT ON COLUMN analytics_netflix_history.row_hash IS
     'Digest of the tracked values in the columns of the last file: equal hashes, equal titles.';
 COMMENT ON COLUMN analytics_netflix_history.repairs IS
@@ -73,7 +72,6 @@ COMMENT ON COLUMN analytics_netflix_current.seasons IS 'Number of seasons; NULL 
 COMMENT ON COLUMN analytics_netflix_current.listed_in IS
     'Genres, separated by a comma and a blank.';
 COMMENT ON COLUMN analytics_netflix_current.description IS 'What it is about.';
-COMMENT ON COLUMN analytics_netflix_current."column" IS 'what it means';  -- each extra column
 COMMENT ON COLUMN analytics_netflix_current.version_id IS
     'The version: a surrogate key that a replay of the snapshots gives again.';
 COMMENT ON COLUMN analytics_netflix_current.valid_from IS
@@ -168,7 +166,8 @@ COMMENT ON COLUMN ops_checks.check_name IS 'The check, a file in sql/checks.';
 COMMENT ON COLUMN ops_checks.severity IS 'error or warn: what its rows mean.';
 COMMENT ON COLUMN ops_checks.verdict IS 'pass, warn or fail.';
 COMMENT ON COLUMN ops_checks.row_count IS 'Rows that should not be.';
-COMMENT ON COLUMN ops_checks.description IS 'What the check holds.';
+COMMENT ON COLUMN ops_checks.description IS
+    'What the check holds; where it does not, what is wrong.';
 
 COMMENT ON TABLE ops_check_failures IS
     'Rows that a check found and should not have: one row each, the first of them.';

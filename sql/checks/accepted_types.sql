@@ -1,4 +1,5 @@
 -- Every title has a type, one that the contract allows.
+-- broken: A title has no type, or one that the contract does not allow.
 -- severity: error
 -- way_out: allow the value in the contract (`allowed` of [columns.type]), then `make run-all`.
 SELECT

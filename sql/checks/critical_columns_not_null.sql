@@ -1,4 +1,5 @@
 -- Every staged title has a value where the contract says `nullable = false`.
+-- broken: A staged title lacks a value where the contract says `nullable = false`.
 -- severity: error
 SELECT
     business_key,

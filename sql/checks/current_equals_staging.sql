@@ -1,4 +1,5 @@
 -- Current holds what staging holds, and what is kept over a record that is unreadable or ambiguous.
+-- broken: What is current and what is staged differ in more than what a merge keeps.
 -- severity: error
 WITH live AS (
     SELECT

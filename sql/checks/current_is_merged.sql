@@ -1,4 +1,5 @@
 -- What is current comes from the snapshot that is staged, but for titles carried over it.
+-- broken: What is current does not come from the snapshot that is staged.
 -- severity: error
 SELECT
     books.batch_id AS staged_batch,

@@ -1,4 +1,5 @@
 -- No title was added after the day of the check.
+-- broken: A title was added after the day of the check.
 -- severity: warn
 SELECT
     title_id,

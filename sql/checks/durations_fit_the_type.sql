@@ -1,4 +1,5 @@
 -- Movies last minutes, TV shows seasons; a publisher who gives one unit for all does not say so.
+-- broken: A movie lasts seasons, or a TV show minutes.
 -- severity: warn
 SELECT
     title_id,

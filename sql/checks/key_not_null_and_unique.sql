@@ -1,4 +1,5 @@
 -- Every staged title has a key, and no two have the same.
+-- broken: A staged title has no key, or the key of another one.
 -- severity: error
 SELECT
     business_key,

@@ -1,25 +1,13 @@
 -- No list is in brackets, or has another separator than the contract says (['a', 'b'], a|b, a;b).
+-- broken: A list is in brackets, or has another separator than the contract says.
 -- severity: warn
 WITH lists AS (
     SELECT
         source_line,
-        unnest([
-            'column',  -- each list column
-            ''
-        ]) AS column_name,
-        unnest([
-            "column",  -- each list column
-            ''
-        ]) AS entries
+        unnest(['director', 'cast', 'country', 'listed_in']) AS column_name,
+        unnest([director, "cast", country, listed_in]) AS entries
     FROM analytics_netflix_current
-    WHERE regexp_matches(
-        concat_ws(
-            ' ',
-            "column",  -- each list column
-            NULL
-        ),
-        '[\[\]{}|;]'
-    )
+    WHERE regexp_matches(concat_ws(' ', director, "cast", country, listed_in), '[\[\]{}|;]')
 )
 
 SELECT

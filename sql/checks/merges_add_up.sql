@@ -1,4 +1,5 @@
 -- Each merge's titles before, plus new, minus gone, are its titles after.
+-- broken: A merge's titles before, plus new, minus gone, are not its titles after.
 -- severity: error
 WITH followed AS (
     SELECT

@@ -1,5 +1,7 @@
 -- The newest title was added at most NEWEST_TITLE_DAYS before its snapshot.
+-- broken: The newest title was added more than NEWEST_TITLE_DAYS before its snapshot.
 -- severity: warn
+-- limit: newest_title_days
 WITH newest AS (
     SELECT
         (SELECT max(date_added) FROM analytics_netflix_current) AS added_date,
@@ -9,6 +11,7 @@ WITH newest AS (
 SELECT
     added_date AS newest_date_added,
     snapshot_at,
+    date_diff('day', added_date, CAST(snapshot_at AS DATE)) AS days_before,
     getvariable('newest_title_days') AS allowed_days
 FROM newest
 WHERE coalesce(date_diff('day', added_date, CAST(snapshot_at AS DATE)), 1000000)

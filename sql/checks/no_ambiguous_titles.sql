@@ -1,4 +1,5 @@
 -- No record could be several titles (CDC_KEY=title); it waits, and they stay as they were.
+-- broken: A record could be several titles; it waits, and they stay as they were.
 -- severity: warn
 SELECT
     business_key,

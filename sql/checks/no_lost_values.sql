@@ -1,4 +1,5 @@
--- No value that was there was lost because it did not parse as a date, year, duration or number.
+-- No value that was there was lost because it did not parse as a date, a year or a duration.
+-- broken: A value was lost because it does not parse as a date, a year or a duration.
 -- severity: warn
 SELECT
     business_key,

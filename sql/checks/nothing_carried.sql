@@ -1,4 +1,5 @@
--- No title stays in the catalogue only because its record is unreadable or could be several titles.
+-- No title stays in the catalogue only because its record was unreadable or ambiguous.
+-- broken: A title stays in the catalogue only because its record was unreadable or ambiguous.
 -- severity: warn
 WITH last_merge AS (
     SELECT
@@ -7,10 +8,27 @@ WITH last_merge AS (
     FROM ops_merges
     ORDER BY snapshot_at DESC
     LIMIT 1
+),
+
+-- By key and content, as current_equals_staging has it.
+kept AS (
+    SELECT
+        live.title_id,
+        live.show_id,
+        live.title
+    FROM analytics_netflix_history AS live
+    ANTI JOIN staging_netflix_titles AS staged
+        ON live.business_key = staged.business_key AND live.row_hash = staged.row_hash
+    WHERE live.is_current
 )
 
 SELECT
-    batch_id,
-    carried AS titles
+    kept.title_id,
+    kept.show_id,
+    kept.title,
+    last_merge.carried AS titles_in_all,
+    last_merge.batch_id
 FROM last_merge
-WHERE carried > 0;
+LEFT JOIN kept ON true
+WHERE last_merge.carried > 0
+ORDER BY kept.title_id;

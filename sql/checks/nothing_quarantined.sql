@@ -1,4 +1,5 @@
 -- No record is in the quarantine.
+-- broken: A record is in the quarantine.
 -- severity: warn
 SELECT
     business_key,

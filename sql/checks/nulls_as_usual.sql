@@ -1,4 +1,5 @@
 -- No column is emptier than in the last 30 good runs.
+-- broken: A column is emptier than in the last 30 good runs.
 -- severity: warn
 -- Allowed: median + max(7 x median absolute deviation, 2 points), with at least 7 good runs.
 SELECT

@@ -1,4 +1,5 @@
 -- No title has two current versions.
+-- broken: A title has two current versions.
 -- severity: error
 SELECT
     title_id,

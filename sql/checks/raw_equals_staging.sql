@@ -1,4 +1,5 @@
 -- Every raw record is staged, quarantined or an exact duplicate; raw and staging hold one batch.
+-- broken: A raw record is neither staged nor quarantined nor an exact duplicate.
 -- severity: error
 WITH counted AS (
     SELECT

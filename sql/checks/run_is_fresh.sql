@@ -1,5 +1,7 @@
 -- A whole merge ended within the last MAX_RUN_AGE_HOURS.
+-- broken: No whole merge ended within the last MAX_RUN_AGE_HOURS.
 -- severity: error
+-- limit: max_run_age_hours
 -- way_out: `make run-all`; if it fails, logs/pipeline.log says why.
 -- Before the first merge, the first step counts as one.
 SELECT

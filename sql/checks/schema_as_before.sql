@@ -1,4 +1,5 @@
 -- The snapshot's columns did not change, or a person accepted the file.
+-- broken: The snapshot's columns changed, and no person accepted the file.
 -- severity: warn
 SELECT
     changes.kind,

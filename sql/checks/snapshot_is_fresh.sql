@@ -1,5 +1,7 @@
 -- The newest snapshot is not older than FRESHNESS_DAYS: the publisher still delivers.
+-- broken: The newest snapshot is older than FRESHNESS_DAYS: does the publisher deliver?
 -- severity: error
+-- limit: freshness_days
 -- way_out: deliver a newer file; to load old ones, FRESHNESS_DAYS=36500 on the same command line.
 SELECT
     max(snapshot_at) AS newest_snapshot_at,

@@ -1,4 +1,5 @@
 -- The source did not deliver the same bytes on more than SAME_BYTES_DAYS days.
+-- broken: The source delivered the same bytes on more than SAME_BYTES_DAYS days.
 -- severity: warn
 WITH newest AS (
     SELECT arg_max(batch_id, rowid) AS batch_id

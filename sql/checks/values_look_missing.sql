@@ -1,23 +1,19 @@
 -- No text stands for a missing value (NA, \N, nan, NULL, None, -, 0 ...), but in a title.
+-- broken: A text stands for a missing value (NA, \N, nan, NULL, None, -, 0 ...).
 -- severity: warn
 WITH marked AS (
     SELECT
         source_line,
         unnest([
-            'column',  -- each text or list or duration column, not show_id or type or title
-            ''
+            'director', 'cast', 'country', 'rating', 'duration', 'listed_in', 'description'
         ]) AS column_name,
         unnest([
-            "column",  -- each text or list or duration column, not show_id or type or title
-            ''
+            director, "cast", country, rating, duration, listed_in, description
         ]) AS found_value
     FROM analytics_netflix_current
     WHERE regexp_matches(
         concat_ws(
-            chr(31),
-            '',
-            "column",  -- each text or list or duration column, not show_id or type or title
-            ''
+            chr(31), '', director, "cast", country, rating, duration, listed_in, description, ''
         ),
         '\x1F([Nn][Aa]|[Nn]/[Aa]|[Nn][Aa][Nn]|[Nn][Uu][Ll][Ll]|[Nn]one|NONE|\\N|-+|[?]|0|'
         || '[Nn]ot [Gg]iven|[Uu]nknown)\x1F'

@@ -1,4 +1,5 @@
 -- No two versions have the same id, and each has one.
+-- broken: Two versions have the same id, or one has none.
 -- severity: error
 SELECT
     version_id,

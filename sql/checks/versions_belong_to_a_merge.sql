@@ -1,4 +1,5 @@
 -- Every version was begun and ended by a merge that is on record.
+-- broken: A version was begun or ended by no merge that is on record.
 -- severity: error
 SELECT
     history.title_id,

@@ -1,4 +1,5 @@
 -- A title's versions do not overlap; where it was updated there is no gap.
+-- broken: A title's versions overlap, or have a gap where it was updated.
 -- severity: error
 WITH followed AS (
     SELECT

@@ -1,4 +1,5 @@
 -- A version begins, and ends after it began.
+-- broken: A version has no beginning, or ends before it.
 -- severity: error
 SELECT
     title_id,

@@ -26,12 +26,23 @@ CREATE OR REPLACE TEMP VIEW live_titles AS
 SELECT
     title_id,
     business_key,
-    "column",  -- each column
+    show_id,
+    "type",
+    title,
+    director,
+    "cast",
+    country,
+    date_added,
+    release_year,
+    rating,
+    duration,
+    listed_in,
+    description,
     CASE
         WHEN getvariable('rehash')
             THEN content_hash(
-                "column",  -- each column
-                getvariable('tracked_columns')
+                getvariable('tracked_columns'), show_id, "type", title, director, "cast", country,
+                date_added, release_year, rating, duration, listed_in, description
             )
         ELSE row_hash
     END AS row_hash

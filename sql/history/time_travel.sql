@@ -8,7 +8,20 @@
 CREATE OR REPLACE MACRO catalog_as_of(moment) AS TABLE
 SELECT
     title_id,
-    "column",  -- each stored column
+    show_id,
+    "type",
+    title,
+    director,
+    "cast",
+    country,
+    date_added,
+    release_year,
+    rating,
+    duration,
+    duration_minutes,
+    seasons,
+    listed_in,
+    description,
     version_id,
     valid_from,
     valid_to

@@ -1,6 +1,7 @@
 -- The versions of all titles from the snapshot that the session variable page_first names on.
 SELECT
     history.title_id,
+    nullif(history.show_id, history.title_id) AS show_id,
     begun.snapshot AS since,
     coalesce(ended.snapshot, -1) AS until,
     CASE

@@ -28,7 +28,18 @@ WHERE source_line NOT IN (
 
 CREATE OR REPLACE TEMP VIEW records_to_stage AS
 SELECT
-    "column",  -- each column
+    show_id,
+    "type",
+    title,
+    director,
+    "cast",
+    country,
+    date_added,
+    release_year,
+    rating,
+    duration,
+    listed_in,
+    description,
     record_hash,
     source_line
 FROM contract_netflix_titles

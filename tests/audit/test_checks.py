@@ -76,6 +76,11 @@ FAULTS = {
         "dates_added_not_in_the_future",
         f"UPDATE {HISTORY} SET date_added = DATE '2999-01-01' WHERE title_id = 's9'",
     ),
+    "added after the snapshot": (
+        "dates_added_not_after_the_snapshot",
+        f"UPDATE {HISTORY} SET date_added = (SELECT max(snapshot_at) + INTERVAL 2 DAY FROM "
+        "ops_merges) WHERE title_id = 's9'",
+    ),
     "a film of no length": (
         "durations_in_range",
         f"UPDATE {HISTORY} SET duration_minutes = 0 WHERE title_id = 's9'",
@@ -269,11 +274,11 @@ def test_a_planted_fault_is_named_by_its_check(faulty, fault):
     with duckdb.connect(str(faulty.root / "dw.db")) as con:
         con.execute(sql)
     text = (PROJECT / f"sql/checks/{check}.sql").read_text()
-    severity = re.search("severity: (.*)", text)[1]
+    broken, severity = (re.search(f"{name}: (.*)", text)[1] for name in ("broken", "severity"))
     done = faulty.step(MONITOR)
     found = verdicts(faulty)
     assert found[check] == {"error": "fail", "warn": "warn"}[severity], done.stderr
-    assert f"{check}, " in done.stderr and text.splitlines()[0][3:] in done.stderr
+    assert f"{check}, " in done.stderr and broken in done.stderr
     assert done.returncode == (30 if "fail" in found.values() else 0)
     rows = faulty.query(f"SELECT count(*) FROM ops_check_failures WHERE check_name = '{check}'")[0][
         0
@@ -365,7 +370,7 @@ def test_before_the_first_merge_what_is_staged_is_audited(staged):
     of_history = {
         "current_equals_staging", "current_is_merged", "merges_add_up", "newest_title_is_fresh",
         "no_ambiguous_titles", "nothing_carried", "nulls_as_usual", "one_current_version_per_title",
-        "schema_as_before",
+        "schema_as_before", "dates_added_not_after_the_snapshot",
         "open_versions_are_current", "snapshot_is_fresh", "version_ids_unique", "volumes_as_usual",
         "versions_belong_to_a_merge", "versions_follow_each_other", "versions_have_a_span",
     }  # fmt: skip

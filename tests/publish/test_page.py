@@ -19,7 +19,7 @@ from test_publish import STEPS
 
 STATES = (
     "first", "second", "third", "nothing changed", "held", "stale", "sample", "cube", "merged",
-    "short",
+    "short", "other ids",
 )  # fmt: skip
 CHECKS = len(list((PROJECT / "sql/checks").glob("*.sql")))
 DRAMAS = "#" + urlencode({"genre": "Dramas"})
@@ -66,6 +66,19 @@ def numbers(tab, section: str, position: int = 0) -> list[list[str]]:
     )
 
 
+def focus(tab) -> str:
+    """What has the focus, by its key or its id; BODY: it is lost."""
+    return tab.evaluate("(a => a.dataset.key ?? (a.id || a.tagName))(document.activeElement)")
+
+
+def press(tab, *keys: str) -> str:
+    """Press keys, wait until the page is drawn, and say what has the focus then."""
+    for key in keys:
+        tab.keyboard.press(key)
+    tab.evaluate("new Promise(done => setTimeout(() => requestAnimationFrame(done), 50))")
+    return focus(tab)
+
+
 def draw_choice(dice: random.Random) -> list[tuple[str, str]]:
     """Draw a choice of one to four filters, as the address has it."""
     choice = [
@@ -80,6 +93,10 @@ def draw_choice(dice: random.Random) -> list[tuple[str, str]]:
         ("search", dice.choice(("summer", "s1", "lee", "ek", "i̇st", "'"))),
     ]
     chosen = dice.sample(choice, dice.randint(1, 4))
+    if dice.random() < 0.4:  # all of these: of two names, so that some title has them
+        key, names = dice.choice((("genre", GENRES), ("country", COUNTRIES), ("person", PEOPLE)))
+        chosen = [one for one in chosen[:1] if one[0] != key]
+        chosen += [*((key, name) for name in dice.sample(names, 2)), ("all", key)]
     when = dice.choice((*DAYS[:2], None, None))
     return chosen + ([("as-of", when)] if when else [])
 
@@ -88,15 +105,18 @@ def count_rows(rows: list[dict], choice: list[tuple[str, str]], ignore: str) -> 
     """The oracle: the rows that fit a choice, without the filters of one dimension."""
     lists = {"genre": "listed_in", "country": "country", "type": "type", "rating": "rating"}
 
+    def has_them(key: str, names: list[str]) -> bool:
+        wanted = {value for name, value in choice if name == key}
+        if ("all", key) in choice:
+            return wanted <= set(names)
+        return not wanted or bool(wanted.intersection(names))
+
     def fits(row: dict) -> bool:
         for key, column in lists.items():
-            wanted = {value for name, value in choice if name == key}
             names = (row[column] or "Unknown").split(", ")
-            if wanted and key != ignore and not wanted.intersection(names):
+            if (key != ignore or ("all", key) in choice) and not has_them(key, names):
                 return False
-        people = f"{row['cast'] or ''}, {row['director'] or ''}".split(", ")
-        wanted = {value for name, value in choice if name == "person"}
-        if wanted and not wanted.intersection(people):
+        if not has_them("person", f"{row['cast'] or ''}, {row['director'] or ''}".split(", ")):
             return False
         for name, value in choice:
             if name == "released":
@@ -251,8 +271,8 @@ def test_a_choice_filters_the_page_and_keeps_its_own_bars(look, site):
     bar(tab, "f-genre", "Comedies").click()
     either = total(tab)
     assert max(before["Dramas"], before["Comedies"]) <= either < sum(before.values())
-    assert tab.locator("#chips button").all_inner_texts() == ["Dramas ✕", "Comedies ✕"]
-    tab.locator("#chips button").first.click()
+    assert tab.locator("#chips .chip").all_inner_texts() == ["Dramas ✕", "Comedies ✕"]
+    tab.locator("#chips .chip").first.click()
     assert total(tab) == before["Comedies"]
     tab.go_back()
     assert total(tab) == either
@@ -296,12 +316,13 @@ def test_a_brush_chooses_years_and_the_fields_do_so_by_keyboard(look, site):
     field = tab.locator('#f-year [aria-label="Released from"]')
     field.fill("2015")
     field.press("Enter")
+    press(tab)
     tab.locator('#f-year [aria-label="Released to"]').fill("2016")
-    tab.keyboard.press("Tab")
+    press(tab, "Tab")
     assert "released=2015-2016" in tab.evaluate("location.hash")
     field = tab.locator('#f-month [aria-label="Added from"]')
     field.fill("2019-03")
-    field.press("Enter")
+    press(tab, "Enter")
     assert "added=2019-03_" in tab.evaluate("location.hash")
 
 
@@ -361,7 +382,7 @@ def test_the_csv_holds_all_that_fits_and_no_formula(look, tmp_path):
     download.value.save_as(path)
     rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
     assert len(rows) == 1 + fitting
-    titles = {row[1] for row in rows[1:]}
+    titles = {row[2] for row in rows[1:]}
     assert f"'{HOSTILE[2]}" in titles and HOSTILE[2] not in titles
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
 
@@ -416,7 +437,7 @@ def test_the_head_says_what_state_it_is_in(look):
     assert "160 titles in the first snapshot, of 1 Jan 2026" in head("first")
     assert "Nothing changed since 1 Feb 2026" in head("nothing changed")
     assert "Made-up sample data" in head("sample")
-    assert "more than the 7 allowed" in head("stale")
+    assert "days old: too old, limit 7" in head("stale")
     held = head("held")
     assert "Held back: the snapshot of 15 Feb 2026 did not pass its audit" in held
     assert "accepted_types" in held and "type=Game" in held and "of 8 Feb 2026" in held
@@ -455,8 +476,209 @@ def test_the_keyboard_goes_through_a_list_by_arrows(look):
     tab.keyboard.press("ArrowDown")
     name = tab.evaluate("document.activeElement.querySelector('.name').textContent")
     tab.keyboard.press("Enter")
-    assert tab.locator("#chips button").all_inner_texts() == [f"{name} ✕"]
+    assert tab.locator("#chips .chip").all_inner_texts() == [f"{name} ✕"]
     assert tab.evaluate("document.activeElement.querySelector('.name').textContent") == name
+
+
+def test_what_is_typed_for_a_range_is_understood_or_stays_with_a_message(look):
+    tab = look("third")
+    first = tab.locator("#month-from")
+    for typed, right in (
+        ("2019", "2019-01"), ("2019-3", "2019-03"), ("4/2019", "2019-04"), ("May 2019", "2019-05"),
+    ):  # fmt: skip
+        tab.locator("h1").click()
+        first.click()  # what is there is selected, so that it is typed over
+        tab.keyboard.type(typed)
+        assert press(tab, "Enter") == "month-from"
+        assert f"added={right}_" in tab.evaluate("location.hash")
+    tab.keyboard.type("2018")
+    assert press(tab, "Tab") == "month-to"
+    tab.keyboard.type("2020")
+    press(tab, "Enter")
+    good = tab.evaluate("location.hash")
+    assert "added=2018-01_2020-12" in good
+    problem = tab.locator("#month-problem")
+    for typed, message in (("2019-13", "not understood: write a month"), ("2017-02", "is after")):
+        tab.keyboard.type(typed)
+        assert press(tab, "Enter") == "month-to"
+        field = tab.locator("#month-to")
+        assert field.input_value() == typed and message in problem.inner_text()
+        assert field.get_attribute("aria-invalid") == "true"
+        assert field.get_attribute("aria-describedby") == "month-problem"
+        assert tab.evaluate("location.hash") == good
+        field.select_text()
+    tab.keyboard.type("2019-06")
+    press(tab, "Enter")
+    assert "added=2018-01_2019-06" in tab.evaluate("location.hash") and not problem.inner_text()
+    tab.locator("#chips .chip").click()
+    assert [tab.locator(f"#month-{end}").input_value() for end in ("from", "to")] == ["", ""]
+    tab.locator("#year-from").fill("19")
+    press(tab, "Tab")
+    assert "write a year" in tab.locator("#year-problem").inner_text()
+    assert "soon" in look("third", "#added=soon").locator("#unknown").inner_text()
+
+
+def test_the_focus_survives_each_redraw(look):
+    tab = look("third")
+
+    def enter(selector: str) -> str:
+        tab.locator(selector).first.focus()
+        return press(tab, "Enter")
+
+    assert enter(".delta.gone") == "change:gone"
+    button = "#change-body tbody button"
+    key = tab.locator(button).first.get_attribute("data-key")
+    assert enter(button) == "BUTTON" and tab.locator("dialog").is_visible()
+    assert press(tab, "Escape") == key and tab.locator("dialog").is_hidden()
+    assert enter("#title-table tbody button") == "BUTTON"
+    assert press(tab, "Escape").startswith("title:")
+    tab.locator("#earlier").focus()
+    assert press(tab, "Enter", "Enter", "Enter") == "earlier"  # the last one has nowhere to go
+    assert tab.locator("#earlier").get_attribute("aria-disabled") == "true"
+    assert enter("#newest") != "BODY" and tab.locator("#newest").is_hidden()
+    assert enter("#f-genre .bars button").startswith("f-genre:")
+    assert enter("#f-type .split button").startswith("f-type:")
+    assert enter("#chips .chip").startswith("genre:")  # the one that is next to the removed one
+    assert enter("#clear") != "BODY"
+    assert enter('[data-key="sort:year"]') == "sort:year"
+    tab.locator("#year-from").focus()
+    tab.keyboard.type("2015")
+    assert press(tab, "Tab") == "year-to"
+    tab.keyboard.type("2016")
+    assert press(tab, "Tab") == "SUMMARY"  # into what is drawn anew at that moment
+    assert enter('.sections [data-jump="titles"]') == "titles"
+    assert press(tab, "Tab") == "search"
+    assert enter(".skip") == "changed"
+    assert press(tab, "/") == "search"
+    tab.keyboard.type("a/b")
+    assert tab.locator("#search").input_value() == "a/b"
+
+
+def test_all_of_these_is_said_and_kept(look, site, tmp_path):
+    tab = look("third")
+    for figure, name in (
+        ("f-genre", "Dramas"), ("f-genre", "Comedies"), ("f-type", "Movie"), ("f-rating", "R"),
+    ):  # fmt: skip
+        tab.locator(f"#{figure} [data-key]", has_text=name).first.click()
+    words = [text for text in tab.locator("#chips li").all_inner_texts() if "these" not in text]
+    assert words == ["Movie ✕", "and", "R ✕", "and", "Dramas ✕", "or", "Comedies ✕"]
+    any_of_these = total(tab)
+    tab.locator(".mode button", has_text="all of these").click()
+    assert tab.locator("#chips li").nth(5).inner_text() == "and"
+    assert "all=genre" in tab.evaluate("location.hash")
+    both = site.query(
+        "SELECT title_id FROM analytics_netflix_current WHERE type = 'Movie' AND rating = 'R' "
+        "AND listed_in LIKE '%Dramas%' AND listed_in LIKE '%Comedies%' ORDER BY 1"
+    )
+    assert total(tab) == len(both) < any_of_these
+    assert bars(tab, "f-genre")["Dramas"] == len(both)  # what a further genre would leave
+    tab.reload()
+    tab.wait_for_selector("html[data-ready]")
+    assert total(tab) == len(both)
+    with tab.expect_download() as download:
+        tab.locator("#csv").click()
+    download.value.save_as(tmp_path / "titles.csv")
+    rows = list(csv.reader(io.StringIO((tmp_path / "titles.csv").read_text("utf-8-sig"))))
+    assert sorted(row[0] for row in rows[1:]) == [title_id for (title_id,) in both]
+    tab.go_back()
+    assert total(tab) == any_of_these
+
+
+def test_an_age_stands_next_to_its_limit(look):
+    tab = look("third")
+    assert re.search(r"\d+ days old, limit 36,500", tab.locator("#age").inner_text())
+    tab.locator("#checks summary").click()
+    row = tab.locator("#checks tr", has_text="snapshot_is_fresh").inner_text()
+    assert re.search(r"days_old=\d+, allowed_days=36500", row)
+    assert "allowed_hours=36" in tab.locator("#checks tr", has_text="run_is_fresh").inner_text()
+
+
+def test_trust_is_of_the_newest_snapshot_and_says_so(look):
+    tab = look("third")
+    assert tab.locator(".of-newest:visible").count() == 0
+    tab.locator("#earlier").click()
+    notes = tab.locator(".of-newest:visible").all_inner_texts()
+    assert len(notes) == 2 and all("of the newest snapshot, of 1 Feb 2026" in n for n in notes)
+
+
+def test_a_new_title_with_the_name_of_one_that_is_gone_is_said_to_be_so(look):
+    tab = look("third")
+    assert "1 of them shares name and type with a title that was already there" in (
+        tab.locator(".delta.new").inner_text()
+    )
+    assert "1 of them shares name and type with a title that is still there" in (
+        tab.locator(".delta.gone").inner_text()
+    )
+    go_to(tab, "#title=s170")
+    tab.locator("dialog dd button", has_text="Title 170").click()
+    assert "title=s259" in tab.evaluate("location.hash")
+    assert "1951" in tab.locator("dialog").inner_text()
+    assert tab.evaluate("document.activeElement.className") == "close"
+
+
+def test_the_ids_of_the_file_lead_to_their_title_from_search_and_from_a_check(look, site):
+    tab = look("other ids", "#search=f15")
+    shown = tab.locator("#title-table td.c-title").all_inner_texts()
+    assert "Title 15 " in " ".join(shown) and total(tab) == len(
+        site.query(tab.locator("#sql").text_content(), "other ids")
+    )
+    issue = tab.locator(".issue", has_text="no_mojibake")
+    assert "A text is UTF-8" in issue.inner_text()
+    assert issue.locator("button").all_inner_texts() == ["s5", "f7"]
+    issue.locator("button").first.click()
+    text = tab.locator("dialog").inner_text()
+    assert "A check names it" in text and "in the file f5" in text
+    go_to(tab, "#search=f999")
+    tab.locator("#title-table button", has_text="Can it be trusted?").click()
+    assert focus(tab) == "trust"
+
+
+def test_no_axis_counts_below_zero_or_in_halves(look):
+    tab = look("third", "#search=nothing-has-this")
+    ticks = tab.locator("main svg.pl text").all_text_contents()
+    assert ticks and not [text for text in ticks if re.search(r"[-−.]\d", text)]
+
+
+def test_an_axis_of_snapshots_has_years(look):
+    ticks = look("third").locator("#f-snapshots svg.pl").last.locator("text").all_text_contents()
+    assert any(re.fullmatch(r"1 Jan\s*2026", text) for text in ticks), ticks
+
+
+def test_a_chart_leads_to_its_table_and_the_table_to_the_file(look):
+    tab = look("third")
+    for figure in tab.locator("figure[data-table]").all():
+        name = figure.get_attribute("data-table")
+        figure.locator(".source").click()
+        assert tab.locator("#meaning h3").inner_text() == name
+        assert (
+            tab.locator("#meaning .path")
+            .inner_text()
+            .startswith("From the file: the catalogue file → raw_netflix_titles → ")
+            and focus(tab) == "f-lineage"
+        )
+    assert tab.locator("figure[data-table]").count() == 10
+
+
+@pytest.mark.parametrize("card", ["new", "changed", "gone"])
+def test_what_changed_can_be_saved(look, card, tmp_path):
+    tab = look("second")
+    tab.locator(f".delta.{card}").click()
+    with tab.expect_download() as download:
+        tab.locator('[data-key="changes:csv"]').click()
+    download.value.save_as(tmp_path / "changes.csv")
+    rows = list(csv.reader(io.StringIO((tmp_path / "changes.csv").read_text("utf-8-sig"))))
+    assert len(rows) - 1 == number(tab.locator(f".delta.{card} .big").inner_text())
+    if card == "changed":
+        assert rows[0][3:] == ["Field", "Before", "After"]
+        assert all(row[3:] == ["date_added", "", "2025-05-05"] for row in rows[1:])
+
+
+def test_what_a_chart_leaves_out_is_said(look):
+    """The line of TV shows has no year of fewer than ten titles: those years are named."""
+    tab = look("third")
+    drawn = tab.locator("#f-type .sub").inner_text()
+    few = [row[0] for row in numbers(tab, "f-type") if number(row[2]) < 10]
+    assert all(year in drawn for year in few) and ("fewer than 10" in drawn) == bool(few)
 
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -503,7 +725,7 @@ def test_the_page_answers_ten_questions(look, site):
     assert "10 new titles" in read("h1") and "4 gone since 1 Jan 2026" in read("h1")
     dated = one("SELECT count(*) FROM cdc_netflix_changes WHERE column_name = 'date_added'")
     assert f"date_added {dated} (all were blank before)" in read(".delta.changed")
-    assert re.search(r"Data of 8 Jan 2026, \d+ days old", read("#age"))
+    assert re.search(r"Data of 8 Jan 2026, \d+ days old, limit 36,500", read("#age"))
     # 3. Which share of what was added in 2025 are TV shows?
     shares = {row[0]: row for row in numbers(tab, "f-type")}
     shows, added = site.query(
@@ -515,8 +737,9 @@ def test_the_page_answers_ten_questions(look, site):
     # 4. How many titles name no country? 5. Which column is least complete?
     nameless = one("SELECT count(*) FROM analytics_netflix_current WHERE country IS NULL")
     assert f"{nameless} titles name none" in read("#f-map .answer")
-    assert read("#completeness dl div:first-child dt") in ("country", "director")
-    # 6. How many dramas are from India or Japan? 7. Since when, and from which line, is a title so?
+    assert read("#completeness tbody tr:first-child td:first-child") in ("country", "director")
+    # 6. How many dramas are from India or Japan, and from both? 7. Since when, and from which
+    # line, is a title so?
     for figure, name in (("f-genre", "Dramas"), ("f-country", "India"), ("f-country", "Japan")):
         bar(tab, figure, name).click()
     right = one(
@@ -524,6 +747,14 @@ def test_the_page_answers_ten_questions(look, site):
         "AND (country LIKE '%India%' OR country LIKE '%Japan%')"
     )
     assert read("#total").startswith(f"{right} of ")
+    assert read("#chips").startswith("India ✕ or Japan ✕ any of these all of these and Dramas")
+    tab.locator(".mode button", has_text="all of these").click()
+    both = one(
+        "SELECT count(*) FROM analytics_netflix_current WHERE listed_in LIKE '%Dramas%' "
+        "AND country LIKE '%India%' AND country LIKE '%Japan%'"
+    )
+    assert read("#total").startswith(f"{both} of ")
+    tab.locator(".mode button", has_text="any of these").click()
     tab.locator("#title-table td button").first.click()
     assert re.search(r"(first seen|changed).*From catalogue.csv, line \d+", read(".versions"))
     tab.keyboard.press("Escape")
@@ -535,6 +766,7 @@ def test_the_page_answers_ten_questions(look, site):
     assert "monitor" in read("#runs") and f"{CHECKS} of {CHECKS} checks passed" in read("#checks")
     tab.locator("#graph button", has_text="kpi_top_genres").click()
     assert "Made from bridge_title_genre, dim_genre, fact_title_catalog" in read("#meaning")
+    assert "the catalogue file → raw_netflix_titles → staging_netflix_qu" in read("#meaning")
 
 
 AXE_STATES = [(state, "light") for state in STATES] + [("third", "dark"), ("held", "dark")]

@@ -67,7 +67,9 @@ def make_nights(count: int = 160) -> list[list[dict[str, str]]]:
     third = [
         record | {"rating": "R"} if record["rating"] == "PG-13" else record for record in second
     ]
-    third = [*first[:2], *third[:-2], make_up(count + 99, dice)]
+    # One of the two that are gone comes as another title: its name and type, another year.
+    renewed = second[-1] | {"show_id": f"s{count + 99}", "release_year": "1951"}
+    third = [*first[:2], *third[:-2], renewed]
     return [first, second, third]
 
 
@@ -105,6 +107,24 @@ class Site:
         self.page(state).write_text(html, encoding="utf-8")
 
 
+def number_otherwise(site: Site) -> None:
+    """A page where the file's ids are not the titles', and where a check names some of them."""
+    shutil.copy(site.copy("third"), site.copy("other ids"))
+    with duckdb.connect(str(site.copy("other ids"))) as con:
+        con.execute("UPDATE analytics_netflix_history SET show_id = replace(title_id, 's', 'f')")
+        con.execute(
+            "UPDATE ops_checks SET verdict = 'warn', row_count = 3, description = ? "
+            "WHERE check_name = 'no_mojibake'",
+            ["A text is UTF-8 that was read as Latin-1."],
+        )
+        con.execute(
+            "INSERT INTO ops_check_failures SELECT arg_max(run_id, rowid), 'no_mojibake', "
+            "unnest([1, 2, 3]), unnest(['title_id=s5, title=a, s6=b', 'example=f7, titles=5', "
+            "'show_id=f999']) FROM ops_checks"
+        )
+    site.build("other ids", "other ids")
+
+
 def build_site(pipeline: Pipeline) -> Site:
     """Run three nights, one in which nothing changed and one that is held back."""
     site = Site(pipeline)
@@ -135,6 +155,7 @@ def build_site(pipeline: Pipeline) -> Site:
     site.build("cube", MAX_VERSIONS=10)
     site.build("merged", MAX_VERSIONS=10, MAX_CELLS=60)
     site.build("short", MAX_VERSIONS=175)
+    number_otherwise(site)
     return site
 
 

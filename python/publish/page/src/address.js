@@ -4,12 +4,14 @@ import { monthText, parseMonth } from "./dom.js";
 import { first, isCube, last, namesOf, page } from "./data.js";
 
 export const LISTS = ["type", "rating", "country", "genre", "person"]; // several values each, OR
+export const SEVERAL = ["country", "genre", "person"]; // of which a title can have several
 export const DIMENSIONS = [...LISTS, "year", "month", "search"]; // between them AND
 export const NEWEST_FIRST = "-added";
 
 export const state = {
   snapshot: 0, year: null, month: null, search: "", sort: NEWEST_FIRST, title: null,
   tab: null, field: null, // of what changed: new, changed or gone, and one field of the changed
+  all: new Set(), // lists of which a title must have all chosen values, not any
   ...Object.fromEntries(LISTS.map((key) => [key, new Set()])),
 };
 export const unknownNames = []; // of the last link: names that this catalogue does not have
@@ -29,6 +31,7 @@ export function writeAddress() {
   if (state.snapshot !== last) query.set("as-of", snapshotName(state.snapshot));
   for (const key of LISTS)
     for (const code of state[key]) query.append(key, namesOf(key)[code]);
+  for (const key of state.all) if (state[key].size > 1) query.append("all", key);
   if (state.year) query.set("released", state.year.join("-"));
   if (state.month) query.set("added", state.month.map(monthText).join("_"));
   if (state.search) query.set("search", state.search);
@@ -43,8 +46,11 @@ export function readAddress() {
   const query = new URLSearchParams(location.hash.slice(1));
   unknownNames.length = 0;
   const range = (text, separator, parse) => {
-    const ends = (text ?? "").split(separator).map(parse);
-    return ends.length === 2 && ends.every(Number.isFinite) ? ends.sort((a, b) => a - b) : null;
+    if (!text) return null;
+    const ends = text.split(separator).map(parse);
+    if (ends.length === 2 && ends.every(Number.isFinite)) return ends.sort((a, b) => a - b);
+    unknownNames.push(text);
+    return null;
   };
   const wanted = query.get("as-of");
   const found = wanted ? page.snapshots.at.findLastIndex((at) => at.startsWith(wanted)) : last;
@@ -58,6 +64,7 @@ export function readAddress() {
     });
     state[key] = new Set(codes.filter((code) => code >= 0));
   }
+  state.all = new Set(query.getAll("all").filter((key) => SEVERAL.includes(key)));
   state.year = range(query.get("released"), "-", Number);
   state.month = range(query.get("added"), "_", parseMonth);
   state.search = isCube ? "" : (query.get("search") ?? "");
@@ -104,7 +111,7 @@ export function toggle(dimension, code) {
 }
 
 export function clearFilters() {
-  for (const key of LISTS) state[key].clear();
+  for (const key of [...LISTS, "all"]) state[key].clear();
   state.year = state.month = null;
   state.search = "";
   commit();

@@ -46,7 +46,6 @@ export function drawBars(figure, dimension, values, whole, options = {}) {
     box.replaceChildren(el("p", { class: "note" }, "No title names any."));
     return;
   }
-  const focused = document.activeElement?.dataset?.key;
   const list = el("ul", {
     class: `bars${isChosen(dimension) ? " any" : ""}${spark ? " sparked" : ""}`,
   });
@@ -66,8 +65,11 @@ export function drawBars(figure, dimension, values, whole, options = {}) {
     const all = codes.length > most ? `Show the first ${most}` : `Show all ${count(codes.length)}`;
     parts.push(expandButton(figure, all, `Show the first ${top}`));
   }
+  const focused = document.activeElement?.dataset?.key;
   box.replaceChildren(...parts);
-  roveFocus(box, list, focused);
+  const buttons = [...list.querySelectorAll("button")]; // Tab finds one of the list
+  const stop = buttons.find((button) => button.dataset.key === focused) ?? buttons[0];
+  for (const button of buttons) button.tabIndex = button === stop ? 0 : -1;
 }
 
 function bar(figure, dimension, code, number, all, longest, spark) {
@@ -86,16 +88,6 @@ function bar(figure, dimension, code, number, all, longest, spark) {
   el("svg:rect", { width: (100 * number) / longest, height: 10 })),
   el("span", { class: "n" }, number),
   spark ? spark(code) : null);
-}
-
-/** Keep the focus where it was, and let Tab find one button of the list. */
-function roveFocus(box, list, focused) {
-  const buttons = [...list.querySelectorAll("button")];
-  const stop = buttons.find((button) => button.dataset.key === focused) ?? buttons[0];
-  for (const button of buttons) button.tabIndex = button === stop ? 0 : -1;
-  if (focused && stop?.dataset.key === focused) stop.focus({ preventScroll: true });
-  else if (focused) [...box.querySelectorAll("[data-key]")]
-    .find((button) => button.dataset.key === focused)?.focus({ preventScroll: true });
 }
 
 /** Arrows, Home and End move inside a list of bars. */

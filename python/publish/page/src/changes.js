@@ -4,8 +4,8 @@ import { byId, count, el, isSmall, onDay, plural, table } from "./dom.js";
 import { commit, hasFilter, state } from "./address.js";
 import { expandButton, isExpanded } from "./bars.js";
 import { failedBits } from "./filter.js";
-import { isCube, kind, last, page } from "./data.js";
-import { openTitle, titleButton, titleTable } from "./titles.js";
+import { fileId, isCube, kind, last, namesakes, page, weight } from "./data.js";
+import { openTitle, saveLines, saveTitles, titleButton, titleTable } from "./titles.js";
 
 const TABS = ["new", "changed", "gone"];
 const SIGNS = { new: "+", changed: "", gone: "−" };
@@ -96,14 +96,24 @@ function typeText(rows, none) {
   return parts.filter(Boolean).join(", ") || none;
 }
 
+/** How many of the new or gone titles have the name and type of one that was or is there, too. */
+function namesakeText(rows, snapshot, words) {
+  const isThere = (row) => namesakes(row).some((other) => weight(other, snapshot));
+  const number = rows.filter(isThere).length;
+  return number ? `. ${number === rows.length && number > 1 ? "All" : count(number)} of them ` +
+    `${number === 1 ? "shares" : "share"} name and type with a title that ${words}` : "";
+}
+
 function titleChanges() {
   const lists = changedRows(), fields = fieldCounts(lists.changed);
   const tab = state.tab ?? TABS.find((name) => lists[name].length) ?? "new";
   const notes = {
-    new: typeText(lists.new, "nothing came"),
+    new: typeText(lists.new, "nothing came") +
+      namesakeText(lists.new, state.snapshot - 1, "was already there"),
     changed: fields.slice(0, 3).map(fieldText).join(", ") ||
       (lists.changed.length ? "see the history of each title" : "no field of any title"),
-    gone: typeText(lists.gone, "nothing left the catalogue"),
+    gone: typeText(lists.gone, "nothing left the catalogue") +
+      namesakeText(lists.gone, state.snapshot, "is still there"),
   };
   const cards = TABS.map((name) => el("button", {
     type: "button", class: `delta ${name}`, "aria-pressed": tab === name,
@@ -124,11 +134,23 @@ function titleChanges() {
     tab === "changed" ? changeTable(shown) : titleTable(shown, COLUMNS)));
   else parts.push(el("p", { class: "note" },
     `No title is ${tab}${hasFilter() ? " among those that fit the filters" : ""}.`));
-  if (rows.length > FEW) parts.push(expandButton(FIGURE,
+  const foot = el("div", { class: "foot" });
+  if (rows.length > FEW) foot.append(expandButton(FIGURE,
     `Show ${rows.length > MANY ? `the first ${count(MANY)} of` : "all"} ${count(rows.length)}`,
     `Show the first ${FEW}`));
-  return parts;
+  if (rows.length) foot.append(el("button", {
+    type: "button", class: "all", "data-key": "changes:csv",
+    onclick: () => (tab === "changed" ? saveChanges(sorted) : saveTitles(tab, sorted)),
+  }, `Save ${rows.length > 1 ? `all ${count(rows.length)}` : "it"} as CSV`));
+  return [...parts, foot];
 }
+
+const saveChanges = (rows) => saveLines("changed", [
+  ["id", "show_id", "Title", "Field", "Before", "After"],
+  ...rows.flatMap((row) => rowChanges(row).map(({ field, before, after }) =>
+    [page.ids[page.rows.title_no[row]], fileId(row), page.rows.title[row] ?? "", field,
+      before ?? "", after ?? ""])),
+]);
 
 const card = (name, number, note) => [
   el("span", { class: "big" }, `${number ? SIGNS[name] : ""}${count(number)}`),
@@ -154,7 +176,7 @@ function changeTable(rows) {
     const changes = rowChanges(row);
     const title = page.rows.title[row];
     const why = el("button", { type: "button", class: "link", "aria-label": `Why? ${title}`,
-      onclick: () => openTitle(row) }, "Why?");
+      "data-key": `why:${page.rows.title_no[row]}`, onclick: () => openTitle(row) }, "Why?");
     if (!changes.length) return [[titleButton(row), "", "", "", why]];
     return changes.map(({ field, before, after }, position) =>
       [position ? "" : titleButton(row), field, oldValue(before), newValue(after),

@@ -4,7 +4,7 @@ import { byId, monthOfDay } from "./dom.js";
 
 /** Everything; filled by `unpack`. */
 export const page = {};
-export const FORMAT = 1;
+export const FORMAT = 2;
 
 // A large catalogue comes as counted cells instead of titles (see README.md): then there is no list
 // of titles and no history of one, and a row stands for `weight` titles.
@@ -49,6 +49,27 @@ export function weight(row, snapshot) {
   }
   const until = rows.until[row];
   return rows.since[row] <= snapshot && (until < 0 || until > snapshot) ? 1 : 0;
+}
+
+/** The id that the file has for the title of a row: it may be another one in each snapshot. */
+export const fileId = (row) => page.rows.show_id[row] ?? page.ids[page.rows.title_no[row]];
+
+let named = null; // name and type -> rows
+const nameKey = (row) => `${page.rows.type[row]}:${page.rows.title[row]?.trim().toLowerCase()}`;
+
+/** The rows of other titles with the name and type of this one's. */
+export function namesakes(row) {
+  if (!named) {
+    named = new Map();
+    for (let other = 0; other < page.rows.size; other += 1) {
+      const key = nameKey(other);
+      if (named.has(key)) named.get(key).push(other);
+      else named.set(key, [other]);
+    }
+  }
+  if (!page.rows.title[row]) return [];
+  return named.get(nameKey(row))
+    .filter((other) => page.rows.title_no[other] !== page.rows.title_no[row]);
 }
 
 export const isMovie = (row) => page.names.type[page.rows.type[row]] === "Movie";

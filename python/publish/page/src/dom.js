@@ -73,12 +73,15 @@ export function table(head, rows, numeric = () => false) {
   );
 }
 
+const opened = new Set(); // names of those that are open: they stay so when they are drawn again
+
 /** A closed part that scrolls inside itself; `build` makes its content when it is opened. */
 export function details(summary, name, build) {
   const box = el("div", { tabindex: "0", role: "region", "aria-label": name });
   return el("details", {
-    class: "data",
+    class: "data", open: opened.has(name),
     ontoggle: (event) => {
+      opened[event.currentTarget.open ? "add" : "delete"](name);
       if (event.currentTarget.open && !box.firstChild) box.append(...build());
     },
   }, el("summary", {}, summary), box);

@@ -2,7 +2,7 @@
 // ignores its own bit, so that its other bars stay to be chosen.
 
 import { DIMENSIONS, state } from "./address.js";
-import { isCube, isMovie, namesOf, page, weight } from "./data.js";
+import { fileId, isCube, isMovie, namesOf, page, weight } from "./data.js";
 
 const BIT = Object.fromEntries(DIMENSIONS.map((key, position) => [key, 1 << position]));
 export const PEOPLE_FROM = 3; // letters from which the search looks at the cast, too
@@ -29,8 +29,8 @@ function search() {
   if (matches && searched === word) return;
   const { rows } = page;
   texts ??= rows.title.map((title, row) =>
-    `${title}\n${page.ids[rows.title_no[row]]}\n${page.directors[rows.directors[row]] ?? ""}`
-      .toLowerCase());
+    [title, page.ids[rows.title_no[row]], fileId(row), page.directors[rows.directors[row]]]
+      .join("\n").toLowerCase());
   const people = new Set(matchPeople(word));
   matches = Uint8Array.from(texts, (text, row) =>
     text.includes(word) || (people.size > 0 && rows.cast[row].some((code) => people.has(code))));
@@ -45,11 +45,10 @@ export function failedBits(row) {
   let bits = 0;
   if (state.type.size && !state.type.has(rows.type[row])) bits |= BIT.type;
   if (state.rating.size && !state.rating.has(rows.rating[row])) bits |= BIT.rating;
-  if (state.country.size && !hasAny(page.countrySets[rows.countries[row]], state.country))
+  if (state.country.size && misses(page.countrySets[rows.countries[row]], "country"))
     bits |= BIT.country;
-  if (state.genre.size && !hasAny(page.genreSets[rows.genres[row]], state.genre))
-    bits |= BIT.genre;
-  if (state.person.size && !hasAny(rows.people[row], state.person)) bits |= BIT.person;
+  if (state.genre.size && misses(page.genreSets[rows.genres[row]], "genre")) bits |= BIT.genre;
+  if (state.person.size && misses(rows.people[row], "person")) bits |= BIT.person;
   if (state.year && (rows.year[row] === null || outside(rows.year[row], state.year)))
     bits |= BIT.year;
   if (state.month && (rows.month[row] < 0 || outside(rows.month[row], state.month)))
@@ -58,7 +57,13 @@ export function failedBits(row) {
   return bits;
 }
 
-const hasAny = (codes, wanted) => codes.some((code) => wanted.has(code));
+/** Whether a list of codes has none of the chosen ones; or lacks one, where all are asked for. */
+function misses(codes, key) {
+  const wanted = state[key];
+  if (!state.all.has(key)) return !codes.some((code) => wanted.has(code));
+  for (const code of wanted) if (!codes.includes(code)) return true;
+  return false;
+}
 
 /** Add to the column of a key: titles by type. */
 function add(columns, key, type, number) {
@@ -116,7 +121,8 @@ function countRow(counts, row, number, failed) {
   const cast = isCube ? [] : rows.cast[row];
   const directors = isCube ? [] : (page.directorPeople[rows.directors[row]] ?? []);
   const yearAdded = month < 0 ? -1 : Math.floor(month / 12);
-  const fits = (dimension) => !(failed & ~BIT[dimension]);
+  // A chart ignores its own choice, but for "all of these", which each further value narrows.
+  const fits = (dimension) => !(state.all.has(dimension) ? failed : failed & ~BIT[dimension]);
   const { whole } = counts;
 
   counts.all += number;

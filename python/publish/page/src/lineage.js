@@ -2,6 +2,7 @@
 
 import { byId, el, plural, table } from "./dom.js";
 import { page } from "./data.js";
+import { jump } from "./focus.js";
 
 const SHOWN_FIRST = "kpi_top_genres"; // its way from the file is lit when the page is opened
 const BOX = { width: 148, height: 28, gapX: 20, gapY: 7 };
@@ -31,6 +32,28 @@ function reach(name, edges, from, to) {
   return found;
 }
 
+/** The way from the file to a table: all that lies on it, by depth. */
+function pathTo(name, edges, depth) {
+  const stages = [];
+  for (const source of [...reach(name, edges, 1, 0)].sort())
+    (stages[depth.get(source)] ??= []).push(source);
+  return [...stages.filter(Boolean).map((names) => names.join(", ")), name];
+}
+
+let select = () => {}; // a table of the graph
+
+/** On a chart the name of the table that has its numbers; it leads to where they come from. */
+export function linkCharts() {
+  const names = new Set(page.lineage.flat());
+  for (const figure of document.querySelectorAll("[data-table]")) {
+    const name = figure.dataset.table;
+    if (names.has(name)) figure.querySelector("h3").before(el("button", {
+      type: "button", class: "link source", "aria-label": `Where it comes from: ${name}`,
+      onclick: () => { select(name); jump("f-lineage"); },
+    }, name));
+  }
+}
+
 export function drawLineage() {
   const { lineage: edges, tables } = page;
   const names = [...new Set(edges.flat())];
@@ -48,7 +71,7 @@ export function drawLineage() {
     const middle = (x1 + b.x) / 2;
     return el("svg:path", { d: `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${b.x} ${y2}` });
   });
-  const select = (chosen) => {
+  select = (chosen) => {
     const sources = reach(chosen, edges, 1, 0), results = reach(chosen, edges, 0, 1);
     const isNear = (name) => name === chosen || sources.has(name) || results.has(name);
     edges.forEach(([from, to], position) =>
@@ -59,7 +82,7 @@ export function drawLineage() {
       button.setAttribute("aria-pressed", name === chosen);
       button.classList.toggle("far", !isNear(name));
     }
-    describe(chosen, edges, tables);
+    describe(chosen, edges, tables, pathTo(chosen, edges, depth));
   };
   const buttons = new Map(names.map((name) => {
     const known = tables.some((entry) => entry.name === name);
@@ -78,7 +101,7 @@ export function drawLineage() {
   select(names.includes(SHOWN_FIRST) ? SHOWN_FIRST : names[0]);
 }
 
-function describe(name, edges, tables) {
+function describe(name, edges, tables, path) {
   const entry = tables.find((other) => other.name === name);
   const near = (from, to) => edges.filter((edge) => edge[to] === name).map((edge) => edge[from]);
   const sources = near(0, 1), results = near(1, 0);
@@ -86,6 +109,7 @@ function describe(name, edges, tables) {
     el("h3", {}, el("code", {}, name)),
     el("p", { class: "answer" }, entry ? entry.comment
       : "It is inside the warehouse, and not published."),
+    path.length > 1 ? el("p", { class: "answer path" }, `From the file: ${path.join(" → ")}.`) : "",
     el("p", { class: "answer" }, sources.length ? `Made from ${sources.join(", ")}. ` : "",
       results.length ? `Goes into ${results.join(", ")}.` : ""),
     entry ? table(["Column", "Type", "What it means"], entry.columns.map(

@@ -5,15 +5,17 @@ import {
   DAY,
 } from "./dom.js";
 import {
-  clearFilters, commit, drawSoon, hasFilter, LISTS, oldest, onChange, readAddress, state, toggle,
+  clearFilters, commit, drawSoon, hasFilter, oldest, onChange, readAddress, state, toggle,
   unknownNames,
 } from "./address.js";
 import { drawBars, onExpand, watchArrows } from "./bars.js";
 import { drawChanges } from "./changes.js";
-import { isCube, kind, last, namesOf, page, typeStyle, unpack } from "./data.js";
+import { drawChips } from "./chips.js";
+import { isCube, kind, last, page, typeStyle, unpack } from "./data.js";
 import { drawDetail, watchDetail } from "./detail.js";
 import { countAll } from "./filter.js";
-import { describeOthers, drawLineage } from "./lineage.js";
+import { noteFocus, watchJumps } from "./focus.js";
+import { describeOthers, drawLineage, linkCharts } from "./lineage.js";
 import { buildMap, paintMap } from "./map.js";
 import { drawDurations, drawHistogram, shareChart, watchBrush } from "./plots.js";
 import { drawSnapshots } from "./snapshots.js";
@@ -30,7 +32,7 @@ function tellAge() {
   const isOld = age > limit;
   pill.className = isOld ? "fail" : age > 1 ? "warn" : "good";
   pill.append(`, ${age < 1 ? "less than a day" : plural(age, "day")} old` +
-    (isOld ? `: more than the ${limit} allowed` : ""));
+    `${isOld ? ": too old" : ""}, limit ${count(limit)}`);
 }
 
 /** The sentence of the newest snapshot is in the HTML; of an older one it is made here. */
@@ -60,25 +62,17 @@ function drawBar(counts) {
   byId("slider-day").textContent = onDay(page.snapshots.at[state.snapshot]);
   byId("newest").hidden = state.snapshot === last;
   byId("bar").classList.toggle("past", state.snapshot !== last);
-  byId("earlier").disabled = state.snapshot <= oldest();
-  byId("later").disabled = state.snapshot === last;
+  byId("earlier").setAttribute("aria-disabled", state.snapshot <= oldest()); // keeps the focus
+  byId("later").setAttribute("aria-disabled", state.snapshot === last);
+  for (const note of document.querySelectorAll(".of-newest")) {
+    note.hidden = state.snapshot === last;
+    note.textContent = "What stands here is of the newest snapshot, of " +
+      `${onDay(page.snapshots.at[last])}, not of the one that is shown.`;
+  }
   byId("total").replaceChildren(b(count(counts.total)),
     hasFilter() ? ` of ${plural(counts.all, "title")}` : counts.total === 1 ? " title" : " titles");
-  const chip = (text, remove) => el("li", {}, el("button", {
-    type: "button", "aria-label": `Remove filter ${text}`, dir: "auto",
-    onclick: () => { remove(); commit(); },
-  }, `${text} ✕`));
-  const range = (words, [from, to], name) =>
-    `${words} ${name(from)}${from === to ? "" : ` to ${name(to)}`}`;
-  const chips = LISTS.flatMap((key) => [...state[key]].map((code) =>
-    chip(namesOf(key)[code], () => state[key].delete(code))));
-  if (state.year) chips.push(chip(range("released", state.year, String),
-    () => { state.year = null; }));
-  if (state.month) chips.push(chip(range("added", state.month, monthName),
-    () => { state.month = null; }));
-  if (state.search) chips.push(chip(`“${state.search}”`, () => { state.search = ""; }));
-  byId("chips").replaceChildren(...chips);
-  byId("clear").hidden = !chips.length;
+  drawChips();
+  byId("clear").hidden = !hasFilter();
   byId("unknown").hidden = !unknownNames.length;
   byId("unknown").textContent = `Not in this catalogue, left out of the link: ${unknownNames
     .join(", ")}`;
@@ -88,7 +82,6 @@ function drawBar(counts) {
 function drawTypes(counts) {
   const box = byId("f-type").querySelector(".plot"), { type: types } = page.names;
   const sum = counts.type.reduce((total, number) => total + number, 0);
-  const focused = document.activeElement?.dataset?.key;
   const buttons = types.map((type, code) => {
     const change = counts.type[code] - counts.typeBefore[code];
     return el("button", {
@@ -107,7 +100,6 @@ function drawTypes(counts) {
   });
   box.replaceChildren(el("div", { class: "split" }, ...buttons),
     ...(shareChart(counts, box) ?? []));
-  buttons.find((button) => button.dataset.key === focused)?.focus({ preventScroll: true });
   const code = counts.type.indexOf(Math.max(...counts.type));
   if (sum) answer("f-type", b(percent(counts.type[code], sum)),
     ` of the titles are ${kind(types[code], 2)}.`);
@@ -218,10 +210,12 @@ const visible = new Set();
 /** Draw the page of the choice; `onlyVisible`: what is on the screen, while something moves. */
 function draw({ onlyVisible = false } = {}) {
   const begin = performance.now(), counts = countAll(), counted = performance.now();
+  const giveFocusBack = noteFocus();
   drawHeadline();
   drawBar(counts);
   for (const [id, drawPart] of Object.entries(PARTS))
     if (!onlyVisible || visible.has(id)) drawPart(counts);
+  giveFocusBack();
   drawDetail();
   Object.assign(document.documentElement.dataset, { // for the benchmark
     counted: (counted - begin).toFixed(1), drawn: (performance.now() - begin).toFixed(1),
@@ -241,11 +235,6 @@ function watchBar() {
   byId("clear").addEventListener("click", clearFilters);
   byId("link").addEventListener("click", (event) =>
     copyText(event.currentTarget, location.href, () => "It is in the address bar"));
-  for (const link of document.querySelectorAll("[data-jump]"))
-    link.addEventListener("click", (event) => { // the hash is the choice, not the place
-      event.preventDefault();
-      byId(link.dataset.jump).scrollIntoView();
-    });
 }
 
 const FOLDED = [
@@ -290,9 +279,11 @@ async function start() {
   watchTitles();
   watchDetail();
   watchArrows();
+  watchJumps();
   buildMap("f-map");
   drawTrust();
   drawLineage();
+  linkCharts();
   describeOthers();
   if (isSmall()) foldOnPhones();
   readAddress();

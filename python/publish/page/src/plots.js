@@ -1,12 +1,13 @@
 // Charts with axes, by Observable Plot: years and months with a brush, shares, durations.
 
 import {
-  byId, count, el, isSmall, legend, monthDate, monthName, monthOfDay, monthText, numbersTable,
-  parseMonth, percent, plural, DAY,
+  byId, count, el, isSmall, legend, monthDate, monthName, monthOfDay, numbersTable, percent, plural,
+  DAY,
 } from "./dom.js";
 import { commit, drawSoon, hasFilter, state } from "./address.js";
 import { isExpanded, toggleExpanded } from "./bars.js";
 import { page, typeColour, typeStyle } from "./data.js";
+import { makeRange } from "./range.js";
 
 const { lineY, plot, pointerX, rectY, ruleY, dot, text, tip } = globalThis.Plot;
 const EARLY_SHARE = 0.015; // of the titles: the long tail that a chart folds away
@@ -45,8 +46,6 @@ const SCALES = {
     height: 280, position: (year) => year, width: 1, middle: (year) => year + 0.5, name: String,
     axis: () => ({ label: null, tickFormat: "d", ticks: isSmall() ? 4 : 8 }),
     floor: (value) => Math.floor(value),
-    write: String, placeholder: "yyyy", pattern: "[0-9]{1,4}",
-    read: (typed) => (/^\d{1,4}$/.test(typed) ? +typed : NaN),
   },
   month: {
     height: 220,
@@ -59,10 +58,11 @@ const SCALES = {
     name: (month) => (page.isYearly ? String(Math.floor(month / 12)) : monthName(month)),
     axis: () => ({ label: null, type: "utc", ticks: isSmall() ? 5 : 14 }),
     floor: (value) => monthOfDay(value / DAY),
-    write: monthText, placeholder: "yyyy-mm", pattern: "[0-9]{4}-[0-9]{2}", read: parseMonth,
   },
 };
 
+/** A tick of an axis that counts: nothing is half a title. */
+export const countTick = (value) => (Number.isInteger(value) ? count(Math.abs(value)) : "");
 const sum = (column) => column.reduce((total, number) => total + number, 0);
 
 /** Where the chart begins: after the long tail, unless the reader asked for all of it. */
@@ -75,6 +75,16 @@ function foldEarly(figure, keys, whole) {
 }
 
 const drawn = {}; // dimension -> what its brush needs: the chart, its first and last key
+const frames = {}; // dimension -> the parts of its figure that stay while the chart is redrawn
+
+function frameOf(dimension) {
+  if (!frames[dimension]) {
+    const range = makeRange(dimension), fold = el("span");
+    frames[dimension] = { range, fold, top: el("div"), bottom: el("div"),
+      fields: el("div", { class: "range" }, ...range.parts, fold) };
+  }
+  return frames[dimension];
+}
 
 /** Titles by year or month, stacked by type, on a real axis: what has no title stays a hole. */
 export function drawHistogram(figure, dimension, counts) {
@@ -114,7 +124,7 @@ export function drawHistogram(figure, dimension, counts) {
     ariaLabel: `${heading} ${scale.name(begin)} to ${scale.name(end)}; the numbers are below`,
     x: { ...scale.axis(), domain: [scale.position(begin), scale.position(end + scale.width)] },
     y: {
-      label: null, ticks: 4, grid: true, tickFormat: count, nice: true,
+      label: null, ticks: 4, grid: true, tickFormat: countTick, nice: true,
       domain: [0, Math.max(1, ...ghosts.map((ghost) => ghost.number))],
     },
     marks: [
@@ -140,38 +150,14 @@ export function drawHistogram(figure, dimension, counts) {
     const column = columns.get(key) ?? none;
     return [scale.name(key), ...column.map(count), count(sum(column))];
   });
-  const numbers = numbersTable(heading, [dimension, ...page.names.type, "all"], rows);
-  numbers.open = Boolean(box.querySelector("details")?.open);
-  const focused = document.activeElement?.dataset?.key;
-  box.replaceChildren(
-    legend(page.names.type.map((type) => [typeStyle(type), type])),
-    chart,
-    el("div", { class: "range" }, "From", rangeField(dimension, 0, keys), "to",
-      rangeField(dimension, 1, keys), fold),
-    numbers,
-  );
-  if (focused?.startsWith(`${figure}:`) || focused?.startsWith(`${dimension}:`))
-    [...box.querySelectorAll("[data-key]")].find((part) => part.dataset.key === focused)?.focus();
-}
-
-/** A text field for one end of a range. */
-function rangeField(dimension, side, keys) {
-  const scale = SCALES[dimension], ends = [keys[0], keys.at(-1)];
-  return el("input", {
-    type: "text", inputmode: "numeric", pattern: scale.pattern, autocomplete: "off",
-    "data-key": `${dimension}:${side}`,
-    "aria-label": `${dimension === "year" ? "Released" : "Added"} ${side ? "to" : "from"}`,
-    placeholder: scale.write(ends[side]),
-    value: state[dimension] ? scale.write(state[dimension][side]) : "",
-    onchange: (event) => {
-      const typed = scale.read(event.target.value.trim());
-      const range = [...(state[dimension] ?? ends)];
-      range[side] = Number.isFinite(typed) ? typed : ends[side];
-      range.sort((a, b) => a - b);
-      state[dimension] = range[0] <= ends[0] && range[1] >= ends[1] ? null : range;
-      commit();
-    },
-  });
+  const frame = frameOf(dimension);
+  frame.top.replaceChildren(
+    legend(page.names.type.map((type) => [typeStyle(type), type])), chart);
+  frame.bottom.replaceChildren(
+    numbersTable(heading, [dimension, ...page.names.type, "all"], rows));
+  frame.fold.replaceChildren(fold ?? "");
+  frame.range.update([keys[0], end]);
+  if (!frame.fields.isConnected) box.replaceChildren(frame.top, frame.fields, frame.bottom);
 }
 
 /** Drag over a chart to choose a range, click to choose one column, click again to let it go. */
@@ -230,8 +216,10 @@ export function shareChart(counts, box) {
   if (data.length < 3) return null;
   const share = (entry) => (100 * entry.tv) / entry.all, end = data.at(-1);
   const name = "TV shows, in % of the titles added in the year";
+  const left = years.filter((entry) => entry.all < SHARE_FROM).map((entry) => entry.year);
+  const note = left.length ? ` (without ${left.join(", ")}: fewer than ${SHARE_FROM} titles)` : "";
   return [
-    el("p", { class: "sub" }, name),
+    el("p", { class: "sub" }, `${name}${note}`),
     draw({
       width: widthOf(box), height: 120, marginLeft: 40, marginRight: 44, ariaLabel: name,
       x: { label: null, tickFormat: "d", ticks: data.map((entry) => entry.year)
@@ -287,7 +275,7 @@ function columns(name, data, colour, width, nameOf, options) {
   return [
     el("p", { class: "sub" }, name),
     draw({
-      ...options, ariaLabel: name, y: { label: null, ticks: 3, grid: true, tickFormat: count },
+      ...options, ariaLabel: name, y: { label: null, ticks: 3, grid: true, tickFormat: countTick },
       marks: [
         rectY(data, { x1: ([from]) => from + gap, x2: ([from]) => from + width - gap, y1: 0,
           y2: ([, number]) => number, fill: `var(--${colour})` }),

@@ -11,12 +11,14 @@ const quoteAll = (values) => values.map(quote).join(", ");
 const chosenNames = (key) => [...state[key]].map((code) => namesOf(key)[code]);
 const OTHER = "Other"; // what a large catalogue merges its rare names into
 
-/** What one of the names must equal: of a large catalogue only the first or the first two count. */
+const hasThem = (key) => (state.all.has(key) ? "list_has_all" : "list_has_any");
+
+/** Which names a list must have: of a large catalogue only its first or its first two count. */
 function listCondition(key, column) {
   const list = `string_split(coalesce(${column}, 'Unknown'), ', ')`;
   const most = page.merged?.[key] ?? 0; // names of a list that the page counts; 0: all
   const members = most ? `${list}[1:${most}]` : list;
-  return namesCondition(key, (names) => `list_has_any(${members}, [${names}])`,
+  return namesCondition(key, (names) => `${hasThem(key)}(${members}, [${names}])`,
     (names) => `NOT list_has_all([${names}], ${members})`);
 }
 
@@ -28,12 +30,13 @@ function namesCondition(key, isOneOf, isAnother) {
   const plain = isMerged ? chosen.filter((name) => name !== OTHER) : chosen;
   if (plain.length) parts.push(isOneOf(quoteAll(plain)));
   if (isMerged) parts.push(isAnother(quoteAll(namesOf(key).filter((name) => name !== OTHER))));
-  return parts.length > 1 ? `(${parts.join(" OR ")})` : parts[0];
+  const word = state.all.has(key) ? "AND" : "OR";
+  return parts.length > 1 ? `(${parts.join(` ${word} `)})` : parts[0];
 }
 
 function searchCondition(word) {
   const parts = [
-    `contains(lower(concat_ws(chr(10), title, title_id, director)), ${quote(word)})`,
+    `contains(lower(concat_ws(chr(10), title, title_id, show_id, director)), ${quote(word)})`,
   ];
   const people = matchPeople(word).map((code) => page.people[code]);
   if (people.length) parts.push(
@@ -50,8 +53,8 @@ function conditions() {
   }
   if (state.country.size) where.push(listCondition("country", "country"));
   if (state.genre.size) where.push(listCondition("genre", "listed_in"));
-  if (state.person.size) where.push(`list_has_any(string_split(concat_ws(', ', "cast", director)` +
-    `, ', '), [${quoteAll(chosenNames("person"))}])`);
+  if (state.person.size) where.push(`${hasThem("person")}(string_split(concat_ws(', ', ` +
+    `"cast", director), ', '), [${quoteAll(chosenNames("person"))}])`);
   if (state.year) {
     const year = page.merged?.decades ? "release_year // 10 * 10" : "release_year";
     where.push(`${year} BETWEEN ${state.year.join(" AND ")}`);

@@ -4,12 +4,13 @@ import { answer, byId, count, el, isSmall, legend, numbersTable, onDay, plural }
 import { commit, hasFilter, oldest, state } from "./address.js";
 import { first, isCube, last, page } from "./data.js";
 import { failedBits } from "./filter.js";
-import { draw, tipOf, widthOf } from "./plots.js";
+import { countTick, draw, tipOf, widthOf } from "./plots.js";
 
 const { dot, lineY, ruleX, ruleY, text } = globalThis.Plot;
 const FIGURE = "f-snapshots";
 const FLOWS = [["new", "good", 1], ["changed", "movie", 1], ["gone", "bad", -1]];
 const UPDATE = 1;
+const TICK = 70; // pixels of a label on the axis
 const MOST_DOTS = 60, MOST_COLUMNS = 120; // snapshots: with more the columns are sums of months
 
 /** Per snapshot the titles, and those that are new, changed and gone; under the filters, if any. */
@@ -73,7 +74,7 @@ export function drawSnapshots() {
   const ends = [new Date(+data[0].time - span * 0.03), new Date(+data.at(-1).time + span * 0.03)];
   const few = data.length <= (isSmall() ? 4 : 12);
   const x = { type: "utc", label: null, domain: ends, ...(few
-    ? { ticks: data.map((entry) => entry.time), tickFormat: (time) => onDay(time).slice(0, -5) }
+    ? { ticks: spacedTimes(data, (span * TICK) / width), tickFormat: dayTick }
     : {}) };
   const common = { width, marginLeft: 52, marginRight: 70 };
   const line = drawLine(data, { ...common, x: { ...x, axis: null } });
@@ -86,14 +87,28 @@ export function drawSnapshots() {
         ...["titles", "new", "changed", "gone"].map((name) => count(entry[name]))])));
 }
 
+/** The times of the snapshots, the newest for sure, without those that have no room for a label. */
+function spacedTimes(data, room) {
+  const times = [];
+  for (const { time } of data.slice().reverse())
+    if (!times.length || times[0] - time >= room) times.unshift(time);
+  return times;
+}
+
+/** The day of a tick, above its year where that is another one than the tick's before. */
+const dayTick = (time, position, times) => {
+  const [day, year] = [onDay(time).slice(0, -5), onDay(time).slice(-4)];
+  return position && onDay(times[position - 1]).endsWith(year) ? day : `${day}\n${year}`;
+};
+
 function drawLine(data, options) {
   const numbers = data.map((entry) => entry.titles);
   const low = Math.min(...numbers), high = Math.max(...numbers), room = (high - low) * 0.15;
   const chosen = data.find((entry) => entry.number === state.snapshot) ?? data.at(-1);
   return draw({
     ...options, height: 170, marginTop: 18, marginBottom: 8, ariaLabel: "Titles per snapshot",
-    y: { label: null, grid: true, ticks: 4, tickFormat: count,
-      domain: high > low ? [low - room, high + room] : [low - 1, high + 1] },
+    y: { label: null, grid: true, ticks: 4, tickFormat: countTick,
+      domain: high > low ? [low - room, high + room] : [Math.max(0, low - 1), high + 1] },
     marks: [
       ruleX([chosen.time], { stroke: "var(--soft)", strokeDasharray: "3 3" }),
       lineY(data, { x: "time", y: "titles", stroke: "var(--movie)", strokeWidth: 2,
@@ -112,8 +127,9 @@ function drawFlows(data, options) {
   const room = options.width - options.marginLeft - options.marginRight;
   const thick = Math.max(1.5, Math.min(22, room / data.length / 4));
   return draw({
-    ...options, height: 150, ariaLabel: "New, changed and gone titles per snapshot",
-    y: { label: null, grid: true, ticks: 4, tickFormat: (number) => count(Math.abs(number)),
+    ...options, height: 162, marginBottom: 38,
+    ariaLabel: "New, changed and gone titles per snapshot",
+    y: { label: null, grid: true, ticks: 4, tickFormat: countTick,
       ...(data.some((entry) => entry.new + entry.changed + entry.gone) ? {} : { domain: [0, 1] }) },
     marks: [
       ruleY([0], { stroke: "var(--soft)" }),

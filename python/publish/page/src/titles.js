@@ -2,7 +2,9 @@
 
 import { byId, copyText, count, el, isoDay, isSmall, plural, saveFile } from "./dom.js";
 import { commit, drawSoon, snapshotDay, state } from "./address.js";
-import { isCube, isMovie, page } from "./data.js";
+import { fileId, isCube, isMovie, page } from "./data.js";
+import { searchWord } from "./filter.js";
+import { jump } from "./focus.js";
 import { writeQuery } from "./query.js";
 
 const STEP = 200; // titles that "more" adds
@@ -40,9 +42,9 @@ export const openTitle = (row) => {
   state.title = page.rows.title_no[row];
   commit();
 };
-export const titleButton = (row) =>
-  el("button", { type: "button", class: "link", dir: "auto", onclick: () => openTitle(row) },
-    page.rows.title[row] ?? page.ids[page.rows.title_no[row]]);
+export const titleButton = (row, text = page.rows.title[row] ?? fileId(row)) =>
+  el("button", { type: "button", class: "link", dir: "auto", onclick: () => openTitle(row),
+    "data-key": `title:${page.rows.title_no[row]}` }, text);
 
 /** A table of titles; with `isSortable` its heads sort it, and say how it is sorted. */
 export function titleTable(rows, keys, isSortable = false) {
@@ -75,6 +77,15 @@ function sortedHits() {
     .map(([, row]) => row);
 }
 
+/** Where a check names what is searched: a record that waits is no title, but it is in the file. */
+function namedBy() {
+  const word = searchWord(), found = page.audit.failures
+    .filter(([, text]) => word && text.toLowerCase().includes(word)).map(([name]) => name);
+  return found.length ? [` What you search stands in a row of the check ${[...new Set(found)]
+    .join(", ")}: `, el("button", { type: "button", class: "link", "data-key": "trust",
+    onclick: () => jump("trust") }, "Can it be trusted?")] : [];
+}
+
 export function drawTitles(counts) {
   byId("sql").textContent = writeQuery();
   hits = counts.hits;
@@ -85,12 +96,11 @@ export function drawTitles(counts) {
     return;
   }
   limit ||= firstRows();
-  const rows = sortedHits(), focused = document.activeElement?.dataset?.key;
+  const rows = sortedHits();
   const made = titleTable(rows.slice(0, limit), Object.keys(COLUMNS), true);
   byId("title-table").replaceChildren(
-    rows.length ? made : el("p", { class: "note empty" }, "No title fits the filters."));
-  if (focused?.startsWith("sort:"))
-    made.querySelector(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
+    rows.length ? made
+      : el("p", { class: "note empty" }, "No title fits the filters.", ...namedBy()));
   byId("found").textContent =
     plural(rows.length, "title") + (rows.length > limit ? `, the first ${count(limit)} shown` : "");
   byId("more").hidden = rows.length <= limit;
@@ -109,13 +119,17 @@ export function csvCell(value) {
   return `"${(FORMULA.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
 }
 
-function saveCsv() {
-  const keys = Object.keys(COLUMNS);
-  const lines = [["id", ...keys.map((key) => COLUMNS[key].head)]];
-  for (const row of sortedHits())
-    lines.push([page.ids[page.rows.title_no[row]], ...keys.map((key) => COLUMNS[key].text(row))]);
+/** Save lines as a CSV file that is named after its content and the snapshot. */
+export function saveLines(name, lines) {
   const text = lines.map((line) => line.map(csvCell).join(",")).join("\r\n");
-  saveFile(`titles_${snapshotDay(state.snapshot)}.csv`, `\ufeff${text}\r\n`);
+  saveFile(`${name}_${snapshotDay(state.snapshot)}.csv`, `\ufeff${text}\r\n`);
+}
+
+export function saveTitles(name, rows) {
+  const keys = Object.keys(COLUMNS);
+  saveLines(name, [["id", "show_id", ...keys.map((key) => COLUMNS[key].head)],
+    ...rows.map((row) => [page.ids[page.rows.title_no[row]], fileId(row),
+      ...keys.map((key) => COLUMNS[key].text(row))])]);
 }
 
 const TYPING = 400; // milliseconds of rest after which all is drawn
@@ -126,7 +140,7 @@ export function watchTitles() {
     byId("sql").closest("details").open = true;
   }
   byId("more").addEventListener("click", () => { limit += STEP; drawSoon(); });
-  byId("csv").addEventListener("click", saveCsv);
+  byId("csv").addEventListener("click", () => saveTitles("titles", sortedHits()));
   byId("copy-sql").addEventListener("click", (event) =>
     copyText(event.currentTarget, byId("sql").textContent, () => {
       getSelection().selectAllChildren(byId("sql"));

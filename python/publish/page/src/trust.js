@@ -1,13 +1,52 @@
 // Can it be trusted? What is not well comes first, with the rows that are meant.
 
 import { byId, count, details, el, onDay, plural, table } from "./dom.js";
-import { last, page } from "./data.js";
+import { fileId, isCube, last, page } from "./data.js";
+import { titleButton } from "./titles.js";
 
 const WORDS = { pass: "✓ pass", warn: "▲ warning", fail: "✕ failed" };
 const HEIGHTS = { p: 6, w: 9, f: 12 }; // of a block of the trail: never colour alone
 const SHOWN_ROWS = 3, SHOWN_DRIFT = 6;
 
-const outcome = (name) => el("span", { class: `outcome ${name}` }, WORDS[name]);
+export const outcome = (name) => el("span", { class: `outcome ${name}` }, WORDS[name]);
+
+// Columns of an offending row that name a title, by its id or by the one of the file.
+const ID_COLUMNS = ["title_id", "show_id", "business_key", "example", "candidates"];
+const columnsOf = (text) => text.split(/, (?=[a-z_]+=)/).map((column) => {
+  const [name, ...value] = column.split("=");
+  return [name, value.join("=")];
+});
+
+let rowsById = null; // id -> the newest row of that title
+function rowOf(id) {
+  if (!rowsById) {
+    rowsById = new Map();
+    const { rows } = page;
+    if (!isCube) for (let row = 0; row < rows.size; row += 1)
+      if (rows.until[row] < 0) rowsById.set(fileId(row), row);
+    page.versionsOf?.forEach((versions, title) => rowsById.set(page.ids[title], versions.at(-1)));
+  }
+  return rowsById.get(id);
+}
+
+/** An offending row, where what names a title leads to it. */
+const linkRow = (text) => el("code", {}, ...columnsOf(text).flatMap(([name, value], position) => {
+  const ids = ID_COLUMNS.includes(name) ? value.split(", ") : [];
+  const parts = ids.some(rowOf)
+    ? ids.flatMap((id, place) => [place ? ", " : "", rowOf(id) === undefined ? id
+      : titleButton(rowOf(id), id)])
+    : [value];
+  return [`${position ? ", " : ""}${name}=`, ...parts];
+}));
+
+/** The rows of checks that name a title: [check, row]. */
+export function failuresOf(title) {
+  const { checks, failures } = page.audit;
+  const isNamed = (text) => columnsOf(text).some(([name, value]) => ID_COLUMNS.includes(name) &&
+    value.split(", ").some((id) => page.rows.title_no[rowOf(id)] === title));
+  return failures.filter(([, text]) => isNamed(text))
+    .map(([name, text]) => [checks.find((check) => check.name === name), text]);
+}
 
 /** One block per audit, the oldest first; a letter each: p passed, w warned, f failed. */
 function trail(letters) {
@@ -47,7 +86,7 @@ function drawChecks() {
       return el("div", { class: `issue ${check.outcome}` },
         el("p", {}, outcome(check.outcome), " ", el("code", {}, check.name),
           ` ${check.description}`),
-        ...rows.slice(0, SHOWN_ROWS).map(([, row]) => el("p", {}, el("code", {}, row))),
+        ...rows.slice(0, SHOWN_ROWS).map(([, row]) => el("p", {}, linkRow(row))),
         check.rows > SHOWN_ROWS
           ? el("p", { class: "soft" }, `${plural(check.rows, "row")} in all: ops_check_failures`)
           : null,
@@ -55,7 +94,9 @@ function drawChecks() {
     }),
     details(`The ${good.length} checks that passed`, "Checks that passed", () => [
       table(["Check", "What it says", "Last audits"], good.map((check) =>
-        [el("code", {}, check.name), check.description, trail(check.trail)])),
+        [el("code", {}, check.name), el("span", {}, check.description, check.measured
+          ? el("span", { class: "soft" }, ` Measured: ${check.measured}.`) : ""),
+        trail(check.trail)])),
     ]),
   );
 }
@@ -89,17 +130,17 @@ function drawCompleteness() {
   const change = (now, before) => {
     const points = before === null ? 0 : before - now;
     return Math.abs(points) < 0.05 ? ""
-      : `${points > 0 ? "+" : "−"}${Math.abs(points).toFixed(1)}`;
+      : `${points > 0 ? "+" : "−"}${Math.abs(points).toFixed(1)} pt`;
   };
   byId("completeness").replaceChildren(
     el("h3", {}, "How complete is each column?"),
     el("div", { class: "plot" },
       el("p", { class: "answer" },
         whole.length ? `All values are there in ${whole.join(", ")}.` : ""),
-      lines(parts.map(([name, now, before]) =>
-        [name, `${(100 - now).toFixed(1)} %`, change(now, before)])),
+      table(["Column", "has a value in", "change*"], parts.map(([name, now, before]) =>
+        [name, `${(100 - now).toFixed(1)} %`, change(now, before)]), (column) => column > 0),
       last ? el("p", { class: "answer" },
-        "The last column is the change since the snapshot before, in points.") : ""));
+        "* since the snapshot before, in percentage points; blank: none.") : ""));
 }
 
 function drawRuns() {

@@ -1,0 +1,11 @@
+-- No title was added after the day of its snapshot.
+-- broken: A title was added after the day of the snapshot that has it.
+-- severity: warn
+SELECT
+    title_id,
+    show_id,
+    title,
+    date_added
+FROM analytics_netflix_current
+WHERE date_added
+    > (SELECT CAST(max(snapshot_at) AS DATE) FROM ops_merges) + INTERVAL 1 DAY;
