@@ -56,6 +56,11 @@ def test_a_publishers_catalogue_loads_by_its_contract_alone(pipeline, publisher)
     assert pipeline.query("SELECT count(date_added) FROM analytics_netflix_current") == [
         (added.notna().sum(),)
     ]
+    for name in {"imdb_id", "imdb_score", "imdb_votes", "tmdb_popularity", "tmdb_score"} & {
+        *theirs
+    }:
+        found = [value for (value,) in pipeline.query(f"SELECT {name} FROM dim_title")]
+        assert count(pd.Series(found)) == count(theirs[name])
     lost = pipeline.query("SELECT column_name, raw_value FROM staging_lost_in_cast")
     assert lost == []
 
