@@ -33,7 +33,7 @@ def run(step: Step) -> None:
     batch = batches[-1]
     contract = load_contract(settings.contract_path, settings.cdc_key)
     step.batch_id = batch.batch_id
-    create_tables(con)
+    create_tables(con, contract.columns)
     pending = find_pending(con, batches, settings, contract)
     merges = merge_pending(step, con, batches, contract, pending)
     step.rows_in = sum(diff.staged for _, diff in merges)

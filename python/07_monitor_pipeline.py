@@ -14,6 +14,7 @@ import sys
 
 from audit.checks import (
     COLOURS,
+    choose_current_columns,
     compute_metrics,
     count_tolerated,
     record_results,
@@ -48,10 +49,11 @@ def run(step: Step) -> None:
     refused = find_refused(step.settings, read_batches(step.settings))
     names = " ".join(batch.batch_id for batch in refused)
     set_variables(con, contract.variables | {"left_out": names})
-    compute_metrics(step)
     paths, left_out = select_checks(con)
+    columns = choose_current_columns(con, contract.columns)
+    compute_metrics(step, columns)
     tolerated = count_tolerated(con, contract.odd_titles_pct)
-    results = [run_check(con, path, tolerated) for path in paths]
+    results = [run_check(con, path, tolerated, columns) for path in paths]
     failed = [result.name for result in results if result.outcome == "fail"]
     record_results(step, results, checked_at, is_good=not failed)
     report_results(step, results)

@@ -24,20 +24,22 @@ from analytics.star_schema import (
 )
 from contract import load_contract
 from runner.step import Step, run_step
+from warehouse.columns import choose_columns
 from warehouse.database import run_file
 
 
 def run(step: Step) -> None:
     con = step.con
-    audiences = load_contract(step.settings.contract_path).audiences
-    state = read_history_state(con, audiences)
+    contract = load_contract(step.settings.contract_path)
+    state = read_history_state(con, contract)
+    columns = choose_columns(con, "analytics_netflix_history", contract.columns)
     step.batch_id, step.rows_in = state["batch_id"], state["history_rows"]
-    run_file(con, "analytics/comments.sql")
+    run_file(con, "analytics/comments.sql", columns=columns)
     if known := find_built(con, state):
         step.rows_out = known
         step.message = f"star schema of {state['current_rows']:,} titles, as before"
         return
-    build_star_schema(con, audiences)
+    build_star_schema(con, contract.audiences, columns)
     check_invariants(con)
     state |= count_star_objects(con)
     run_file(con, "analytics/build_record.sql", state)

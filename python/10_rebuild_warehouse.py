@@ -110,7 +110,7 @@ def replay_into(step: Step, target: Path, keep_records: bool) -> int:
     try:
         with transaction(con):
             run_file(con, "ops.sql")
-            create_tables(con)
+            create_tables(con, contract.columns)
         merged_ids = take_over(step, con, keep_records)
         with transaction(con):
             pending = find_pending(con, batches, settings, contract)

@@ -1,70 +1,17 @@
 """sql/contract.toml: the columns the catalogue must have, and how a file's are bound to them."""
 
 import hashlib
-import re
 import tomllib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from column import CANONICAL, NUMBERS, UNITS, Column, check_column, normalise
 from errors import SettingsError
 
-TYPES = ("text", "list", "date", "year", "duration")
-UNITS = {"minutes": "min", "seasons": "Seasons"}  # what a bare number is called
-CANONICAL = (  # what sql/staging.sql makes
-    "show_id", "type", "title", "director", "cast", "country", "date_added", "release_year",
-    "rating", "duration", "listed_in", "description",
-)  # fmt: skip
-OF_TYPE = {"date_added": "date", "release_year": "year", "duration": "duration"}  # and so typed
 KINDS = ("added", "removed", "renamed", "reordered", "retyped")
-# Dates of which every part has one meaning only. Tried in this order: the most frequent one first.
-FORMATS = (
-    *("%B %d, %Y", "%Y-%m-%d", "%b %d, %Y", "%d-%b-%y", "%d %B %Y", "%d-%b-%Y", "%d %b %Y"),
-    *("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d", "%d-%B-%Y"),
-)
-FORMAT_PART = re.compile(r"%-?(.)")
 FIELD, ROW = "\x1f", "\x1e"  # between the parts of a text that SQL splits; in no cleaned value
-
-
-def normalise(name: str) -> str:
-    """A column name as names are compared: case, blanks and underscores make no difference."""
-    return re.sub(r"[\s_]+", "_", name.strip().casefold())
-
-
-@dataclass(frozen=True)
-class Column:
-    """One canonical column; sql/contract.toml says what each property means."""
-
-    name: str
-    type: str
-    required: bool = False
-    key: bool = False
-    nullable: bool = True
-    tracked: bool = True
-    allowed: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-    formats: tuple[str, ...] = FORMATS
-    null_markers: tuple[str, ...] = ()
-    separator: str = ","
-    brackets: bool = False
-    values: dict[str, str] = field(default_factory=dict)
-    unit: str = ""
-    earliest: int = 1870
-    years_ahead: int = 5
-    minutes: tuple[int, ...] = (1, 1440)
-    seasons: tuple[int, ...] = (1, 100)
-    audiences: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @property
-    def names(self) -> list[str]:
-        """All names it may come under, its own first, as `normalised` gives them."""
-        return [normalise(name) for name in (self.name, *self.aliases)]
-
-    @property
-    def words(self) -> dict[str, str]:
-        """What the publisher writes -> what it is called here; nothing for a missing value."""
-        return dict.fromkeys(self.null_markers, "") | self.values
 
 
 @dataclass(frozen=True)
@@ -129,63 +76,15 @@ class Contract:
                 short = [form for form in column.formats if "%y" in form]
                 found[f"formats_{column.name}"] = list(column.formats)
                 found[f"short_formats_{column.name}"] = short or list(column.formats)
+            if column.type in NUMBERS:
+                least, most = column.range or (None, None)
+                found |= {f"least_{column.name}": least, f"most_{column.name}": most}
         for name in UNITS:
             found[f"fewest_{name}"], found[f"most_{name}"] = getattr(duration, name)
         return found
 
     def __getitem__(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
-
-
-def are_texts(value: object) -> bool:
-    return isinstance(value, tuple) and all(isinstance(v, str) and v.strip() for v in value)
-
-
-def is_date_format(text: str) -> bool:
-    """Whether strptime's words in it make a day: a year, a month and a day of the month."""
-    parts = FORMAT_PART.findall(text)
-    known = set(parts) <= set("YymBbdAaHMSpfT%")
-    return known and all(sum(part in parts for part in kind) == 1 for kind in ("Yy", "mBb", "d"))
-
-
-def is_range(value: object) -> bool:
-    numbers = isinstance(value, tuple) and all(type(number) is int for number in value)
-    return numbers and len(value) == 2 and value[0] <= value[1]
-
-
-LIST_OF_NAMES = 'a list of names in quotes, like ["one", "two"]'
-RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(
-        ("required", "key", "nullable", "tracked", "brackets"),
-        (lambda value: isinstance(value, bool), "true or false"),
-    ),
-    **dict.fromkeys(("allowed", "aliases", "null_markers"), (are_texts, LIST_OF_NAMES)),
-    "formats": (
-        lambda value: are_texts(value) and value and all(map(is_date_format, value)),
-        'a list of days in the words of strptime, like ["%d/%m/%Y", "%d-%b-%y"]',
-    ),
-    "separator": (
-        lambda value: isinstance(value, str) and len(value.strip()) == 1,
-        "one character, like |",
-    ),
-    "values": (
-        lambda value: isinstance(value, dict) and are_texts((*value, *value.values())),
-        'a table of texts, like { MOVIE = "Movie" }',
-    ),
-    "unit": (lambda value: value in ("", *UNITS), " or ".join(UNITS)),
-    **dict.fromkeys(("minutes", "seasons"), (is_range, "two whole numbers, like [1, 100]")),
-    **dict.fromkeys(
-        ("earliest", "years_ahead"), (lambda value: type(value) is int, "a whole number")
-    ),
-    "audiences": (
-        lambda value: isinstance(value, dict) and all(map(are_texts, value.values())),
-        'a table of lists of ratings, like { kids = ["G"] }',
-    ),
-}
-ONLY_FOR = {
-    **{"formats": "date", "separator": "list", "brackets": "list", "unit": "duration"},
-    **{"minutes": "duration", "seasons": "duration", "earliest": "year", "years_ahead": "year"},
-}
 
 
 IDENTITY = ("type", "title", "release_year")  # what titles are known by with CDC_KEY=title
@@ -217,11 +116,6 @@ def load_contract(path: Path, cdc_key: str = "show_id") -> Contract:
         raise SettingsError(
             f"the contract {path} has no column {absent[0]}; one that the files lack may be "
             "`required = false`, but not left out"
-        )
-    if foreign := sorted(given - set(CANONICAL)):
-        raise SettingsError(
-            f"the contract {path} has a column {foreign[0]} that sql/staging.sql does "
-            "not make; another name for a column goes into its aliases"
         )
     wrong = [kind for kind, value in policy.items() if value not in ("warn", "stop")]
     if wrong:
@@ -255,27 +149,6 @@ def freeze(entry: dict[str, Any]) -> dict[str, Any]:
         else value
         for key, value in entry.items()
     }
-
-
-def check_column(path: Path, column: Column, entry: dict[str, Any]) -> None:
-    """Raises SettingsError where a property of the column is wrong, or is for another type."""
-    if column.type not in TYPES:
-        raise SettingsError(
-            f"the contract {path}: type of {column.name} is {column.type!r}; "
-            f"allowed is {', '.join(TYPES)}"
-        )
-    if column.type != OF_TYPE.get(column.name, column.type):
-        raise SettingsError(
-            f"the contract {path}: type of {column.name} must be {OF_TYPE[column.name]}"
-        )
-    for name, (is_right, allowed) in RULES.items():
-        if not is_right(getattr(column, name)):
-            raise SettingsError(f"the contract {path}: {name} of {column.name} must be {allowed}")
-    if wrong := [name for name in entry if ONLY_FOR.get(name, column.type) != column.type]:
-        raise SettingsError(
-            f"the contract {path}: {column.name} has {wrong[0]}, and is a {column.type}; "
-            f"only a {ONLY_FOR[wrong[0]]} has that"
-        )
 
 
 def bind(contract: Contract, columns: Sequence[str]) -> dict[str, str | None]:

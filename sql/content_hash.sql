@@ -11,22 +11,25 @@ CREATE OR REPLACE TEMP MACRO hash_part(value, column_name, hashed_columns) AS
             THEN column_name || '=' || length(value) || ':' || value || ';'
     END;
 
+-- A number as every engine writes it: 7.5, and 7 for 7.0. A text that is no number is itself.
+CREATE OR REPLACE TEMP MACRO write_number(value) AS
+    coalesce(
+        CASE
+            WHEN CAST(TRY_CAST(CAST(value AS VARCHAR) AS DECIMAL(30, 6)) AS VARCHAR) LIKE '%.%'
+                THEN rtrim(rtrim(
+                    CAST(TRY_CAST(CAST(value AS VARCHAR) AS DECIMAL(30, 6)) AS VARCHAR), '0'
+                ), '.')
+        END,
+        CAST(value AS VARCHAR)
+    );
+
 CREATE OR REPLACE TEMP MACRO content_hash(
-    hashed_columns, show_id, kind, title, director, people, country, date_added, release_year,
-    rating, duration, listed_in, description
+    "column value",  -- each column
+    hashed
 ) AS
     concat('v1:', md5(concat_ws(
         '',
-        hash_part(show_id, 'show_id', hashed_columns),
-        hash_part(kind, 'type', hashed_columns),
-        hash_part(title, 'title', hashed_columns),
-        hash_part(director, 'director', hashed_columns),
-        hash_part(people, 'cast', hashed_columns),
-        hash_part(country, 'country', hashed_columns),
-        hash_part(CAST(date_added AS VARCHAR), 'date_added', hashed_columns),
-        hash_part(CAST(release_year AS VARCHAR), 'release_year', hashed_columns),
-        hash_part(rating, 'rating', hashed_columns),
-        hash_part(duration, 'duration', hashed_columns),
-        hash_part(listed_in, 'listed_in', hashed_columns),
-        hash_part(description, 'description', hashed_columns)
+        hash_part(CAST("column value" AS VARCHAR), 'column', hashed),  -- each column, not number
+        hash_part(write_number("column value"), 'column', hashed),  -- each number column
+        ''
     )));

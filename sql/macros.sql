@@ -57,6 +57,22 @@ CREATE OR REPLACE TEMP MACRO parse_date(value, column_name) AS
 CREATE OR REPLACE TEMP MACRO parse_year(value) AS
     TRY_CAST(regexp_extract(value, '^([0-9]{1,4})([.,]0+)?$', 1) AS SMALLINT);
 
+-- Six digits behind the point are kept. "1,5" and "1,000" are no numbers: nobody knows which.
+CREATE OR REPLACE TEMP MACRO parse_number(value) AS
+    round(TRY_CAST(regexp_extract(
+        value, '^([+-]?([0-9]{1,18}([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,2})?)$', 1
+    ) AS DOUBLE), 6) + 0;
+
+-- "5", and "5.0" as data frames write it. "1.000" may be a thousand, and is none.
+CREATE OR REPLACE TEMP MACRO parse_integer(value) AS
+    TRY_CAST(regexp_extract(value, '^([+-]?[0-9]{1,18})([.]0)?$', 1) AS BIGINT);
+
+CREATE OR REPLACE TEMP MACRO parse_boolean(value) AS
+    CASE
+        WHEN lower(value) IN ('true', 't', 'yes', 'y', '1', '1.0') THEN true
+        WHEN lower(value) IN ('false', 'f', 'no', 'n', '0', '0.0') THEN false
+    END;
+
 CREATE OR REPLACE TEMP MACRO is_duration(value) AS
     regexp_matches(lower(value), '^[0-9]+ ?(mins?|minutes?|seasons?)$');
 
@@ -75,6 +91,14 @@ CREATE OR REPLACE TEMP MACRO broken_rule(value, column_name) AS
             AND list_contains(getvariable('closed_columns'), column_name)
             AND NOT list_contains(getvariable('allowed_values'), column_name || '=' || value)
             THEN 'unknown_' || column_name || ':' || column_name
+    END;
+
+-- The contract's `range` of a number.
+CREATE OR REPLACE TEMP MACRO out_of_range(value, column_name) AS
+    CASE
+        WHEN value < getvariable('least_' || column_name)
+            OR value > getvariable('most_' || column_name)
+            THEN 'impossible_' || column_name || ':' || column_name
     END;
 
 CREATE OR REPLACE TEMP MACRO key_part(value, column_name) AS

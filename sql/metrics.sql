@@ -29,32 +29,22 @@ volumes AS (
 
 counted AS (
     SELECT
-        count("type") AS types,
-        count(title) AS names,
-        count(director) AS directors,
-        count("cast") AS casts,
-        count(country) AS countries,
-        count(date_added) AS dates,
-        count(release_year) AS years,
-        count(rating) AS ratings,
-        count(duration) AS durations,
-        count(listed_in) AS lists,
-        count(description) AS descriptions,
-        count(*) AS titles
+        count("column") AS "column",  -- each column, not show_id
+        count(*) AS "all titles"
     FROM analytics_netflix_current
 ),
 
 shares AS (
     SELECT
         unnest([
-            'type', 'title', 'director', 'cast', 'country', 'date_added', 'release_year',
-            'rating', 'duration', 'listed_in', 'description'
+            'column',  -- each column, not show_id
+            ''
         ]) AS column_name,
         unnest([
-            types, names, directors, casts, countries, dates, years, ratings, durations, lists,
-            descriptions
+            "column",  -- each column, not show_id
+            0
         ]) AS filled,
-        titles
+        "all titles" AS titles
     FROM counted
 ),
 
@@ -68,7 +58,7 @@ measured AS (
         'null_pct:' || column_name AS metric,
         CAST(100 AS DOUBLE) * (titles - filled) / titles AS "value"
     FROM shares
-    WHERE titles > 0
+    WHERE titles > 0 AND column_name <> ''
     UNION ALL
     SELECT
         'titles' AS metric,

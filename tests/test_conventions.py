@@ -12,7 +12,6 @@ from conftest import PROJECT, is_in_ninth
 from documents import read_documents
 
 from config import Settings, __version__
-from contract import load_contract
 
 DEFAULTS = {setting.name.upper(): setting.metadata["default"] for setting in fields(Settings)}
 MAKEFILE = (PROJECT / "Makefile").read_text()
@@ -91,14 +90,6 @@ def test_a_sql_file_that_writes_states_its_grain_inputs_and_why_twice_is_safe(pa
     assert not re.search(r"GROUP BY ALL|SELECT \*", body)
     if path.name != "sample.sql":  # its vocabulary reads better in long lines
         assert max(len(line) for line in path.read_text().splitlines()) <= 100
-
-
-def test_staging_makes_every_column_of_the_contract():
-    staging = (PROJECT / "sql" / "staging.sql").read_text()
-    contract = load_contract(PROJECT / "sql" / "contract.toml")
-    assert set(re.findall(r"conform\(\"?(\w+)\"?, '\w+'\)", staging)) == {
-        column.name for column in contract.columns
-    }
 
 
 def test_the_newest_entry_of_the_changelog_says_what_an_upgrade_does():

@@ -20,6 +20,7 @@ SCRIPTS = "numbered scripts"
 LEVELS = (
     ("errors",),
     ("config",),
+    ("column",),
     ("contract",),
     ("warehouse",),
     ("runner",),
@@ -30,7 +31,7 @@ LEVELS = (
     (SCRIPTS,),
     ("run_all",),
 )
-ROOMS = set(chain(*LEVELS)) - {"errors", "config", "contract", "run_all", SCRIPTS}
+ROOMS = set(chain(*LEVELS)) - {"errors", "config", "column", "contract", "run_all", SCRIPTS}
 # Folders that are not a room of python/: what else they are for.
 OTHERS = {
     SQL: {"checks": "the checks that audit/ runs", "reports": "what a person asks for"},
@@ -41,7 +42,7 @@ LONGEST_SCRIPT = dict.fromkeys(("02", "03", "04", "05", "06", "09", "11"), 99)
 LONGEST_SCRIPT |= dict.fromkeys(("01", "07", "08", "10"), 199) | {"00": 299}
 # The ratchet: what there may be at most. A number goes down with the code; a commit that raises one
 # says why.
-MOST_LINES, MOST_TARGETS, MOST_SETTINGS = 16_280, 42, 44
+MOST_LINES, MOST_TARGETS, MOST_SETTINGS = 16_400, 42, 44
 
 FILES = sorted(PYTHON.rglob("*.py"))
 
@@ -121,9 +122,9 @@ def test_no_file_is_too_long(module):
     assert count_lines(MODULES[module]) <= longest
 
 
-def test_only_numbered_scripts_and_four_modules_are_outside_of_a_room():
+def test_only_numbered_scripts_and_five_modules_are_outside_of_a_room():
     outside = {path.name for path in PYTHON.glob("*.py") if not re.match(r"\d\d_", path.name)}
-    assert outside == {"config.py", "contract.py", "errors.py", "run_all.py"}
+    assert outside == {"column.py", "config.py", "contract.py", "errors.py", "run_all.py"}
 
 
 def test_a_room_has_the_same_name_in_python_sql_and_tests():

@@ -1,10 +1,13 @@
 """The star schema over the history, the KPI views over it, and ISO 3166's codes of countries."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from column import CANONICAL, Column
 from config import PROJECT, SQL
+from contract import Contract
 from errors import NotReady, StepError, left_behind
 from runner.files import fingerprint
 from runner.step import Step
@@ -89,7 +92,7 @@ SHOWN_LETTERS = 40
 STAR = ("dim_", "fact_", "bridge_", "kpi_")
 
 
-def read_history_state(con: Warehouse, audiences: str) -> dict[str, Any]:
+def read_history_state(con: Warehouse, contract: Contract) -> dict[str, Any]:
     """What the star schema is to be built from: columns of state.sql, and the version of the rules.
 
     Raises NotReady where there is no history.
@@ -101,13 +104,15 @@ def read_history_state(con: Warehouse, audiences: str) -> dict[str, Any]:
             "there is no history yet to build the star schema from; nothing was changed. "
             "Run `make merge` (or `make run-all`) first."
         )
-    return state | {"rules": analytics_fingerprint(audiences)}
+    return state | {"rules": analytics_fingerprint(contract)}
 
 
-def analytics_fingerprint(audiences: str) -> str:
+def analytics_fingerprint(contract: Contract) -> str:
     """A digest of all that decides what becomes of a history, the packages' versions among it."""
     rules = [*(SQL / "analytics").glob("*.sql"), *Path(__file__).parent.glob("*.py")]
-    return fingerprint([*sorted(rules), PROJECT / ".ci/locks/requirements.lock"], audiences)
+    extra = [(c.name, c.description) for c in contract.columns if c.name not in CANONICAL]
+    words = f"{contract.audiences}{extra or ''}"
+    return fingerprint([*sorted(rules), PROJECT / ".ci/locks/requirements.lock"], words)
 
 
 def find_built(con: Warehouse, state: dict[str, Any]) -> int:
@@ -128,8 +133,11 @@ def count_facts(con: Warehouse) -> int:
     return con.execute("SELECT count(*) FROM fact_title_catalog").fetchone()[0]
 
 
-def build_star_schema(con: Warehouse, audiences: str) -> None:
-    """The dimensions, facts, bridges and views, from the history; `audiences` as in Contract."""
+def build_star_schema(con: Warehouse, audiences: str, columns: Sequence[Column]) -> None:
+    """The dimensions, facts, bridges and views, from the history and its columns.
+
+    `audiences` as in Contract.
+    """
     con.execute("SET preserve_insertion_order = false")  # costs time, and nothing needs it
     if has_tables(con, "dim_title"):  # of a version before; it is a view since
         con.execute("DROP TABLE dim_title")
@@ -143,7 +151,7 @@ def build_star_schema(con: Warehouse, audiences: str) -> None:
     codes = find_country_codes([name for (name,) in names])
     run_file(con, "analytics/country_codes.sql", {"country_codes": codes, "audiences": audiences})
     for name in ("dimensions", "facts", "kpis"):
-        run_file(con, f"analytics/{name}.sql")
+        run_file(con, f"analytics/{name}.sql", columns=columns)
     for name in find_dropped_kpis(con):
         con.execute(f"DROP VIEW {identifier(name)}")
 

@@ -9,20 +9,24 @@ of an age, and `-- way_out:` says what a person can do where it fails.
 import logging
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from column import Column
 from config import SQL
 from errors import NotReady, QualityError
 from runner import lock
 from runner.console import GREEN, RED, YELLOW, say
 from runner.log import open_log
 from runner.step import Step
+from warehouse.columns import choose_columns, expand_columns
 from warehouse.database import Warehouse, has_tables, run_file, table_names
 
+CURRENT = "analytics_netflix_current"
 SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check: on the terminal, in the warehouse
 # A check of the history, which cannot be run before there is one.
 OF_HISTORY = re.compile("analytics_netflix_history|ops_merges|ops_ambiguous_matches|metrics_now")
@@ -52,10 +56,10 @@ class Result:
         return f"{self.outcome}: {self.name}, {self.count:,} row(s): {self.description}{rows}"
 
 
-def compute_metrics(step: Step) -> None:
+def compute_metrics(step: Step, columns: Sequence[Column]) -> None:
     """metrics_now, and the batch it is of; empty where nothing was merged yet."""
     if has_tables(step.con, "ops_merges", "analytics_netflix_history"):
-        run_file(step.con, "metrics.sql")
+        run_file(step.con, "metrics.sql", columns=columns)
         batch = step.con.execute("SELECT max(batch_id) FROM metrics_now").fetchone()
         step.batch_id = batch[0]
 
@@ -79,21 +83,28 @@ def select_checks(con: Warehouse) -> tuple[list[Path], int]:
     return chosen, len(paths) - len(chosen)
 
 
+def choose_current_columns(con: Warehouse, columns: Sequence[Column]) -> Sequence[Column]:
+    """Those of the contract's columns that current has; all where there is no such view."""
+    if CURRENT not in table_names(con):
+        return columns  # a check of its own says so
+    return choose_columns(con, CURRENT, columns)
+
+
 def count_tolerated(con: Warehouse, odd_titles_pct: float) -> int:
     """How many titles may be odd before the audit fails: a few are a large share of few titles."""
-    if "analytics_netflix_current" not in table_names(con):
+    if CURRENT not in table_names(con):
         return TOLERATED_TITLES  # a check of its own says so
-    titles = con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()[0]
+    titles = con.execute(f"SELECT count(*) FROM {CURRENT}").fetchone()[0]
     return max(TOLERATED_TITLES, int(titles * odd_titles_pct / 100))
 
 
-def run_check(con: Warehouse, path: Path, tolerated: int) -> Result:
+def run_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence[Column]) -> Result:
     """Run one check. One that cannot be run has failed, it alone: what it guards is not known.
 
-    `tolerated` is the number of titles that odd_titles_pct stands for.
+    `tolerated` is the number of titles that odd_titles_pct stands for; `columns` are current's.
     """
     try:
-        return evaluate_check(con, path, tolerated)
+        return evaluate_check(con, path, tolerated, columns)
     except duckdb.IOException:  # the warehouse itself is damaged
         raise
     except Exception as error:
@@ -102,7 +113,7 @@ def run_check(con: Warehouse, path: Path, tolerated: int) -> Result:
         return Result(path.stem, "it cannot be run", "error", "fail", 0, rows, way_out)
 
 
-def evaluate_check(con: Warehouse, path: Path, tolerated: int) -> Result:
+def evaluate_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence[Column]) -> Result:
     """Count the rows that a check finds, and say what they mean. Raises what the query raises."""
     text = path.read_text(encoding="utf-8")
     description = text.splitlines()[0].removeprefix("-- ")
@@ -117,7 +128,7 @@ def evaluate_check(con: Warehouse, path: Path, tolerated: int) -> Result:
     limit = re.compile(r"^-- (warn_if|error_if): > (\d+|odd_titles_pct)$", re.MULTILINE)
     for name, number in limit.findall(text):
         limits[name] = int(number) if number.isdigit() else tolerated
-    cursor = con.execute(text)
+    cursor = con.execute(expand_columns(text, columns))
     names = [column[0] for column in cursor.description]
     rows = cursor.fetchmany(KEPT_ROWS)
     count = len(rows)

@@ -17,18 +17,24 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from sqlglot import exp
 
+from column import Column
 from config import SQL, Settings
+from contract import load_contract
 from engines.translator import ROWID, Translator, parse_statements
-from warehouse.database import DuckDBWarehouse, column_names, connect, identifier
+from warehouse.columns import choose_columns, column_names
+from warehouse.database import DuckDBWarehouse, connect, identifier, read_sql
 
 if TYPE_CHECKING:
     import pyarrow
 
 Rows = Iterable[tuple]
+HISTORY = "analytics_netflix_history"
 # What makes the tables that are published.
 DECLARED = (
     "ops.sql",
     "history/tables.sql",
+    "history/empty.sql",
+    "history/views.sql",
     "analytics/prepare.sql",
     "analytics/country_codes.sql",
     "analytics/dimensions.sql",
@@ -108,21 +114,25 @@ class Adapter:
         them: engines have others, and Snowflake's differ with the numbers in them.
         """
         con = self.copy = self.copy or connect(":memory:", self.settings, self.reads)
-        types = declared_types()
+        objects = list(self.objects())
+        columns = load_contract(self.settings.contract_path, self.settings.cdc_key).columns
+        if (HISTORY, False) in objects:
+            columns = choose_columns(self, HISTORY, columns)
+        types = declared_types(columns)
         there = {name for name, _ in con.objects()}
-        for name, _ in self.objects():
+        for name, _ in objects:
             if name.startswith(prefixes) and name not in there:
                 order = f" ORDER BY {ROWID[name]}" if name in ROWID else ""
                 con.register("copied", self.arrow(f"SELECT * FROM {name}{order}"))
-                columns = [
+                casts = [
                     f"CAST({identifier(column)} AS {kind}) AS {identifier(column)}"
                     for column, kind in types.get(name, [])
                 ]
-                shown = ", ".join(columns) or "*"
+                shown = ", ".join(casts) or "*"
                 con.execute(f"CREATE TABLE {name} AS SELECT {shown} FROM copied")
                 con.unregister("copied")
                 there.add(name)
-        for comment in comment_statements(there):
+        for comment in comment_statements(there, columns):
             con.execute(comment)
         return con
 
@@ -138,12 +148,12 @@ class Adapter:
         return list(self.rows)
 
 
-def declared_types() -> dict[str, list[tuple[str, str]]]:
+def declared_types(columns: Sequence[Column]) -> dict[str, list[tuple[str, str]]]:
     """(column, type) of the tables and views that DuckDB makes of an empty history."""
     with duckdb.connect() as con:
         con.execute("SET VARIABLE country_codes = ''")
         for name in DECLARED:
-            con.execute((SQL / name).read_text(encoding="utf-8"))
+            con.execute(read_sql(name, columns))
         found = con.execute(
             "SELECT table_name, list((column_name, data_type) ORDER BY column_index) "
             "FROM duckdb_columns() WHERE NOT internal GROUP BY table_name"
@@ -151,10 +161,10 @@ def declared_types() -> dict[str, list[tuple[str, str]]]:
         return dict(found.fetchall())
 
 
-def comment_statements(tables: set[str]) -> Iterator[str]:
+def comment_statements(tables: set[str], columns: Sequence[Column]) -> Iterator[str]:
     """The COMMENT statements of sql/analytics for these tables, all of which are no views."""
     for path in sorted((SQL / "analytics").glob("*.sql")):
-        for tree in parse_statements(path.read_text(encoding="utf-8")):
+        for tree in parse_statements(read_sql(f"analytics/{path.name}", columns)):
             if isinstance(tree, exp.Comment):
                 of_column = tree.args["kind"] == "COLUMN"
                 if not of_column:

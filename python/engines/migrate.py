@@ -20,14 +20,15 @@ from decimal import Decimal
 from pathlib import Path
 
 from config import WAREHOUSES
+from contract import load_contract
 from errors import NotReady, QualityError, Refused, SettingsError
 from runner.console import PLAIN, RED, say
 from runner.options import make_parser
 from runner.signals import scratch_folder
 from runner.step import Step, run_step
+from warehouse.columns import choose_columns, column_names
 from warehouse.database import (
     Warehouse,
-    column_names,
     has_tables,
     identifier,
     literal,
@@ -72,6 +73,9 @@ def run(step: Step, to: str) -> None:
             for table in MOVED:
                 move(here, there, table, folder)
             run_file(there, "history/tables.sql")
+            contract = load_contract(settings.contract_path, settings.cdc_key)
+            columns = choose_columns(here, "analytics_netflix_history", contract.columns)
+            run_file(there, "history/views.sql", columns=columns)
         with (
             closing(open_warehouse(elsewhere)) as there,  # what lasts, another session finds
             closing(open_warehouse(settings, read_only=True)) as here,

@@ -1,5 +1,6 @@
 """Spark through Spark Connect, with Delta tables: Databricks, EMR, open-source Spark, Sail."""
 
+import hashlib
 import socket
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -9,19 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import sqlglot
 from sqlglot import exp
 
 from config import Settings
 from engines.base import Adapter
-from engines.translator import Translator, call_function, find_unnests, transform, write_as_merge
+from engines.spark_sql import DIALECT, rewrite
+from engines.translator import Translator
 from errors import SettingsError, StepError
 
 if TYPE_CHECKING:
     import pyarrow
 
-DIALECT = "spark"
-HASH_TYPE = "DECIMAL(38, 0)"  # a sum of 64-bit hashes fits
-MAX_CHR = 127  # Spark's chr() counts modulo 256
 OBJECTS = "warehouse_objects"
 PORT, ANSWER_S = 15002, 10  # Spark Connect's own port; how long the server may take to answer
 RETRIES = 6  # of a request, over a minute in all
@@ -110,7 +110,7 @@ class Spark(Adapter):
 
     def make_table(self, tree: exp.Create) -> None:
         name = tree.find(exp.Table).name
-        folder = f"{self.location}/{name}"
+        folder = self.choose_folder(name, tree) if self.location else ""
         if self.location:
             location = exp.LocationProperty(this=exp.Literal.string(folder))
             tree.args["properties"].append("expressions", location)
@@ -118,6 +118,27 @@ class Spark(Adapter):
         self.refresh(name)
         definition = f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {text(folder)}"
         self.remember(name, definition)
+
+    def choose_folder(self, name: str, tree: exp.Create) -> str:
+        """The table's folder; another one where it is replaced by one of other columns.
+
+        Sail 0.7 writes into the columns that a folder has; without its folder the table is new.
+        """
+        before = self.known.get(name, (0, None))[1] or ""
+        location = sqlglot.parse_one(before or "SELECT 1", read=DIALECT).find(exp.LocationProperty)
+        folder = location.this.name if location else f"{self.location}/{name}"
+        if not location or tree.args.get("exists"):
+            return folder
+        if isinstance(tree.expression, exp.Query):
+            columns = self.session.table("rows_to_write").dtypes
+        else:
+            kinds = tree.find_all(exp.ColumnDef)
+            columns = [(c.name, c.kind.sql(dialect=DIALECT).lower()) for c in kinds]
+        if columns == self.session.table(name).dtypes:
+            return folder
+        self.result(f"DROP TABLE {name}")
+        digest = hashlib.sha256(repr(columns).encode()).hexdigest()[:8]
+        return f"{self.location}/{name}-{digest}"
 
     def spread(self, tree: exp.Create | exp.Insert) -> None:
         """Let a query be done before its rows are written, in PARTS parts.
@@ -216,84 +237,3 @@ def server_functions() -> list[Callable[[str | None], str | None]]:
         return unicodedata.normalize("NFC", bare)
 
     return [nfc_normalize, strip_accents]
-
-
-def rewrite(tree: exp.Expression) -> exp.Expression:
-    """A statement's tree with what Spark has under another name, or in another form."""
-    for select in list(tree.find_all(exp.Select)):
-        explode_lists(select)
-    tree = transform(tree, rewrite_node)
-    if isinstance(tree, exp.Update) and tree.args.get("from_"):
-        return write_as_merge(tree)
-    if isinstance(tree, exp.Create) and tree.kind == "TABLE":
-        return delta_table(tree)
-    return tree
-
-
-def rewrite_node(node: exp.Expression) -> exp.Expression:
-    if isinstance(node, exp.Anonymous):
-        return rewrite_call(node)
-    if isinstance(node, exp.RegexpExtract):  # the group is the first by default, and in sqlglot 0
-        return call_function("regexp_extract", node.this, node.expression, node.args["group"])
-    if isinstance(node, exp.Chr) and int(node.expressions[0].name) > MAX_CHR:
-        return exp.Literal.string(chr(int(node.expressions[0].name)))
-    if isinstance(node, exp.Split):  # sqlglot quotes the separator by \Q and \E, Java's own
-        return call_function("split", node.this, node.expression)
-    if isinstance(node, exp.DayOfWeekIso):  # sqlglot's is off by two days, Sail's weekday() by one
-        return exp.paren((exp.paren(call_function("dayofweek", node.this) + 5) % 7) + 1)
-    if isinstance(node, exp.GroupConcat):
-        return join_texts(node)
-    if isinstance(node, exp.DateDiff):
-        return count_boundaries(node)
-    if isinstance(node, exp.DataType) and node.this == exp.DataType.Type.INT128:
-        return exp.DataType.build(HASH_TYPE, dialect="spark")
-    return node
-
-
-def rewrite_call(call: exp.Anonymous) -> exp.Expression:
-    name, arguments = call.name.lower(), call.expressions
-    if name == "hash":
-        return call_function("xxhash64", *arguments)
-    if name == "list_has_all":
-        missing = exp.func("array_except", arguments[1], arguments[0], dialect="spark")
-        return exp.EQ(this=exp.func("size", missing), expression=exp.Literal.number(0))
-    return call
-
-
-def join_texts(node: exp.GroupConcat) -> exp.Expression:
-    """string_agg(x, ', ' ORDER BY x): Spark had no LISTAGG before 4.0."""
-    array = exp.func("sort_array", exp.func("collect_list", node.this.this))
-    return exp.func("array_join", array, node.args["separator"])
-
-
-def count_boundaries(node: exp.DateDiff) -> exp.Expression:
-    """date_diff counts how often the unit began; Spark's counts whole units between times."""
-    unit = node.unit.name.lower()
-    start, end = (
-        call_function("date_trunc", exp.Literal.string(unit), time)
-        for time in (node.expression, node.this)
-    )
-    return call_function("timestampdiff", exp.var(unit), start, end)
-
-
-def explode_lists(select: exp.Select) -> None:
-    """unnest() among the columns, as a LATERAL VIEW: the first list; others by its positions."""
-    number = exp.Add(this=exp.column("place", "exploded"), expression=exp.Literal.number(1))
-    if not (unnests := find_unnests(select, exp.paren(number))):
-        return
-    first, *others = unnests
-    view = "POSEXPLODE(entries) exploded AS place, entry"
-    select.lateral(view, dialect=DIALECT, copy=False)
-    select.args["laterals"][-1].find(exp.Column).replace(first.this.copy())
-    first.replace(exp.column("entry", "exploded"))
-    for other in others:
-        other.replace(call_function("element_at", other.this.copy(), number.copy()))
-
-
-def delta_table(tree: exp.Create) -> exp.Create:
-    """A table in the Delta format; a temporary one is a real one, replaced by the next run."""
-    name, value = exp.Literal.string("overwriteSchema"), exp.Literal.string("true")
-    delta = exp.FileFormatProperty(this=exp.var("delta"))
-    properties = [delta, exp.Property(this=name, value=value)]
-    tree.set("properties", exp.Properties(expressions=properties))
-    return tree

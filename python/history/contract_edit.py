@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 
+from column import Column
 from config import Settings
 from contract import Contract, bind
 from errors import Refused
@@ -13,12 +14,15 @@ from ingest.decisions import write_decision
 from ingest.manifest import Batch
 from ingest.state import loaded_state
 from runner.step import Step
+from warehouse.columns import choose_columns
 from warehouse.database import Warehouse, fetch_file, run_file, set_variables
+
+CURRENT = "analytics_netflix_current"
 
 SQL_RULES = 1  # raised by a change of the SQL that makes other values of the same contract
 SAYS_NOTHING_OF_VALUES = {  # but what is bound, refused, checked or explained
     *("columns", "policy", "sha256", "odd_titles_pct"),
-    *("aliases", "required", "minutes", "seasons", "audiences"),
+    *("aliases", "required", "minutes", "seasons", "audiences", "description"),
 }
 
 
@@ -65,13 +69,20 @@ def keep_titles(con: Warehouse, settings: Settings, contract: Contract) -> None:
         )
     kept_at = con.execute("SELECT max(snapshot_at) FROM ops_merges").fetchone()[0]
     set_variables(con, {"kept_at": kept_at})
-    run_file(con, "history/keep_titles.sql")
+    run_file(con, "history/keep_titles.sql", columns=compared_columns(con, contract, CURRENT))
 
 
-def compare_titles(con: Warehouse) -> EditDiff:
-    counts = fetch_file(con, "history/compare_titles.sql")[0]
+def compared_columns(con: Warehouse, contract: Contract, table: str) -> list[Column]:
+    """The columns of the contract that a table has; a title with another key is another one."""
+    return [c for c in choose_columns(con, table, contract.columns) if not c.key]
+
+
+def compare_titles(con: Warehouse, contract: Contract) -> EditDiff:
+    columns = compared_columns(con, contract, "titles_before")
+    counts = fetch_file(con, "history/compare_titles.sql", columns)[0]
     whole = {name: counts.pop(name) for name in ("titles", "inserted", "updated", "deleted")}
-    return EditDiff(**whole, columns={name: count for name, count in counts.items() if count})
+    changed = {name.removesuffix(" changed"): count for name, count in counts.items() if count}
+    return EditDiff(**whole, columns=changed)
 
 
 def find_objection(diff: EditDiff, settings: Settings, edit: str) -> str | None:
@@ -88,7 +99,7 @@ def find_objection(diff: EditDiff, settings: Settings, edit: str) -> str | None:
 
 def judge_edit(step: Step, con: Warehouse, contract: Contract, edit: str) -> None:
     """Record that the edit passed. Raises Refused if the guard objects and nobody accepted it."""
-    settings, diff = step.settings, compare_titles(con)
+    settings, diff = step.settings, compare_titles(con, contract)
     objection = find_objection(diff, settings, edit)
     if objection and not is_edit_accepted(settings, contract):
         raise Refused(f"{objection}\n  {name_commands(contract)}")

@@ -8,7 +8,7 @@ from ingest.manifest import Batch
 from warehouse.database import Warehouse, fetch_file, run_file, set_variables
 
 OPERATIONS = ("insert", "reappear", "update", "delete", "fill", "carry")
-EXTRA = (("reappear", "reappeared"), ("fill", "filled"), ("carry", "kept though unreadable"))
+EXTRA = (("reappear", "reappeared"), ("fill", "filled"), ("carry", "kept as they were"))
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ def find_changes(con: Warehouse, batch: Batch, settings: Settings, contract: Con
             "by_title": settings.cdc_key == "title",
         },
     )
-    run_file(con, "content_hash.sql")
-    run_file(con, "history/live_titles.sql")
+    for name in ("content_hash.sql", "history/live_titles.sql"):
+        run_file(con, name, columns=contract.columns)
     show_rejects(con, batch, settings)
-    run_file(con, f"history/match_by_{settings.cdc_key}.sql")
-    run_file(con, "history/diff.sql")
+    for name in (f"history/match_by_{settings.cdc_key}.sql", "history/diff.sql"):
+        run_file(con, name, columns=contract.columns)
     rows = {row["operation"]: row for row in fetch_file(con, "history/diff_counts.sql")}
     counts = {name: rows[name]["titles"] if name in rows else 0 for name in OPERATIONS}
     staged = con.execute("SELECT count(*) FROM staging_netflix_titles").fetchone()[0]

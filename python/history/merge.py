@@ -5,13 +5,16 @@ withdrawn, an edit of the contract that changes staged values, or another CDC_KE
 them in their order, in one transaction.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from column import Column
 from config import Settings
 from contract import Contract
 from errors import Refused, StepError, left_behind
 from history.contract_edit import contract_fingerprint, judge_edit, keep_titles
 from history.diff import Diff, find_changes, find_implausible_change
+from history.tables import clear_history, create_views, has_columns, merged_batches
 from ingest.decisions import (
     IN_HISTORY,
     find_verdict,
@@ -23,6 +26,7 @@ from ingest.decisions import (
 from ingest.manifest import Batch, verify_snapshot
 from runner.step import Step
 from staging.build import bind_columns, build_staging, check_staging_limits, find_staged, load_raw
+from warehouse.columns import KNOWN
 from warehouse.database import Warehouse, fetch_file, run_file
 
 
@@ -30,26 +34,22 @@ class LateRefused(Refused):
     """What the one after a late snapshot changes is implausible."""
 
 
-def create_tables(con: Warehouse) -> None:
-    """Create the history's tables, views and macros."""
+def create_tables(con: Warehouse, columns: Sequence[Column] = KNOWN) -> None:
+    """Create the history's tables, views and macros.
+
+    A history with other columns than the contract's is left as it is: a replay is to come.
+    """
     run_file(con, "history/tables.sql")
-    run_file(con, "history/time_travel.sql")
+    if has_columns(con, columns):
+        create_views(con, columns)
+    elif not merged_batches(con):
+        clear_history(con, columns)
     if not con.has_transactions:  # no transaction held the merge together that a run died in
         run_file(
             con,
             "history/undo_partial.sql",
             {"merged_batches": [name for name, *_ in merged_batches(con)]},
         )
-
-
-def merged_batches(con: Warehouse) -> list[tuple[str, str, str | None]]:
-    """Return (batch id, CDC_KEY, contract) of all merges in snapshot order.
-
-    The contract is the fingerprint of the one they were staged by, NULL if that is not known.
-    """
-    return con.execute(
-        "SELECT batch_id, cdc_key, contract FROM ops_merges ORDER BY snapshot_at"
-    ).fetchall()
 
 
 @dataclass(frozen=True)
@@ -117,15 +117,6 @@ def describe_edit(fingerprints: set[str | None]) -> str | None:
     return "the contract was edited" if fingerprints else None
 
 
-def clear_history(con: Warehouse) -> None:
-    """Empty the history, to rebuild it in the same transaction.
-
-    Its records go first: the next run undoes a history without them.
-    """
-    for table in ("ops_merges", "analytics_netflix_history", "ops_ambiguous_matches"):
-        con.execute(f"DELETE FROM {table}")
-
-
 def merge_pending(
     step: Step,
     con: Warehouse,
@@ -148,7 +139,7 @@ def merge_pending(
     if (pending.edit or (dry_run and pending.is_replay)) and not pending.is_retry:
         keep_titles(con, settings, contract)
     if pending.is_replay:
-        clear_history(con)
+        clear_history(con, contract.columns)
     key, merged = settings.cdc_key, () if dry_run else pending.judged
     for batch in todo:  # of an older release: no record says that it passed
         if batch.batch_id in merged and not find_verdict(settings, batch, key):
@@ -180,7 +171,8 @@ def merge_pending(
             again = replace(pending, todo=rest, is_replay=True, is_retry=True)
             return merge_pending(step, con, batches, contract, again, dry_run)
         if before and diff.objection:  # the late one answers for it
-            merges[-1] = (before, replace(merges[-1][1], objection=diff.objection))
+            first = merges[-1][1].objection or diff.objection
+            merges[-1] = (before, replace(merges[-1][1], objection=first))
             diff = replace(diff, objection=None)
         late = batch if enforce_limits else None
         merges.append((batch, diff))
@@ -256,11 +248,11 @@ def merge_batch(
                 f"make run-all ACCEPT={judged.source_sha256[:12]}"
             )
         record_acceptance(settings, judged, objection)
-    run_file(con, "history/merge.sql")
+    run_file(con, "history/merge.sql", columns=contract.columns)
     if settings.cdc_key == "title":
         run_file(con, "history/level_keys.sql")
     if diff.attributes:
-        run_file(con, "history/level_attributes.sql")
+        run_file(con, "history/level_attributes.sql", columns=contract.columns)
     if diff.is_rehashed:
         run_file(con, "history/level_hashes.sql")
     verify_merge(con, batch, diff)

@@ -122,25 +122,28 @@ def show_pending(
         step = Step("plan", settings, "plan", log, con)
         run_file(con, "ops.sql")
         batches = landed_batches(step)
-        create_tables(con)
+        create_tables(con, contract.columns)
         pending = find_pending(con, batches, settings, contract)
         if not (pending.todo or pending.is_replay):
             say(f"plan      nothing to do: {batches[-1].batch_id} is merged already")
             return None, None, None
         merges = merge_pending(step, con, batches, contract, pending, dry_run=True)
-        objection = show_replay(con, settings, pending) if pending.is_replay else None
+        objection = show_replay(con, settings, contract, pending) if pending.is_replay else None
         if not merges:
             return None, None, objection
         late = [merge for merge in merges[:-1] if merge[0] in pending.asked]
-        batch, diff = (late or merges)[-1]
+        stops = [m for m in merges if m[1].objection and not is_accepted(settings, m[0])]
+        batch, diff = stops[0] if stops else (late or merges)[-1]
         set_variables(con, {"batch_id": batch.batch_id})
         show_merge(con, batch, diff)
         return batch, diff, objection
 
 
-def show_replay(con: Warehouse, settings: Settings, pending: Pending) -> str | None:
+def show_replay(
+    con: Warehouse, settings: Settings, contract: Contract, pending: Pending
+) -> str | None:
     """Show what the replay changes in the catalogue; return why the guard objects to an edit."""
-    diff = compare_titles(con)
+    diff = compare_titles(con, contract)
     why = f", as {pending.edit}" if pending.edit else ""
     say(f"plan      the history would be replayed from {len(pending.todo)} snapshots{why}", CYAN)
     say(f"          {diff} of the last merged snapshot differ then")
@@ -157,7 +160,7 @@ def show_merge(con: Warehouse, batch: Batch, diff: Diff) -> None:
         f"{diff.previous:,} titles\n"
         f"          +{c['insert'] + c['reappear']:,} ~{c['update']:,} -{c['delete']:,}, "
         f"{diff.unchanged:,} unchanged, {c['fill']:,} filled, "
-        f"{c['carry']:,} kept though unreadable"
+        f"{c['carry']:,} kept as they were"
     )
     for row in fetch_file(con, "reports/plan_columns.sql"):
         say(f"          {row['column_name']:<14}{row['titles']:>9,} changed")

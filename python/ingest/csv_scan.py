@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from contract import normalise
+from column import normalise
 from errors import Refused
 from runner.files import BLOCK_BYTES
 

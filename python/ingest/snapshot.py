@@ -12,8 +12,9 @@ from pathlib import Path
 
 import duckdb
 
+from column import normalise
 from config import Settings
-from contract import load_contract, normalise
+from contract import load_contract
 from errors import Refused, SettingsError
 from ingest.csv_feed import stream_through_pipes, write_rejects, write_snapshot
 from ingest.csv_repair import repair_source

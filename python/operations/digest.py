@@ -91,6 +91,7 @@ def compare_snapshots(settings: Settings, since: str = "", until: str = "") -> D
     A `since` that is no snapshot any more is the one before, too. Raises NotReady if nothing was
     published, SettingsError for an `until` that is no snapshot.
     """
+    from warehouse.columns import stored_columns
     from warehouse.database import connect, fetch_file, set_variables
 
     path = settings.published / "netflix.duckdb"
@@ -113,7 +114,7 @@ def compare_snapshots(settings: Settings, since: str = "", until: str = "") -> D
             pairs = fetch_file(con, "reports/digest_titles.sql")
             shown = {row[name] for row in pairs for name in ("old_version", "new_version")}
             set_variables(con, {"versions": sorted(shown - {None})})
-            rows = fetch_file(con, "reports/digest_versions.sql")
+            rows = fetch_file(con, "reports/digest_versions.sql", stored_columns(con))
             versions = {row.pop("version_id"): row for row in rows}
             digest = describe(old["snapshot_at"], new, pairs, versions)
     if last == len(snapshots) - 1 and (warnings := alerts.read_state(settings)["warnings"]):

@@ -10,6 +10,7 @@ from pathlib import Path
 from config import SQL
 from publish.versions import PAGE, seal_version
 from runner.console import FORMULA_START
+from warehouse.columns import stored_columns
 from warehouse.database import (
     STORAGE_VERSION,
     Warehouse,
@@ -106,7 +107,7 @@ def copy_database(con: Warehouse, tables: dict) -> None:
                 for column, _, comment in entry["columns"]
             ]
             con.execute(";".join(comments))
-        run_file(con, "history/time_travel.sql")
+        run_file(con, "history/time_travel.sql", columns=stored_columns(con))
         con.execute(f"USE {home}")
     for name in tables:
         if name.startswith("kpi_"):

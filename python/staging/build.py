@@ -12,9 +12,9 @@ from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_snapshot
 from runner.files import fingerprint
 from staging.propose import propose_line
+from warehouse.columns import column_names
 from warehouse.database import (
     Warehouse,
-    column_names,
     fetch_file,
     has_tables,
     identifier,
@@ -109,15 +109,17 @@ def build_staging(
             "rules": staging_fingerprint(contract, batch),
         },
     )
-    run_file(con, "content_hash.sql")
+    columns = contract.columns
+    run_file(con, "content_hash.sql", columns=columns)
     if has_tables(con, "staging_netflix_titles"):  # of a version before; it is a view since
         con.execute("DROP TABLE staging_netflix_titles")
     con.execute("DROP TABLE IF EXISTS staging_books")  # the name of staging_counts, once
-    run_file(con, "staging.sql")
+    run_file(con, "staging.sql", columns=columns)
     kept = not full and con.has_transactions and can_reuse_staged_rows(con, batch, contract)
     con.execute("DROP TABLE IF EXISTS staging_counts")  # first gone, last made: see engines/base.py
-    run_file(con, "staging/load_changed.sql" if kept else "staging/load_all.sql")
-    run_file(con, "staging/quarantine.sql")
+    load = "staging/load_changed.sql" if kept else "staging/load_all.sql"
+    run_file(con, load, columns=columns)
+    run_file(con, "staging/quarantine.sql", columns=columns)
     _, _, books = read_staging_counts(con)
     if books.raw != books.staged + books.quarantined + books.duplicates:
         raise StepError(
@@ -215,7 +217,7 @@ def check_staging_limits(
             settings.max_quarantined_pct,
         ),
         (
-            "values do not parse as a date, year or duration",
+            "values do not parse as a date, year, duration or number",
             books.lost_in_cast,
             settings.max_lost_in_cast_rows,
             settings.max_lost_in_cast_pct,

@@ -101,7 +101,7 @@ def find_unstaged(con: Warehouse, contract: Contract) -> Iterator[Finding]:
 def find_odd_values(con: Warehouse, contract: Contract) -> Iterator[Finding]:
     """What loads, and is odd: what the audit will say of the values."""
     missing: dict[str, list[dict]] = {}
-    for row in fetch_file(con, "checks/values_look_missing.sql"):
+    for row in fetch_file(con, "checks/values_look_missing.sql", contract.columns):
         missing.setdefault(row["column_name"], []).append(row)
     for name, rows in missing.items():
         values = [row["found_value"] for row in rows]
@@ -111,7 +111,7 @@ def find_odd_values(con: Warehouse, contract: Contract) -> Iterator[Finding]:
             f"line {min(row['first_line'] for row in rows)}: {', '.join(map(repr, values[:3]))}",
             propose_line(contract[name], values),
         )
-    for row in fetch_file(con, "checks/lists_of_another_form.sql"):
+    for row in fetch_file(con, "checks/lists_of_another_form.sql", contract.columns):
         form = row["form"]
         yield (
             row["column_name"],
@@ -130,7 +130,7 @@ def add_lines(text: str, findings: list[Finding]) -> str:
     """The contract with what the findings propose; a line replaces one of the same name."""
     for name, _, lines in findings:
         for line in lines.splitlines():
-            head = re.compile(rf"^\[columns\.{name}\]\n(?:(?!\[).*\n)*", re.MULTILINE)
+            head = re.compile(rf"^\[columns\.[\"']?{name}[\"']?\]\n(?:(?!\[).*\n)*", re.MULTILINE)
             block = head.search(text)[0]
             word = line.split(" = ")[0]
             others = re.sub(rf"^{word} = .*\n", "", block, flags=re.MULTILINE)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from contract import Column, normalise
+from column import Column, normalise
 
 # More dates than the default ones; where two fit all values alike, both are named.
 FORMATS = (

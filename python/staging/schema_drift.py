@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from contract import Column, Contract, bind, normalise
+from column import Column, normalise
+from contract import Contract, bind
 from errors import NotReady, Refused
 from ingest.decisions import find_baseline, is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_snapshot
@@ -16,16 +17,21 @@ from staging.build import (
     is_schema_checked,
 )
 from staging.propose import propose_line
-from warehouse.database import Warehouse, column_names, identifier, literal
+from warehouse.columns import column_names
+from warehouse.database import Warehouse, identifier, literal
 
 LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
 SAMPLE_ROWS = 10_000  # enough to see that most values no longer parse
 PARSERS = {
+    **{kind: f"parse_{kind}({{0}})" for kind in ("number", "integer", "boolean")},
     "date": "parse_date({0}, {1})",
     "year": "parse_year({0})",
     "duration": "coalesce(parse_minutes({0}), parse_seasons({0}))",
 }
-READ_AS = {"year": "2020, 2020.0", "duration": "90 min, 2 Seasons"}
+READ_AS = {
+    **{"year": "2020, 2020.0", "duration": "90 min, 2 Seasons"},
+    **{"number": "7.5, 7, 1e-3", "integer": "12, 12.0", "boolean": "true, yes, 1; false, no, 0"},
+}
 
 
 @dataclass(frozen=True)

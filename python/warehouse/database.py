@@ -12,8 +12,10 @@ from typing import Any, Protocol
 
 import duckdb
 
+from column import Column
 from config import PROJECT, SQL, Settings
 from errors import LockedError, SettingsError, StateError
+from warehouse.columns import expand_columns
 
 
 def identifier(name: str) -> str:
@@ -254,18 +256,29 @@ def require_duckdb(settings: Settings, what: str, instead: str) -> None:
         )
 
 
-def run_file(con: Warehouse, name: str, variables: Mapping[str, Any] | None = None) -> None:
+def read_sql(name: str, columns: Sequence[Column] = ()) -> str:
+    """The text of sql/<name>, with its marked lines repeated for these columns."""
+    return expand_columns((SQL / name).read_text(encoding="utf-8"), columns)
+
+
+def run_file(
+    con: Warehouse,
+    name: str,
+    variables: Mapping[str, Any] | None = None,
+    columns: Sequence[Column] = (),
+) -> None:
     """Run sql/<name>, whole or not at all; its statements read `variables` with getvariable().
 
-    A file opens no transaction itself: it is a part of the caller's, which run_step opens.
+    `columns` are those that its marked lines are for (warehouse/columns.py). A file opens no
+    transaction itself: it is a part of the caller's, which run_step opens.
     """
     set_variables(con, variables or {})
-    con.execute((SQL / name).read_text(encoding="utf-8"))
+    con.execute(read_sql(name, columns))
 
 
-def fetch_file(con: Warehouse, name: str) -> list[dict[str, Any]]:
+def fetch_file(con: Warehouse, name: str, columns: Sequence[Column] = ()) -> list[dict[str, Any]]:
     """The result of the query in sql/<name>, row by row; for results that a person could read."""
-    cursor = con.execute((SQL / name).read_text(encoding="utf-8"))
+    cursor = con.execute(read_sql(name, columns))
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -285,9 +298,3 @@ def table_names(con: Warehouse) -> list[str]:
 def has_tables(con: Warehouse, *names: str) -> bool:
     """Whether all of these tables are there: a step that made them may not have run yet."""
     return {name for name, is_view in con.objects() if not is_view}.issuperset(names)
-
-
-def column_names(con: Warehouse, table: str) -> list[str]:
-    """The columns of one of the pipeline's own tables or views, in their order."""
-    found = con.execute(f"SELECT * FROM {table} LIMIT 0").description
-    return [column[0] for column in found]

@@ -32,6 +32,7 @@ COMMENT ON COLUMN analytics_netflix_history.seasons IS 'Number of seasons; NULL 
 COMMENT ON COLUMN analytics_netflix_history.listed_in IS
     'Genres, separated by a comma and a blank.';
 COMMENT ON COLUMN analytics_netflix_history.description IS 'What it is about.';
+COMMENT ON COLUMN analytics_netflix_history."column" IS 'what it means';  -- each extra column
 COMMENT ON COLUMN analytics_netflix_history.row_hash IS
     'Digest of the tracked values in the columns of the last file: equal hashes, equal titles.';
 COMMENT ON COLUMN analytics_netflix_history.repairs IS
@@ -72,6 +73,7 @@ COMMENT ON COLUMN analytics_netflix_current.seasons IS 'Number of seasons; NULL 
 COMMENT ON COLUMN analytics_netflix_current.listed_in IS
     'Genres, separated by a comma and a blank.';
 COMMENT ON COLUMN analytics_netflix_current.description IS 'What it is about.';
+COMMENT ON COLUMN analytics_netflix_current."column" IS 'what it means';  -- each extra column
 COMMENT ON COLUMN analytics_netflix_current.version_id IS
     'The version: a surrogate key that a replay of the snapshots gives again.';
 COMMENT ON COLUMN analytics_netflix_current.valid_from IS

@@ -17,6 +17,7 @@ SELECT
     title,
     release_year,
     duration,
+    "column",  -- each extra column
     operation,
     batch_id,
     valid_from,
@@ -35,6 +36,7 @@ COMMENT ON COLUMN dim_title."type" IS 'Movie or TV Show.';
 COMMENT ON COLUMN dim_title.title IS 'Name of the title.';
 COMMENT ON COLUMN dim_title.release_year IS 'Year of release; NULL where the file has none.';
 COMMENT ON COLUMN dim_title.duration IS 'Duration as the publisher writes it.';
+COMMENT ON COLUMN dim_title."column" IS 'what it means';  -- each extra column
 COMMENT ON COLUMN dim_title.operation IS 'What began the version: insert, update or reappear.';
 COMMENT ON COLUMN dim_title.batch_id IS 'The snapshot that began the version.';
 COMMENT ON COLUMN dim_title.valid_from IS 'Time (UTC) of the snapshot that began the version.';

@@ -4,8 +4,14 @@
 WITH lists AS (
     SELECT
         title_id,
-        unnest(['director', 'cast', 'country', 'listed_in']) AS column_name,
-        unnest([director, "cast", country, listed_in]) AS entries
+        unnest([
+            'column',  -- each list column
+            ''
+        ]) AS column_name,
+        unnest([
+            "column",  -- each list column
+            ''
+        ]) AS entries
     FROM analytics_netflix_current
 )
 
@@ -14,4 +20,4 @@ SELECT
     column_name,
     entries
 FROM lists
-WHERE entries = '' OR regexp_matches(entries, '^ *,|, *,|, *$');
+WHERE column_name <> '' AND (entries = '' OR regexp_matches(entries, '^ *,|, *,|, *$'));

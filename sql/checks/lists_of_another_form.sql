@@ -4,10 +4,23 @@
 WITH lists AS (
     SELECT
         source_line,
-        unnest(['director', 'cast', 'country', 'listed_in']) AS column_name,
-        unnest([director, "cast", country, listed_in]) AS entries
+        unnest([
+            'column',  -- each list column
+            ''
+        ]) AS column_name,
+        unnest([
+            "column",  -- each list column
+            ''
+        ]) AS entries
     FROM analytics_netflix_current
-    WHERE regexp_matches(concat_ws(' ', director, "cast", country, listed_in), '[\[\]{}|;]')
+    WHERE regexp_matches(
+        concat_ws(
+            ' ',
+            "column",  -- each list column
+            NULL
+        ),
+        '[\[\]{}|;]'
+    )
 )
 
 SELECT

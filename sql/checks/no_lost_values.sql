@@ -1,5 +1,5 @@
--- No value that was there was lost because it did not parse as a date, a year or a duration.
--- broken: A value was lost because it does not parse as a date, a year or a duration.
+-- No value that was there was lost because it did not parse as a date, year, duration or number.
+-- broken: A value was lost because it does not parse as a date, year, duration or number.
 -- severity: warn
 SELECT
     business_key,

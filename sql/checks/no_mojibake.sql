@@ -8,6 +8,10 @@ SELECT
     title
 FROM analytics_netflix_current
 WHERE regexp_matches(
-    concat_ws(' ', title, director, "cast", country, listed_in, description),
+    concat_ws(
+        ' ',
+        "column",  -- each text or list column, not show_id or type or rating
+        NULL
+    ),
     '[\x{C3}\x{C5}][\x{80}-\x{BF}]|\x{C2}[\x{A0}-\x{BF}]|\x{E2}\x{20AC}'
 );

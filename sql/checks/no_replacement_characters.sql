@@ -8,5 +8,10 @@ SELECT
     title
 FROM analytics_netflix_current
 WHERE contains(
-    concat_ws(' ', title, director, "cast", country, listed_in, description), chr(65533)
+    concat_ws(
+        ' ',
+        "column",  -- each text or list column, not show_id or type or rating
+        NULL
+    ),
+    chr(65533)
 );

@@ -1,5 +1,5 @@
--- No title stays in the catalogue only because its record was unreadable or ambiguous.
--- broken: A title stays in the catalogue only because its record was unreadable or ambiguous.
+-- No title stays in the catalogue only because its record is unreadable or could be several titles.
+-- broken: A title stays only because its record is unreadable or could be several titles.
 -- severity: warn
 WITH last_merge AS (
     SELECT

@@ -5,15 +5,20 @@ WITH marked AS (
     SELECT
         source_line,
         unnest([
-            'director', 'cast', 'country', 'rating', 'duration', 'listed_in', 'description'
+            'column',  -- each text or list or duration column, not show_id or type or title
+            ''
         ]) AS column_name,
         unnest([
-            director, "cast", country, rating, duration, listed_in, description
+            "column",  -- each text or list or duration column, not show_id or type or title
+            ''
         ]) AS found_value
     FROM analytics_netflix_current
     WHERE regexp_matches(
         concat_ws(
-            chr(31), '', director, "cast", country, rating, duration, listed_in, description, ''
+            chr(31),
+            '',
+            "column",  -- each text or list or duration column, not show_id or type or title
+            ''
         ),
         '\x1F([Nn][Aa]|[Nn]/[Aa]|[Nn][Aa][Nn]|[Nn][Uu][Ll][Ll]|[Nn]one|NONE|\\N|-+|[?]|0|'
         || '[Nn]ot [Gg]iven|[Uu]nknown)\x1F'

@@ -22,19 +22,8 @@ SELECT
 FROM merge_input AS new
 FULL JOIN live_titles AS live ON new.title_id = live.title_id
 WHERE new.row_hash IS DISTINCT FROM live.row_hash
-    OR (getvariable('by_title') AND new.business_key <> live.business_key)
-    OR is_other(new.show_id, live.show_id, 'show_id')
-    OR is_other(new."type", live."type", 'type')
-    OR is_other(new.title, live.title, 'title')
-    OR is_other(new.director, live.director, 'director')
-    OR is_other(new."cast", live."cast", 'cast')
-    OR is_other(new.country, live.country, 'country')
-    OR is_other(new.date_added, live.date_added, 'date_added')
-    OR is_other(new.release_year, live.release_year, 'release_year')
-    OR is_other(new.rating, live.rating, 'rating')
-    OR is_other(new.duration, live.duration, 'duration')
-    OR is_other(new.listed_in, live.listed_in, 'listed_in')
-    OR is_other(new.description, live.description, 'description');
+    OR is_other(new."column", live."column", 'column')  -- each column
+    OR (getvariable('by_title') AND new.business_key <> live.business_key);
 
 -- The value without that of a column that only this file has, where the title had none.
 CREATE OR REPLACE TEMP MACRO as_before(new_value, old_value, column_name) AS
@@ -53,19 +42,8 @@ WITH filled AS (
     WHERE getvariable('has_new_columns')
         AND different.operation = 'update'
         AND live.row_hash = content_hash(
-            getvariable('tracked_columns'),
-            as_before(new.show_id, live.show_id, 'show_id'),
-            new."type",
-            new.title,
-            as_before(new.director, live.director, 'director'),
-            as_before(new."cast", live."cast", 'cast'),
-            as_before(new.country, live.country, 'country'),
-            as_before(new.date_added, live.date_added, 'date_added'),
-            new.release_year,
-            as_before(new.rating, live.rating, 'rating'),
-            as_before(new.duration, live.duration, 'duration'),
-            as_before(new.listed_in, live.listed_in, 'listed_in'),
-            as_before(new.description, live.description, 'description')
+            as_before(new."column", live."column", 'column'),  -- each column
+            getvariable('tracked_columns')
         )
 ),
 

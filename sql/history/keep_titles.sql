@@ -1,19 +1,18 @@
 -- Keeps the catalogue as it is before a replay, to compare the one after it with it.
--- Grain: titles_before one row per live title.
--- Inputs -> outputs: analytics_netflix_current -> temp table titles_before.
--- Running it twice is safe: it replaces a temporary table.
+-- Grain: titles_before one row per live title, with the columns that are in both.
+-- Inputs -> outputs: analytics_netflix_current -> temp table titles_before, temp macro differs.
+-- Running it twice is safe: it replaces both.
 CREATE OR REPLACE TEMP TABLE titles_before AS
 SELECT
-    title_id,
-    "type",
-    title,
-    director,
-    "cast",
-    country,
-    date_added,
-    release_year,
-    rating,
-    duration,
-    listed_in,
-    description
+    "column",  -- each column
+    title_id
 FROM analytics_netflix_current;
+
+-- 1 where a title that is in both has another value, as text: a column may have got another type.
+CREATE OR REPLACE TEMP MACRO differs(old_id, new_id, old_value, new_value) AS
+    CASE
+        WHEN old_id = new_id
+            AND CAST(new_value AS VARCHAR) IS DISTINCT FROM CAST(old_value AS VARCHAR)
+            THEN 1
+        ELSE 0
+    END;

@@ -26,23 +26,12 @@ CREATE OR REPLACE TEMP VIEW live_titles AS
 SELECT
     title_id,
     business_key,
-    show_id,
-    "type",
-    title,
-    director,
-    "cast",
-    country,
-    date_added,
-    release_year,
-    rating,
-    duration,
-    listed_in,
-    description,
+    "column",  -- each column
     CASE
         WHEN getvariable('rehash')
             THEN content_hash(
-                getvariable('tracked_columns'), show_id, "type", title, director, "cast", country,
-                date_added, release_year, rating, duration, listed_in, description
+                "column",  -- each column
+                getvariable('tracked_columns')
             )
         ELSE row_hash
     END AS row_hash

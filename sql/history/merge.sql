@@ -8,25 +8,15 @@
 -- What the open versions hold in columns that the file does not have.
 CREATE OR REPLACE TEMP TABLE kept_values AS
 SELECT
-    history.title_id,
-    history.show_id,
-    history.director,
-    history."cast",
-    history.country,
-    history.date_added,
-    history.rating,
-    history.duration,
-    history.duration_minutes,
-    history.seasons,
-    history.listed_in,
-    history.description
+    history."column",  -- each stored column
+    history.title_id
 FROM analytics_netflix_history AS history
 INNER JOIN merge_changes AS changes ON history.title_id = changes.title_id
 WHERE getvariable('has_missing_columns')
     AND history.is_current
     AND changes.operation IN ('update', 'fill');
 
-CREATE OR REPLACE TEMP MACRO new_or_kept(title_id, new_value, kept_value, column_name) AS
+CREATE OR REPLACE TEMP MACRO kept(title_id, new_value, kept_value, column_name) AS
     CASE
         WHEN list_contains(getvariable('missing_columns'), column_name)
             AND title_id IS NOT NULL
@@ -50,21 +40,7 @@ SELECT
     md5(new.title_id || '|' || CAST(getvariable('snapshot_at') AS VARCHAR)) AS version_id,
     new.title_id,
     new.business_key,
-    new_or_kept(kept.title_id, new.show_id, kept.show_id, 'show_id') AS show_id,
-    new."type",
-    new.title,
-    new_or_kept(kept.title_id, new.director, kept.director, 'director') AS director,
-    new_or_kept(kept.title_id, new."cast", kept."cast", 'cast') AS "cast",
-    new_or_kept(kept.title_id, new.country, kept.country, 'country') AS country,
-    new_or_kept(kept.title_id, new.date_added, kept.date_added, 'date_added') AS date_added,
-    new.release_year,
-    new_or_kept(kept.title_id, new.rating, kept.rating, 'rating') AS rating,
-    new_or_kept(kept.title_id, new.duration, kept.duration, 'duration') AS duration,
-    new_or_kept(kept.title_id, new.duration_minutes, kept.duration_minutes, 'duration')
-        AS duration_minutes,
-    new_or_kept(kept.title_id, new.seasons, kept.seasons, 'duration') AS seasons,
-    new_or_kept(kept.title_id, new.listed_in, kept.listed_in, 'listed_in') AS listed_in,
-    new_or_kept(kept.title_id, new.description, kept.description, 'description') AS description,
+    kept(old.title_id, new."column", old."column", 'of column') AS "column",  -- each stored column
     new.row_hash,
     new.repairs,
     new.source_line,
@@ -79,7 +55,7 @@ FROM merge_input AS new
 INNER JOIN merge_changes AS changes
     ON new.title_id = changes.title_id
     AND new.staged_by = changes.staged_by  -- spares reading what older batches staged
-LEFT JOIN kept_values AS kept ON new.title_id = kept.title_id
+LEFT JOIN kept_values AS old ON new.title_id = old.title_id
 WHERE changes.operation IN ('insert', 'update', 'fill', 'reappear');
 
 INSERT INTO ops_ambiguous_matches

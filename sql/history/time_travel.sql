@@ -8,20 +8,7 @@
 CREATE OR REPLACE MACRO catalog_as_of(moment) AS TABLE
 SELECT
     title_id,
-    show_id,
-    "type",
-    title,
-    director,
-    "cast",
-    country,
-    date_added,
-    release_year,
-    rating,
-    duration,
-    duration_minutes,
-    seasons,
-    listed_in,
-    description,
+    "column",  -- each stored column
     version_id,
     valid_from,
     valid_to

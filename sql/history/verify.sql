@@ -23,6 +23,19 @@ touched AS (
     WHERE merge_changes.operation NOT IN ('insert', 'level')
 ),
 
+broken AS (
+    SELECT
+        count(*) FILTER (WHERE is_current)
+            - count(DISTINCT CASE WHEN is_current THEN title_id END) AS doubled,
+        count(*) FILTER (WHERE valid_to <= valid_from) AS without_span,
+        count(*) FILTER (WHERE next_from < valid_to) AS overlapping,
+        count(*) FILTER (
+            WHERE is_current <> (valid_to IS NULL)
+                OR (next_from IS NOT NULL AND valid_to IS NULL)
+        ) AS wrongly_open
+    FROM touched
+),
+
 live AS (
     SELECT
         count(*) AS row_count,
@@ -58,23 +71,12 @@ SELECT
     abs(
         inserted.versions - (SELECT count(*) FROM merge_changes WHERE operation = 'insert')
     ) + inserted.ended AS new_titles_have_one_open_version,
-    (
-        SELECT count(*)
-        FROM (
-            SELECT touched.title_id
-            FROM touched
-            WHERE touched.is_current
-            GROUP BY touched.title_id
-            HAVING count(*) > 1
-        ) AS doubled
-    ) AS one_current_version_per_title,
-    (SELECT count(*) FROM touched WHERE valid_to <= valid_from) AS valid_from_before_valid_to,
-    (SELECT count(*) FROM touched WHERE next_from < valid_to) AS no_overlap,
-    (
-        SELECT count(*) FROM touched WHERE is_current <> (valid_to IS NULL)
-            OR (next_from IS NOT NULL AND valid_to IS NULL)
-    ) AS only_the_last_version_is_open
+    broken.doubled AS one_current_version_per_title,
+    broken.without_span AS valid_from_before_valid_to,
+    broken.overlapping AS no_overlap,
+    broken.wrongly_open AS only_the_last_version_is_open
 FROM live
 CROSS JOIN inserted
+CROSS JOIN broken
 CROSS JOIN staged
 CROSS JOIN carried;

@@ -28,18 +28,7 @@ WHERE source_line NOT IN (
 
 CREATE OR REPLACE TEMP VIEW records_to_stage AS
 SELECT
-    show_id,
-    "type",
-    title,
-    director,
-    "cast",
-    country,
-    date_added,
-    release_year,
-    rating,
-    duration,
-    listed_in,
-    description,
+    "column",  -- each column
     record_hash,
     source_line
 FROM contract_netflix_titles

@@ -5,6 +5,9 @@
 --   batch_id, snapshot_at, rules and those of macros.sql -> the view and the five tables.
 -- Running it twice is safe: every table is built anew, in one transaction.
 
+CREATE OR REPLACE TEMP MACRO if_lost(value, repairs, column_name) AS
+    CASE WHEN ' ' || repairs || ' ' LIKE '% lost_in_cast:' || column_name || ' %' THEN value END;
+
 -- Sound records that share a key: equal ones collapse into the first, others are all set aside.
 CREATE OR REPLACE TEMP TABLE shared_keys AS
 WITH shared AS (
@@ -20,15 +23,10 @@ members AS (
         titles.source_line,
         concat_ws(
             chr(31),
-            coalesce(titles.show_id, ''), coalesce(titles."type", ''), coalesce(titles.title, ''),
-            coalesce(titles.director, ''), coalesce(titles."cast", ''),
-            coalesce(titles.country, ''), coalesce(CAST(titles.date_added AS VARCHAR), ''),
-            coalesce(CAST(titles.release_year AS VARCHAR), ''), coalesce(titles.rating, ''),
-            coalesce(titles.duration, ''), coalesce(titles.listed_in, ''),
-            coalesce(titles.description, ''),
+            coalesce(CAST(titles."column" AS VARCHAR), ''),  -- each column
             -- values lost in a cast are NULL above; copies that differ in them are not equal
-            CASE WHEN titles.repairs LIKE '%lost_in_cast:date_added%' THEN raw.date_added END,
-            CASE WHEN titles.repairs LIKE '%lost_in_cast:release_year%' THEN raw.release_year END
+            if_lost(raw."column", titles.repairs, 'column'),  -- each typed column
+            NULL
         ) AS content
     FROM staging_records AS titles
     INNER JOIN shared ON titles.business_key = shared.business_key
@@ -77,18 +75,7 @@ SELECT
     rules.rule,
     rules.column_name,
     CASE rules.column_name
-        WHEN 'show_id' THEN raw.show_id
-        WHEN 'type' THEN raw."type"
-        WHEN 'title' THEN raw.title
-        WHEN 'director' THEN raw.director
-        WHEN 'cast' THEN raw."cast"
-        WHEN 'country' THEN raw.country
-        WHEN 'date_added' THEN raw.date_added
-        WHEN 'release_year' THEN raw.release_year
-        WHEN 'rating' THEN raw.rating
-        WHEN 'duration' THEN raw.duration
-        WHEN 'listed_in' THEN raw.listed_in
-        WHEN 'description' THEN raw.description
+        WHEN 'column' THEN raw."column"  -- each column
         ELSE rules.business_key
     END AS raw_value,
     clean_text(raw.title) AS title,
@@ -191,9 +178,7 @@ SELECT
     lost.business_key,
     split_part(lost.repair, ':', 2) AS column_name,
     CASE split_part(lost.repair, ':', 2)
-        WHEN 'date_added' THEN raw.date_added
-        WHEN 'release_year' THEN raw.release_year
-        ELSE raw.duration
+        WHEN 'column' THEN raw."column"  -- each column
     END AS raw_value,
     lost.source_line
 FROM lost
@@ -207,20 +192,7 @@ SELECT getvariable('batch_id') AS batch_id;
 CREATE OR REPLACE VIEW staging_netflix_titles AS
 SELECT
     records.business_key,
-    records.show_id,
-    records."type",
-    records.title,
-    records.director,
-    records."cast",
-    records.country,
-    records.date_added,
-    records.release_year,
-    records.rating,
-    records.duration,
-    records.duration_minutes,
-    records.seasons,
-    records.listed_in,
-    records.description,
+    records."column",  -- each stored column
     records.row_hash,
     records.repairs,
     records.source_line,

@@ -10,8 +10,10 @@ import duckdb
 import pytest
 from conftest import PROJECT
 
+from column import FORMATS
 from config import SQL
-from contract import FORMATS, load_contract
+from contract import load_contract
+from warehouse.database import read_sql
 
 sqlglot = pytest.importorskip("sqlglot", reason="no sqlglot: make test-engines installs it")
 exp = sqlglot.exp
@@ -67,8 +69,13 @@ def ready(engine: str):
     contract = load_contract(SQL / "contract.toml")
     session.variables |= VARIABLES | contract.variables
     session.variables |= {"audiences": contract.audiences, "tracked_columns": contract.tracked}
-    for name in ("macros.sql", "content_hash.sql", "analytics/prepare.sql"):
-        list(session.statements((SQL / name).read_text(encoding="utf-8")))
+    for name in (
+        "macros.sql",
+        "content_hash.sql",
+        "history/keep_titles.sql",
+        "analytics/prepare.sql",
+    ):
+        list(session.statements(read_sql(name, contract.columns)))
     return session
 
 
@@ -77,7 +84,8 @@ def test_every_file_after_raw_travels(engine):
     session = ready(engine)
     assert len(FILES) > 60
     for path in FILES:
-        for tree in session.statements(path.read_text(encoding="utf-8")):
+        sql = read_sql(str(path.relative_to(SQL)), load_contract(SQL / "contract.toml").columns)
+        for tree in session.statements(sql):
             text = session.text(tree)
             assert not sqlglot.parse_one(text, read=session.dialect).find(exp.Placeholder), path
             for word in ("getvariable", "rowid", "clean_text", "\\x{"):

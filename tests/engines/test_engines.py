@@ -5,6 +5,7 @@ context manager that starts the engine, or skips where what it needs is not inst
 function from a folder to the settings of a new warehouse.
 """
 
+import hashlib
 import shutil
 import signal
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from both import STEPS, Both, Elsewhere, normalised, side_by_side
-from conftest import LANDING, catalogue, title
+from conftest import LANDING, PROJECT, catalogue, title
 
 pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]  # of the clients
 ENGINES = sorted(path.stem.removeprefix("on_") for path in Path(__file__).parent.glob("on_*.py"))
@@ -153,6 +154,37 @@ def test_a_new_column_is_filled_in_and_is_no_change_of_the_titles(both):
     both.run(catalogue(*MANY), "2021-01-02")
     both.assert_equal()
     assert both.other.query("SELECT max(filled), max(updated) FROM ops_merges") == [(60, 0)]
+
+
+def test_a_column_is_one_entry_in_the_contract(both, tmp_path):
+    """On a warehouse from before it: each night gets its own value. Without the entry it goes."""
+    plain = (PROJECT / "sql" / "contract.toml").read_text()
+    types = {"score": "number", "votes": "integer", "original": "boolean", "order": "text"}
+    entries = "".join(f'[columns.{name}]\ntype = "{kind}"\n' for name, kind in types.items())
+    path = tmp_path / "contract.toml"
+    first = {"score": "7.5", "votes": "12", "original": "yes", "order": "a"}
+    second = {"score": "8", "votes": "12.0", "original": "no", "order": "a"}
+    lost = {"score": "7,5", "votes": "1,000", "original": "?", "order": ""}
+    rest = MANY[3:]
+    files = [
+        catalogue(*(title(n, **values) for n, values in enumerate(night, 1)), *rest)
+        for night in ((first, first, lost), (first, second, lost), (first, second, first))
+    ]
+    for day, (content, contract) in enumerate(
+        ((files[0], plain), (files[1], plain + entries), (files[2], plain + entries),
+         (files[2] + "\r\n", plain)), 1
+    ):  # fmt: skip
+        path.write_text(contract)
+        accept = hashlib.sha256(contract.encode()).hexdigest()[:12]  # no replay can be undone here
+        both.run(content, f"2021-01-0{day}", CONTRACT_PATH=str(path), ACCEPT=accept)
+        both.assert_equal()
+        if day == 3:
+            query = "SELECT title_id, column_name, old_value, new_value FROM cdc_netflix_changes "
+            query += "WHERE column_name IS NOT NULL AND title_id = 's2' ORDER BY column_name"
+            assert both.duckdb.query(query) == both.other.query(query) == [
+                ("s2", "original", "true", "false"), ("s2", "score", "7.5", "8.0")
+            ]  # fmt: skip
+    assert both.other.query("SELECT count(*) FROM analytics_netflix_history") == [(len(MANY),)]
 
 
 def test_a_second_run_changes_nothing(both):

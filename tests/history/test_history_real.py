@@ -3,6 +3,9 @@
 Needs NETFLIX_REAL_DATA, the folder with the three files.
 """
 
+import re
+
+import duckdb
 import pytest
 from conftest import LANDING, Pipeline
 
@@ -19,6 +22,7 @@ COUNTS = (
 )
 FIRST = (0, 5837, 0, 0, 0, 0, 0, 0, 5837, False)
 SECOND = (5837, 397, 0, 631, 0, 5206, 0, 0, 6234, False)
+THIRD = (6234, 2926, 0, 1383, 350, 4499, 0, 2, 8810, False)  # by title
 
 
 def land(pipeline: Pipeline, folder, name: str):
@@ -99,5 +103,22 @@ def test_the_renumbered_edition_is_stopped_and_passes_by_title(in_order, real_da
     done = pipeline.step("06_merge_cdc", CDC_KEY="title")
     assert done.returncode == 0, done.stderr
     assert "1 record(s) of 20210926T000000Z-e0a8c6a8de99 could be several titles" in done.stderr
-    third = (6234, 2926, 0, 1383, 350, 4499, 0, 2, 8810, False)
-    assert pipeline.query(COUNTS) == [FIRST, SECOND, third]
+    assert pipeline.query(COUNTS) == [FIRST, SECOND, THIRD]
+
+
+@pytest.mark.slow
+def test_the_three_editions_by_title_are_published_night_by_night(real_data, tmp_path):
+    pipeline = Pipeline(tmp_path, {"CDC_KEY": "title", "FRESHNESS_DAYS": "36500"})
+    for name, day in DAYS.items():
+        source = {"NETFLIX_CSV": str(real_data / name), "SNAPSHOT_AT": day}
+        night = pipeline.all_steps(**source)
+        if night.returncode == 20:
+            accepted = re.search(r"ACCEPT=(\w+)", night.stderr).group(1)
+            night = pipeline.all_steps(**source, ACCEPT=accepted)
+        assert night.returncode == 0, night.stderr
+        published = pipeline.steps("08_build_analytics", "09_publish", **source)
+        assert published.returncode == 0, published.stderr
+    assert pipeline.query(COUNTS) == [FIRST, SECOND, THIRD]
+    copy = str(tmp_path / "data/published/netflix.duckdb")
+    with duckdb.connect(copy, read_only=True) as con:
+        assert con.sql("SELECT count(*) FROM analytics_netflix_current").fetchall() == [(8810,)]

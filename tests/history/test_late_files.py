@@ -80,3 +80,26 @@ def test_an_accepted_snapshot_is_no_fault_of_the_late_one_before_it(tmp_path: Pa
     history.merge(ACCEPT=accepted.source_sha256[:12])
     history.land(titles(61), 2)
     assert "built anew from 3" in history.merge(SNAPSHOT_AT="2020-01-02").message
+
+
+def test_the_plan_of_a_late_file_names_its_own_fault_before_that_of_the_next(tmp_path: Path):
+    history = History(tmp_path)
+    history.take(titles(60), 1)
+    history.take(titles(60), 3)
+    history.land(titles(1), 2)  # 59 are deleted, and inserted by the next one
+    code, planned = history.plan(MAX_INSERTED_ROWS="1")
+    with pytest.raises(Refused, match="the file deletes 59 of 60 titles"):
+        history.merge(MAX_INSERTED_ROWS="1")
+    assert (code, "would stop it: the file deletes 59 of 60" in planned) == (20, True)
+
+
+def test_the_plan_of_a_late_file_names_the_newest_one_that_stops_the_run(tmp_path: Path):
+    """Both are asked for: the late one would pass, the newest is refused each night."""
+    history = History(tmp_path)
+    history.take(titles(60), 1)
+    history.land(titles(1), 3)
+    history.land(titles(61), 2)
+    code, planned = history.plan()
+    with pytest.raises(Refused, match="the file deletes 60 of 61 titles"):
+        history.merge()
+    assert (code, "the guard would stop it: the file deletes 60 of 61" in planned) == (20, True)

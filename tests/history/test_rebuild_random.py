@@ -121,31 +121,31 @@ def play(
         limits = random.choice((STRICT, STRICT, LOOSE))
         drawn["late"] += bool(night) and day < max(days[:night])
         history.land(make_rows(random, titles), day)
-        waits = count_refused(history)
         code = merge(history, **limits)
         drawn["refused"] += bool(code)
-        drawn["let pass by a limit"] += count_refused(history) < waits
-        if code and random.random() < 0.5:
-            drawn["let pass by ACCEPT"] += not merge(history, **limits, ACCEPT=code)
+        if code and random.random() < 0.6:
+            name, way = random.choice((("ACCEPT", limits | {"ACCEPT": code}), ("a limit", LOOSE)))
+            drawn[f"let pass by {name}"] += not merge(history, **way)
         state = load_state(history.settings)
         batches = list_batches(state)
         if night and random.random() < 0.15:
-            batch = random.choice(batches)
-            is_out = find_verdict(history.settings, batch) == "withdrawn"
+            out = [b for b in batches if find_verdict(history.settings, b) == "withdrawn"]
+            batch = random.choice(out if out and random.random() < 0.5 else batches)
+            is_out = batch in out
             verdict = "restored" if is_out else "withdrawn"
-            left = [b for b in batches if find_verdict(history.settings, b) != "withdrawn"]
-            if is_out or len(left) > 1:
+            if is_out or len(batches) - len(out) > 1:
                 drawn[verdict] += 1
                 record_decision(history.settings, batch, verdict, "by hand")
                 merge(history, **limits)
-        if night and random.random() < 0.2:
+        if night and random.random() < 0.25:
             before = contract.read_text()
             edit = next(edits)
             drawn[edit] += 1
             contract.write_text(edit_contract(before, *edit))
             code = merge(history, **limits)
             drawn["edit refused" if code else "edit passed"] += 1
-            if code and random.random() < 0.5 and not merge(history, **limits, ACCEPT=code):
+            is_turn = drawn["edit accepted"] <= drawn["edit put back"]
+            if code and is_turn and not merge(history, **limits, ACCEPT=code):
                 drawn["edit accepted"] += 1
             elif code:
                 drawn["edit put back"] += 1
@@ -153,11 +153,6 @@ def play(
     # A contract that was put back, a snapshot that only strict limits refused.
     merge(history, **LOOSE)
     return history
-
-
-def count_refused(history: History) -> int:
-    batches = list_batches(load_state(history.settings))
-    return sum(find_verdict(history.settings, batch) == "refused" for batch in batches)
 
 
 def rebuild(history: History, **settings: str) -> dict[str, list[tuple]]:

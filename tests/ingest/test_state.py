@@ -13,6 +13,7 @@ from conftest import CHAIN, RECORDS, Pipeline, catalogue, title
 
 from config import load_settings
 from ingest import records
+from ingest.records import SEAL_BYTES, compute_seal
 
 RAW, MERGE, REBUILD = "02_create_raw_layer", "06_merge_cdc", "10_rebuild_warehouse"
 LEFT_OUT = f"{RECORDS} ops_metrics ops_schema_changes"
@@ -110,6 +111,21 @@ def test_the_tail_of_the_decisions_is_known_to_the_warehouse(folder):
     stopped(folder, last.name)
 
 
+def test_two_records_that_were_swapped_are_damaged(folder):
+    first, *_, last = sorted((folder.root / "data/decisions").iterdir())
+    one, other = first.read_bytes(), last.read_bytes()
+    first.write_bytes(other)
+    last.write_bytes(one)
+    stopped(folder, f"{first.name} is damaged", f"{last.name} is damaged")
+
+
+def test_a_record_that_was_edited_and_sealed_again_is_not_of_this_chain(folder):
+    first = min((folder.root / "data/decisions").iterdir())
+    body = first.read_bytes()[:-SEAL_BYTES].replace(b'"passed"', b'"withdrawn"')
+    first.write_bytes(body + compute_seal(body))
+    stopped(folder, "is of another folder")
+
+
 def test_where_the_warehouse_is_lost_the_published_copy_knows_the_last_record(folder):
     published = folder.root / "data/published"
     published.mkdir()
@@ -155,6 +171,8 @@ def test_a_chain_looks_at_the_records_again_only_where_a_folder_was_changed(fold
     monkeypatch.setattr(records, "read_before", None)
     settings = load_settings(folder.environment)
     folders = (settings.snapshots, settings.decisions)
+    for path in folders:
+        os.utime(path)
     state = records.read_ahead(settings)
     assert records.read_state(settings) is not state, "they were changed just now"
     for path in folders:
@@ -204,7 +222,8 @@ def test_a_refused_snapshot_is_no_baseline(pipeline):
     assert night(pipeline, 1).returncode == 0
     assert night(pipeline, 2, unreadable).returncode == 20
     third = night(pipeline, 3)
-    assert (third.returncode, "cast" in third.stderr) == (0, False), third.stderr
+    assert (third.returncode, "cast" in third.stdout + third.stderr) == (0, False), third
+    assert pipeline.query("SELECT column_name FROM ops_schema_changes WHERE kind = 'added'") == []
 
 
 def test_each_night_proves_the_files_that_were_not_proven_for_the_longest_time(folder, monkeypatch):
@@ -214,7 +233,8 @@ def test_each_night_proves_the_files_that_were_not_proven_for_the_longest_time(f
         assert folder.step("03_load_raw_to_duckdb").returncode == 0
     names = [name for (name,) in folder.query(proven)]
     assert set(names[-3:]) == {batch["parquet"] for batch in folder.batches()}
-    path = folder.root / "data/raw/snapshots" / names[-3]
+    newest = folder.batches()[-1]["parquet"]  # it is proven each night
+    path = folder.root / "data/raw/snapshots" / next(name for name in names if name != newest)
     good = path.read_bytes()
     path.write_bytes(good[:300] + bytes([good[300] ^ 1]) + good[301:])
     found = [folder.step("03_load_raw_to_duckdb") for _ in range(3)]
@@ -308,6 +328,13 @@ def test_a_damaged_list_of_an_older_version_stops_the_takeover(older, name, line
     )
     path.write_bytes(good)
     assert older.step("03_load_raw_to_duckdb").returncode == 0
+
+
+def test_an_edited_line_of_an_older_version_stops_the_takeover(older):
+    path = older.root / "data/raw/manifest.jsonl"
+    path.write_text(path.read_text().replace('"raw_rows": 60', '"raw_rows": 61', 1))
+    found = older.step("03_load_raw_to_duckdb")
+    assert (found.returncode, "its seal does not fit" in found.stderr) == (40, True), found.stderr
 
 
 def test_a_damaged_snapshot_is_not_taken_over_unnoticed(older):

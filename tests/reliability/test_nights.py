@@ -1,6 +1,6 @@
 """A year of nights: the history is the model's, and nothing grows that should not.
 
-The model of SCD type 2 is that of tests/history/test_history_properties.py, which shares no line
+The model of SCD type 2 is that of tests/support/scd2_model.py, which shares no line
 with the product; the nights here go all the way, through files and every step.
 """
 
@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 from conftest import CHAIN, Pipeline, catalogue
-from test_history_properties import CHANGES, HISTORY, MERGES, POOLS, Day, Model
+from scd2_model import CHANGES, HISTORY, MERGES, POOLS, Day, Model
 
 from runner import log
 

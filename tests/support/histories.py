@@ -5,16 +5,21 @@ without it a snapshot costs a tenth of a second, so that hundreds of them can be
 """
 
 import hashlib
+import io
 import logging
-from contextlib import suppress
+import shutil
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from datetime import datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from unittest import mock
 
 import duckdb
 from conftest import PROJECT
 
 from config import load_settings
+from errors import StepError
+from history.plan import compare_with_history, copy_state
 from ingest import manifest
 from ingest.manifest import Batch
 from ingest.state import load_state
@@ -27,6 +32,22 @@ SEPARATOR = "\x1e"  # in no value
 
 class RolledBack(Exception):
     """Ends a transaction that was only tried."""
+
+
+class OnlyTried:
+    """A connection that keeps nothing of what was done on it, and stays open."""
+
+    def __init__(self, con: database.Warehouse) -> None:
+        self.con = con
+
+    def __getattr__(self, name: str):
+        return getattr(self.con, name)
+
+    def execute(self, sql: str, values: list | None = None):
+        return self.con.execute("ROLLBACK" if sql == "COMMIT" else sql, values)
+
+    def close(self) -> None:
+        pass
 
 
 class History:
@@ -45,14 +66,18 @@ class History:
         self.con = database.connect(":memory:", self.settings, [folder, PROJECT / "sql"])
         database.run_file(self.con, "ops.sql")
 
-    def land(self, rows: list[dict[str, str]], day: int, rejected: list[str] = ()) -> Batch:
-        """A snapshot of that day (from 1) with these records, as step 02 leaves it."""
+    def land(self, rows: list[dict], day: int, rejected: list[str] = ()) -> Batch:
+        """A snapshot of that day (from 1) with these records, as step 02 leaves it.
+
+        It lands a second after the last record that there is, whatever its day.
+        """
         columns = list(rows[0])
         at = FIRST_DAY + timedelta(days=day - 1)
+        landed_at = FIRST_DAY + timedelta(seconds=len(load_state(self.settings).records))
         digest = hashlib.sha256(repr((rows, rejected)).encode()).hexdigest()
         name = f"{at:%Y%m%dT%H%M%SZ}-{digest[:12]}"
         # One text for each column: a list of texts is bound as slowly as one INSERT a row.
-        values = [SEPARATOR.join(row[column] for row in rows) for column in columns]
+        values = [SEPARATOR.join(row[column] or "" for row in rows) for column in columns]
         named = [
             f"nullif(unnest(string_split(?, '{SEPARATOR}')), '') AS {database.identifier(column)}"
             for column in columns
@@ -71,7 +96,7 @@ class History:
         batch = Batch(
             batch_id=name,
             snapshot_at=at,
-            landed_at=at,
+            landed_at=landed_at,
             source="made-up.csv",
             source_sha256=digest,
             source_bytes=1,
@@ -93,7 +118,6 @@ class History:
             columns=columns,
             versions={},
         )
-        load_state(self.settings)
         manifest.add_batch(self.settings, batch)
         return batch
 
@@ -116,6 +140,25 @@ class History:
             if not keep:
                 raise RolledBack
         return step
+
+    def plan(self, **settings: str) -> tuple[int, str]:
+        """What `make plan` says of `merge` with these settings: exit code and text."""
+        scratch, out = self.settings.data_dir.parent / "plan", io.StringIO()
+        scratch.mkdir()
+        copy_state(self.settings, scratch)
+        folders = {"DATA_DIR": str(scratch / "data"), "LOG_DIR": str(scratch / "logs")}
+        with (
+            mock.patch("history.plan.connect", lambda *_: OnlyTried(self.con)),
+            redirect_stdout(out),
+            redirect_stderr(out),
+        ):
+            try:
+                code = compare_with_history(load_settings(self.given | folders | settings))
+            except StepError as error:
+                code = error.exit_code
+                print(error)
+        shutil.rmtree(scratch)
+        return code, out.getvalue()
 
     def forget(self, landed: int) -> None:
         """Let only the first so many snapshots have been landed, and nothing decided since."""

@@ -1,0 +1,41 @@
+"""The history's tables and views, with the columns of the contract."""
+
+from collections.abc import Sequence
+
+from column import RESERVED, Column
+from warehouse.columns import KNOWN, column_names
+from warehouse.database import Warehouse, has_tables, run_file
+
+
+def create_views(con: Warehouse, columns: Sequence[Column]) -> None:
+    run_file(con, "history/views.sql", columns=columns)
+    run_file(con, "history/time_travel.sql", columns=columns)
+
+
+def has_columns(con: Warehouse, columns: Sequence[Column]) -> bool:
+    """Whether there is a history, and its columns are these."""
+    if not has_tables(con, "analytics_netflix_history"):
+        return False
+    stored = column_names(con, "analytics_netflix_history")
+    return sorted({*stored} - {*RESERVED}) == sorted(column.name for column in columns)
+
+
+def merged_batches(con: Warehouse) -> list[tuple[str, str, str | None]]:
+    """Return (batch id, CDC_KEY, contract) of all merges in snapshot order.
+
+    The contract is the fingerprint of the one they were staged by, NULL if that is not known.
+    """
+    return con.execute(
+        "SELECT batch_id, cdc_key, contract FROM ops_merges ORDER BY snapshot_at"
+    ).fetchall()
+
+
+def clear_history(con: Warehouse, columns: Sequence[Column] = KNOWN) -> None:
+    """Empty the history, to rebuild it in the same transaction, with these columns.
+
+    Its records go first: the next run undoes a history without them.
+    """
+    for table in ("ops_merges", "ops_ambiguous_matches"):
+        con.execute(f"DELETE FROM {table}")
+    run_file(con, "history/empty.sql", columns=columns)
+    create_views(con, columns)
