@@ -248,6 +248,9 @@ def merge_batch(
                 f"make run-all ACCEPT={judged.source_sha256[:12]}"
             )
         record_acceptance(settings, judged, objection)
+        if late:  # its merge is on record already
+            accept = "UPDATE ops_merges SET accepted = true WHERE batch_id = ?"
+            con.execute(accept, [late.batch_id])
     run_file(con, "history/merge.sql", columns=contract.columns)
     if settings.cdc_key == "title":
         run_file(con, "history/level_keys.sql")

@@ -58,6 +58,7 @@ def test_a_late_file_when(tmp_path: Path, name: str):
     accepted = history.merge(ACCEPT=batch.source_sha256[:12])
     assert "built anew" in accepted.message
     assert len(history.content()["ops_merges"]) == (4 if before else 3)
+    assert history.query("SELECT batch_id FROM ops_merges WHERE accepted") == [(batch.batch_id,)]
 
 
 @pytest.mark.slow
