@@ -155,7 +155,7 @@ def collect_titles(con: Warehouse, first: int) -> dict[str, Any]:
     fields = Codes()
 
     def people_in(names: list[str]) -> list[int]:
-        return [people[name] for name in names if name in people]
+        return [code for code in map(people.get, names) if code is not None]
 
     columns = {
         **{name: got[name] for name in COPIED},

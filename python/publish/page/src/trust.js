@@ -1,12 +1,12 @@
 // Can it be trusted? What is not well comes first, with the rows that are meant.
 
-import { byId, count, details, el, onDay, plural, table } from "./dom.js";
+import { byId, count, details, el, isSmall, onDay, plural, table } from "./dom.js";
 import { fileId, isCube, last, page } from "./data.js";
 import { titleButton } from "./titles.js";
 
 const WORDS = { pass: "✓ pass", warn: "▲ warning", fail: "✕ failed" };
 const HEIGHTS = { p: 6, w: 9, f: 12 }; // of a block of the trail: never colour alone
-const SHOWN_ROWS = 3, SHOWN_DRIFT = 6;
+const SHOWN_ROWS = isSmall() ? 1 : 3, SHOWN_DRIFT = 6;
 
 export const outcome = (name) => el("span", { class: `outcome ${name}` }, WORDS[name]);
 
