@@ -7,16 +7,19 @@ tests of the history must fail there. Prints who killed which mutant, and the sh
     python tests/support/mutate_sql.py staging    those with this text in their file or change
 """
 
+import multiprocessing
 import os
-import re
+import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
+
+import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 # The fastest killers first, and for titles without a key of their own those that merge by title.
@@ -37,7 +40,9 @@ NOT_BY_PROPERTIES = (
     "python/history/diff.py",
     "python/config.py",
 )
-AT_ONCE, LIMIT_S = 2, 240
+AT_ONCE, LIMIT_CPU_S = 2, 240
+CONTEXT = multiprocessing.get_context("forkserver")  # each mutant: a process that has imported
+CONTEXT.set_forkserver_preload(["duckdb", "pandas", "pytest"])
 
 LIVE, REHASH = "sql/history/live_titles.sql", "sql/history/level_hashes.sql"
 LEVEL_KEYS = "sql/history/level_keys.sql"
@@ -51,7 +56,8 @@ RECORDS, KEPT = "sql/staging.sql", "sql/staging/match_unchanged.sql"
 CHANGED = "sql/staging/load_changed.sql"
 REKEYED, PENDING = "sql/history/renumbered_ids.sql", "python/history/merge.py"
 FOUND, GUARD = "python/history/diff.py", "python/history/diff.py"
-CONFIG = "python/config.py"
+CONFIG, PLAN = "python/config.py", "python/history/plan.py"
+LANDED, DECIDED = "python/ingest/manifest.py", "python/ingest/records.py"
 
 
 @dataclass(frozen=True)
@@ -266,6 +272,13 @@ MUTANTS = [
             "            if refused is batch:\n",
         ),
         (PENDING, "for one in todo if one is not before]", "for one in todo]"),
+        (PENDING, "merges[-1][1].objection or diff.objection", "diff.objection"),
+        (PLAN, "stops[0] if stops else (late or merges)[-1]", "(late or merges)[-1]"),
+        (PLAN, "(late or merges)[-1]", "merges[-1]"),
+        # what a person took back
+        (LANDED, "list_batches(state) if not is_left_out(state, batch)]", "list_batches(state)]"),
+        (DECIDED, 'elif entry["verdict"] == "restored":', 'elif entry["verdict"] == "none":'),
+        (DECIDED, "return left_out or judged", "return judged or left_out"),
         (
             PENDING,
             "        if not as_staged:\n            load_raw",
@@ -318,24 +331,43 @@ def killer(original: Path, mutant: Mutant | None) -> str:
         order = TESTS[::-1] if mutant and mutant.file in NOT_BY_PROPERTIES else TESTS
         order = [name for name in order if name in os.environ.get("ONLY", name)]
         tests = [f"tests/{test}" for test in order if (folder / "tests" / test).exists()]
-        command = [sys.executable, "-m", "pytest", *tests, "-x", "-q", "-m", "not slow"]
-        command += ["-p", "no:cacheprovider", "--tb=no", f"--basetemp={folder / 'tmp'}"]
+        receiver, sender = CONTEXT.Pipe(duplex=False)
+        process = CONTEXT.Process(target=run_tests, args=(folder, tests, sender))
+        process.start()
+        sender.close()
         try:
-            run = subprocess.run(
-                command,
-                cwd=folder,
-                env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "MUTATION_TEST": "1"},
-                capture_output=True,
-                text=True,
-                timeout=LIMIT_S,
-            )
-        except subprocess.TimeoutExpired:
-            return ""  # slow is not wrong: nobody noticed it
-        if run.returncode == 0:
+            return receiver.recv()
+        except EOFError:  # it took too long; slow is not wrong: nobody noticed it
             return ""
-        found = re.search(r"^(?:FAILED|ERROR) tests/(.+?)(?: - |$)", run.stdout, re.MULTILINE)
-        assert found, run.stdout[-2000:] + run.stderr[-2000:]
-        return found.group(1)
+
+
+class FirstFailure:
+    """A plugin of pytest that keeps the name of the first test that fails."""
+
+    name = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.name = self.name or report.nodeid.removeprefix("tests/")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self.pytest_runtest_logreport(report)
+
+
+def run_tests(folder: Path, tests: list[str], sender: Connection) -> None:
+    """Run the quick ones of these tests in this process, to the first that fails; send its name."""
+    os.chdir(folder)
+    resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_CPU_S, LIMIT_CPU_S))
+    ours = {
+        str(PROJECT / name) for name in ("", "python", "tests", "tests/support", "tests/history")
+    }
+    sys.path[:] = [entry for entry in sys.path if entry not in ours]
+    sys.dont_write_bytecode = True
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    first = FirstFailure()
+    options = ["-x", "-q", "-n0", "-m", "not slow", "-p", "no:cacheprovider", "--tb=no"]
+    code = pytest.main([*tests, *options, f"--basetemp={folder / 'tmp'}"], plugins=[first])
+    sender.send(first.name or ("" if code == 0 else f"pytest ended with {code}"))
 
 
 def survivors(mutants: list[Mutant]) -> list[Mutant]:
