@@ -32,7 +32,8 @@ CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
 RECORDS = "ops_runs ops_checks ops_check_failures ops_state ops_proven_files"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
-# The tables of cases of which the quick suite takes every ninth; `make test-full` takes all.
+# The tables of cases of which the quick suite takes every ninth; `make test-full` takes all, and so
+# does a mutant (WHOLE_TABLES).
 BIG_TABLES = (
     "history_cases", "guard", "contract", "contract_words", "quarantine", "file_zoo", "analytics",
     "checks", "remote_sources", "exit_codes", "deviations", "by_title", "history_extra",
@@ -44,7 +45,7 @@ LONGEST = ("test_nights.py", "test_killed_at_random.py")
 
 @pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` is looked at
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for table in BIG_TABLES:
+    for table in () if "WHOLE_TABLES" in os.environ else BIG_TABLES:
         cases = [
             item
             for item in items

@@ -363,6 +363,7 @@ def run_tests(folder: Path, tests: list[str], sender: Connection) -> None:
     }
     sys.path[:] = [entry for entry in sys.path if entry not in ours]
     sys.dont_write_bytecode = True
+    os.environ["WHOLE_TABLES"] = "1"
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     first = FirstFailure()
     options = ["-x", "-q", "-n0", "-m", "not slow", "-p", "no:cacheprovider", "--tb=no"]
