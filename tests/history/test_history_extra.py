@@ -129,6 +129,13 @@ def test_an_untracked_column_has_today_s_value_and_makes_no_version(tmp_path) ->
     assert history.query(
         "SELECT title_id, column_name FROM cdc_netflix_changes WHERE operation = 'update'"
     ) == [("s2", "rating")]
+    # The version that ended keeps what it had: only the open one is brought level.
+    newer = changed | {"description": "Newer."}
+    history.take([title(1, **changed), title(2, rating="R", **newer), title(3)], 3)
+    assert history.query(
+        "SELECT description, is_current FROM analytics_netflix_history WHERE show_id = 's2' "
+        "ORDER BY valid_from"
+    ) == [("What happens in 2.", False), ("Newer.", True)]
 
 
 # (invariant, what would break it, done to the history right behind the merge). s1 did not change
