@@ -94,13 +94,15 @@ def copy_database(con: Warehouse, tables: dict) -> None:
     )
     views = {name: views[name] for name in tables if name in views and not name.startswith("kpi_")}
     with transaction(con):
-        for source in (identifier(name) for name in tables if name not in views):
+        for name in [name for name in tables if name not in views]:
+            source = identifier(name)
             con.execute(f"CREATE TABLE copy.{source} AS SELECT * FROM {source}")
         con.execute("USE copy")
         for definition in views.values():
             con.execute(definition)
         for name, entry in tables.items():
-            kind, target = "VIEW" if name in views else "TABLE", identifier(name)
+            target = identifier(name)
+            kind = "VIEW" if name in views else "TABLE"
             comments = [f"COMMENT ON {kind} {target} IS {literal(entry['comment'])}"]
             comments += [
                 f"COMMENT ON COLUMN {target}.{identifier(column)} IS {literal(comment)}"

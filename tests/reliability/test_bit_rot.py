@@ -111,7 +111,7 @@ def test_a_flipped_bit_in_a_snapshot_is_found_before_use(pipeline, report, kind,
 @pytest.mark.parametrize(
     ("kind", "count", "every"),
     [
-        ("raw/snapshots", 1, 1),
+        ("raw/snapshots", 2, 1),
         *(pytest.param(kind, 200, 5, marks=pytest.mark.slow) for kind in RECORDS),
     ],
 )

@@ -525,13 +525,13 @@ PYTHON = PROJECT / "python"
 PUT_INTO_SQL = {
     "10_rebuild_warehouse.py": {"table", "side"},  # constants of the file
     "analytics/star_schema.py": {"', '.join(now)"},  # columns of analytics_build
-    "audit/checks.py": {"table", "marks"},  # own names, question marks
+    "audit/checks.py": {"table", "marks", "CURRENT"},  # own names, question marks
     "engines/base.py": {"name", "kind", "shown", "order"},  # own tables, DuckDB's types, quoted
     "engines/bigquery.py": {"table", "kind"},  # a setting that is checked, and own views; types
     "engines/migrate.py": {"table"},  # constants of the file
     "engines/snowflake.py": {"view", "kind", "signature", "code", "numbers", "entries", "sql"},
     "engines/spark.py": {"OBJECTS", "name", "place", "view"},  # own names, text()
-    "history/merge.py": {"table"},
+    "history/tables.py": {"table"},
     "ingest/csv_feed.py": {"number", "limit"},  # numbers
     "ingest/profile.py": {"complete", "key", "bool(keys)"},  # c0, c1 ... and one of two words
     "publish/exports.py": {"name", "FORMULA_START", "query", "options"},  # quoted, or constants
@@ -545,7 +545,8 @@ PUT_INTO_SQL = {
         "PARSERS[column.type].format(*names[column.name])",
         "PARSERS[column.type].format(value, literal(column.name))",
     },
-    "warehouse/database.py": {"view", "table"},
+    "warehouse/columns.py": {"table"},
+    "warehouse/database.py": {"view"},
 }
 SQL = re.compile(
     r"\b(SELECT|FROM|CREATE|INSERT|SET|ATTACH|COPY|COMMENT|CASE|COLUMN|TABLE|AS)\b|read_"
@@ -612,11 +613,15 @@ def test_no_other_place_builds_sql_from_names():
                     if not is_quoted(value, names, known)
                 ]
         unknown += [f"{file}: {name} is not there" for name, met in known.items() if not met]
-    assert unknown == []
+    assert unknown == [], "\n".join(unknown)
+
+
+# cron.py quotes for a shell; columns.py is below the module that has literal().
+QUOTE = {"database.py": 2, "cron.py": 1, "columns.py": 1}
 
 
 def test_nobody_quotes_by_hand():
     for path in PYTHON.rglob("*.py"):
         found = re.findall(r"replace\(['\"]{1,3}\\?['\"]{1,3}, ", path.read_text())
-        allowed = {"database.py": 2, "cron.py": 1}.get(path.name, 0)  # cron.py quotes for a shell
+        allowed = QUOTE.get(path.name, 0)
         assert len(found) == allowed, path.name
