@@ -196,8 +196,8 @@ FAULTS = {
     ),
     "a record in quarantine": (
         "nothing_quarantined",
-        "INSERT INTO staging_netflix_quarantine "
-        "VALUES ('b', 's9', 'missing_title', 'title', NULL, NULL, 9, now(), now())",
+        "INSERT INTO staging_netflix_quarantine BY NAME SELECT 'b' AS batch_id, "
+        "'s9' AS business_key, 'missing_title' AS rule, 'title' AS column_name, 9 AS source_line",
     ),
     "twice as many new titles as ever": (
         "volumes_as_usual",
@@ -230,8 +230,9 @@ def audited(tmp_path_factory) -> Pipeline:
         assert (done.returncode, done.stderr) == (0, "")
     with duckdb.connect(str(pipeline.root / "dw.db")) as con:
         con.execute(
-            "INSERT INTO ops_metrics SELECT 'earlier' || n, snapshot_at - to_days(CAST(n AS INT)), "
-            "metric, value, true FROM ops_metrics CROSS JOIN range(4, 14) AS days (n) "
+            "INSERT INTO ops_metrics SELECT (SELECT min(batch_id) FROM ops_merges), "
+            "snapshot_at - to_days(CAST(n AS INT)), metric, value, true "
+            "FROM ops_metrics CROSS JOIN range(4, 14) AS days (n) "
             "WHERE batch_id = (SELECT max(batch_id) FROM ops_metrics)"
         )
     return pipeline

@@ -20,7 +20,7 @@ SETTINGS = {
     "SNAPSHOT_AT": "2026-01-01",
 }
 VARIES = (  # times, paths, and the name of the file
-    f"{RECORDS} ops_schema_changes ops_metrics raw_netflix_titles "
+    f"{RECORDS} ops_schema_changes ops_metrics ops_origin raw_netflix_titles "
     "contract_netflix_titles staging_netflix_quarantine"
 )
 TITLES = [
