@@ -40,7 +40,7 @@ BIG_TABLES = (
     "late_files", "withdraw", "publishers",
 )  # fmt: skip
 # Begun first: a worker that came to them last would keep the others waiting.
-LONGEST = ("test_nights.py", "test_killed_at_random.py")
+LONGEST = ("test_nights.py", "test_killed_at_random.py", "test_rebuild_random.py")
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` is looked at

@@ -150,10 +150,13 @@ def titles_as_of(site, day: str) -> list[dict]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def test_in_20_choices_each_number_is_that_of_the_pages_own_query_and_of_the_rows(look, site):
-    tab, dice = look("third"), random.Random(20)
+@pytest.mark.parametrize("count", [6, pytest.param(20, marks=pytest.mark.slow)])
+def test_in_each_choice_the_numbers_are_those_of_the_pages_own_query_and_of_the_rows(
+    look, site, count
+):
+    tab, dice = look("third"), random.Random(count)
     seen = set()
-    for _ in range(20):
+    for _ in range(count):
         choice = draw_choice(dice)
         go_to(tab, f"#{urlencode(choice)}")
         assert tab.locator("#unknown").is_hidden(), choice
@@ -171,7 +174,7 @@ def test_in_20_choices_each_number_is_that_of_the_pages_own_query_and_of_the_row
                 right = sum(name in (row[column] or "Unknown").split(", ") for row in others)
                 assert shown == right, (choice, figure, name)
         seen.add(len(fitting))
-    assert len(seen) > 8  # the choices differ
+    assert len(seen) > count // 2  # the choices differ
 
 
 def test_each_kpi_view_is_its_chart(look, site):
@@ -644,6 +647,7 @@ def test_an_axis_of_snapshots_has_years(look):
     assert any(re.fullmatch(r"1 Jan\s*2026", text) for text in ticks), ticks
 
 
+@pytest.mark.slow
 def test_a_chart_leads_to_its_table_and_the_table_to_the_file(look):
     tab = look("third")
     for figure in tab.locator("figure[data-table]").all():
@@ -770,7 +774,7 @@ def test_the_page_answers_ten_questions(look, site):
 
 
 AXE_STATES = [(state, "light") for state in STATES] + [("third", "dark"), ("held", "dark")]
-QUICK = (("third", "light"), ("held", "dark"))
+QUICK = (("held", "dark"),)
 
 
 @pytest.mark.parametrize(
