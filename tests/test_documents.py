@@ -14,7 +14,11 @@ from transcript import clone_project, run_document
 
 from config import Settings
 
-RUN = {"README.md": (), "docs/tutorial.md": pytest.mark.slow, "docs/adapt.md": pytest.mark.slow}
+RUN = {
+    "README.md": pytest.mark.slow,
+    "docs/tutorial.md": pytest.mark.slow,
+    "docs/adapt.md": pytest.mark.slow,
+}
 SPOKEN = {
     "LockedError", "NotReady", "QualityError", "Refused", "SampleError", "SettingsError",
     "StateError", "StepError", "step.note", "step.warn",

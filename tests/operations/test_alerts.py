@@ -311,6 +311,7 @@ def test_the_audit_alone_tells_that_no_run_came(pipeline, receiver):
     assert "allowed_hours=36" in receiver.bodies[0]["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("instead", "told"),
     [

@@ -65,6 +65,7 @@ def test_the_headline_counts_and_ten_of_each_are_shown_with_what_changed(nights)
     assert (shown.returncode, shown.stderr, shown.stdout) == (0, "", made.text() + "\n")
 
 
+@pytest.mark.slow
 def test_two_snapshots_are_named_by_id_or_by_day_and_the_first_has_nothing_before(nights):
     settings = settings_of(nights)
     ids = [batch["batch_id"] for batch in nights.batches()]
