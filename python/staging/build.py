@@ -5,6 +5,8 @@ Each function works in the caller's transaction, on the batch it is given, and o
 
 from dataclasses import dataclass
 
+import duckdb
+
 from config import SQL, Limit, Settings, share
 from contract import Contract, bind, load_contract, tracked_columns
 from errors import Refused, StateError, StepError, left_behind
@@ -41,7 +43,10 @@ def is_loaded(con: Warehouse, batch: Batch) -> bool:
     """Whether raw_netflix_titles shows this batch; one without a record shows nothing."""
     if "raw_netflix_titles" not in table_names(con):
         return False
-    row = con.execute("SELECT batch_id FROM raw_netflix_titles LIMIT 1").fetchone()
+    try:
+        row = con.execute("SELECT batch_id FROM raw_netflix_titles LIMIT 1").fetchone()
+    except duckdb.PermissionException:  # it is of the folder that the data were in before
+        return False
     return row in (None, (batch.batch_id,))
 
 
