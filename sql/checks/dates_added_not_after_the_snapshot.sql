@@ -8,4 +8,5 @@ SELECT
     date_added
 FROM analytics_netflix_current
 WHERE date_added
-    > (SELECT CAST(max(snapshot_at) AS DATE) FROM ops_merges) + INTERVAL 1 DAY;
+    > (SELECT CAST(max(snapshot_at) AS DATE) FROM ops_merges) + INTERVAL 1 DAY
+ORDER BY title_id;
