@@ -161,7 +161,7 @@ test-engines: setup-test ## Run the tests on other engines: ENGINES="spark apach
 ##@ Develop
 
 .PHONY: test
-test: setup-test ## Run the quick tests (10 minutes on 2 cores)
+test: setup-test ## Run the quick tests (some minutes)
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not slow and not engines"
 
 .PHONY: test-full
