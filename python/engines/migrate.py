@@ -1,6 +1,6 @@
 """Move the warehouse from DuckDB to another engine, history included, and prove it is the same.
 
-Reads:   the warehouse; data/ must be where the other engine can read files from (see the README)
+Reads:   the warehouse; data/ must be where the other engine can read files from (docs/engines.md)
 Writes:  on the engine that --to names: the history, its records and the quarantine; what follows
          from them is built there by the next run
 Fails when: its packages are missing, or what was written is gone with its session (exit 2), it

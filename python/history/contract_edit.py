@@ -17,8 +17,6 @@ from runner.step import Step
 from warehouse.columns import choose_columns
 from warehouse.database import Warehouse, fetch_file, run_file, set_variables
 
-CURRENT = "analytics_netflix_current"
-
 SQL_RULES = 1  # raised by a change of the SQL that makes other values of the same contract
 SAYS_NOTHING_OF_VALUES = {  # but what is bound, refused, checked or explained
     *("columns", "policy", "sha256", "odd_titles_pct"),
@@ -69,7 +67,8 @@ def keep_titles(con: Warehouse, settings: Settings, contract: Contract) -> None:
         )
     kept_at = con.execute("SELECT max(snapshot_at) FROM ops_merges").fetchone()[0]
     set_variables(con, {"kept_at": kept_at})
-    run_file(con, "history/keep_titles.sql", columns=compared_columns(con, contract, CURRENT))
+    columns = compared_columns(con, contract, "analytics_netflix_current")
+    run_file(con, "history/keep_titles.sql", columns=columns)
 
 
 def compared_columns(con: Warehouse, contract: Contract, table: str) -> list[Column]:

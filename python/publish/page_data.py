@@ -132,12 +132,8 @@ def measure_ages(con: Warehouse, settings: Settings) -> dict[str, str]:
         text = path.read_text(encoding="utf-8")
         if limit := re.search(r"^-- limit: (\w+)$", text, re.MULTILINE):
             set_variables(con, {limit[1]: -1_000_000})
-            cursor = con.execute(text)
-            if row := cursor.fetchone():
-                names = [column[0] for column in cursor.description]
-                shown = dict(zip(names, row, strict=True)) | {
-                    names[-1]: getattr(settings, limit[1])
-                }
+            for row in fetch_file(con, f"checks/{path.name}")[:1]:
+                shown = row | {[*row][-1]: getattr(settings, limit[1])}
                 found[path.stem] = ", ".join(map("{}={}".format, shown, shown.values()))
     return found
 
