@@ -14,11 +14,7 @@ from transcript import clone_project, run_document
 
 from config import Settings
 
-RUN = {
-    "README.md": pytest.mark.slow,
-    "docs/tutorial.md": pytest.mark.slow,
-    "docs/adapt.md": pytest.mark.slow,
-}
+RUN = ("README.md", "docs/tutorial.md", "docs/adapt.md")
 SPOKEN = {
     "LockedError", "NotReady", "QualityError", "Refused", "SampleError", "SettingsError",
     "StateError", "StepError", "step.note", "step.warn",
@@ -46,7 +42,8 @@ def test_a_relative_link_leads_to_a_file_and_a_heading(path):
     assert broken == []
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=marks) for name, marks in RUN.items()])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUN)
 def test_the_commands_of_a_document_print_what_it_shows(name, tmp_path):
     if not (PROJECT / ".git").exists() or not shutil.which("git"):
         pytest.skip("this is no git checkout")

@@ -77,7 +77,7 @@ def check_cut(pipeline: Pipeline, whole: bytes, at: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [7, 1])
 def test_a_small_file_cut_at_every_byte(pipeline, stride):
     assert land(pipeline, SMALL).returncode == 0
     latest = pipeline.root / "data/raw/netflix_titles_raw.parquet"

@@ -16,7 +16,6 @@ from operations import alerts
 
 TITLES = [title(number) for number in range(1, 41)]
 MONITOR = "07_monitor_pipeline"
-SLOW = pytest.mark.slow
 
 
 class Receiver:
@@ -195,7 +194,11 @@ def test_a_warning_is_told_once(pipeline, receiver):
 
 
 @pytest.mark.parametrize(
-    "mood", ["refuses", *(pytest.param(m, marks=SLOW) for m in ("500", "hangs", "no such host"))]
+    "mood",
+    [
+        "refuses",
+        *(pytest.param(m, marks=pytest.mark.slow) for m in ("500", "hangs", "no such host")),
+    ],
 )
 def test_a_receiver_that_fails_costs_seconds_and_gets_it_later_once(pipeline, receiver, mood):
     source = {"NETFLIX_CSV": str(pipeline.root / "none.csv")}
@@ -266,14 +269,7 @@ def test_work_with_a_time_limit_is_silent_outlives_ctrl_c_and_never_hangs():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "missing",
-        pytest.param("garbage", marks=pytest.mark.slow),
-        pytest.param("folder", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("damage", ["missing", "garbage", "folder"])
 def test_the_audit_alone_tells_that_the_warehouse_is_gone(pipeline, receiver, damage):
     told = {"ALERT_URLS": receiver.url, "NETFLIX_CSV": pipeline.put(catalogue(*TITLES))}
     told["NEWEST_TITLE_DAYS"] = "36500"
@@ -316,7 +312,7 @@ def test_the_audit_alone_tells_that_no_run_came(pipeline, receiver):
     ("instead", "told"),
     [
         ("os.kill(os.getpid(), 9)", "was killed by signal 9"),
-        pytest.param("{}['of no use']", "crashed: KeyError: 'of no use'", marks=pytest.mark.slow),
+        ("{}['of no use']", "crashed: KeyError: 'of no use'"),
     ],
 )
 def test_a_step_that_is_killed_or_crashes_is_told(pipeline, receiver, instead, told):

@@ -246,7 +246,7 @@ def column(path: Path, name: str) -> set[str]:
         return {row[name] for row in csv.DictReader(file)}
 
 
-@pytest.mark.parametrize("log_format", ["text", pytest.param("json", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("log_format", ["text", "json"])
 @pytest.mark.slow
 def test_hostile_values_are_exact_where_machines_read_and_text_where_people_do(
     pipeline, report, log_format
