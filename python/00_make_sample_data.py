@@ -4,7 +4,7 @@ The same (rows, day, seed, shares) give the same bytes. Day D + 1 is day D with 
 inserted, some corrected and some deleted; every other title keeps its line byte for byte.
 
 Reads:   sql/sample.sql (vocabulary, state, CSV text).
-Writes:  <name>.csv and beside it <name>.truth.json: how many of what was planted, which keys
+Writes:  <name>.csv and <name>.truth.json: how many of what was planted, which keys
     changed since the day before, and the SHA-256 of the CSV.
 Fails when: an option is out of range, real files were landed where it would stand, or the target
     exists and is not known to come from this script (one line, exit code 2, nothing written).
@@ -73,7 +73,7 @@ def run(
     deletes: float = DELETES,
     force: bool = False,
 ) -> dict:
-    """Write the catalogue of one day to `out`, its truth beside it, and return the truth.
+    """Write the catalogue of one day to `out` and its truth next to it; return the truth.
 
     `rows` is the number of records on day 1; the shares are of the titles of the day before
     (0 to 1), and a share above 0 means at least one title. Raises SampleError before anything is

@@ -42,7 +42,7 @@ def run(step: Step) -> None:
         step.message = f"{batch.batch_id} is merged already"
         step.unchanged = not pending.is_replay
     elif pending.is_replay:
-        step.message = f"history built anew from {len(merges)} snapshots"
+        step.message = f"history rebuilt from {len(merges)} snapshots"
         step.note(step.message)
     else:
         step.message = describe_merges(merges)

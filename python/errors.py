@@ -30,7 +30,7 @@ def left_behind(has_transactions: bool) -> str:
     """Say what a step that stops in the middle leaves in the warehouse."""
     if has_transactions:
         return "nothing was changed"
-    return "what it wrote may be half done; the next run takes it back"
+    return "what it wrote may be half done; the next run undoes it"
 
 
 class SettingsError(StepError):

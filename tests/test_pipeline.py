@@ -19,7 +19,7 @@ from runner.files import sha256
 
 
 @pytest.mark.slow
-def test_the_sample_runs_through_and_its_books_are_the_planted_truth(pipeline):
+def test_the_sample_runs_through_and_its_counts_are_the_planted_truth(pipeline):
     csv = pipeline.root / "data" / "raw" / "netflix_titles.csv"
     made = pipeline.step("00_make_sample_data", "--rows", "3000")
     assert made.returncode == 0, made.stderr

@@ -258,7 +258,7 @@ def with_medians(select: exp.Select) -> None:
 
 
 def exploded(select: exp.Select) -> None:
-    """unnest() among the columns, as an UNNEST beside the tables; others by its positions."""
+    """unnest() among the columns, as an UNNEST next to the tables; others by its positions."""
     number = exp.Add(this=exp.column("entry_offset"), expression=exp.Literal.number(1))
     found = find_unnests(select, number)
     if not found:

@@ -197,7 +197,7 @@ def joined(separator: exp.Expression, parts: list[exp.Expression]) -> exp.Expres
 
 
 def exploded(select: exp.Select) -> None:
-    """unnest() among the columns, as a FLATTEN beside the tables.
+    """unnest() among the columns, as a FLATTEN next to the tables.
 
     Of lists that are written out, each entry is a column of its own type: those are numbered by
     VALUES and chosen by CASE.
@@ -231,7 +231,7 @@ def exploded(select: exp.Select) -> None:
 
 
 def flattened(select: exp.Select, entries: str) -> exp.Expression:
-    """A list's entries as rows, beside the tables of a select or alone."""
+    """Return a list's entries as rows, joined to the tables of a select or alone."""
     if select.args.get("from_"):
         return source(f"LATERAL FLATTEN(INPUT => {entries}) AS exploded")
     columns = "seq, key, path, index, value, this"

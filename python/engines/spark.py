@@ -161,7 +161,7 @@ class Spark(Adapter):
             self.remember(name, definition)
 
     def refresh(self, changed: str) -> None:
-        """Make anew the session's views over a table: in Sail they show it as it was before."""
+        """Recreate the session's views over a table: in Sail they still show its old rows."""
         stale = {changed}
         for name, (sources, definition) in self.temporary.items():
             if sources & stale:
@@ -171,7 +171,7 @@ class Spark(Adapter):
     def remember(self, name: str, definition: str | None) -> None:
         """Keep how a later session makes a table or view known to itself; nothing where it is.
 
-        The list is written anew as a whole: a file for each entry would have to be read by each
+        The whole list is written each time: a file for each entry would have to be read by each
         session, and an UPDATE on a cluster of Sail 0.7 wants a task slot for each of them.
         """
         if not self.location:

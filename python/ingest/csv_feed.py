@@ -135,11 +135,13 @@ def skip_line(scan: Scan, text: bytes) -> bytes:
 def write_snapshot(
     scan: Scan, columns: list[str], target: Path, lineage: list, settings: Settings
 ) -> int | None:
-    """The parts -> Parquet by DuckDB's strict CSV parser; the rows written, None if it objects.
+    """Write the parts as Parquet with DuckDB's strict CSV parser.
 
-    Shape: the file's columns as text, then ingestion_ts, source_file, source_line, batch_id, and
-    record_hash: 63 bits that are equal where header and values are, to the letter. What the next
-    snapshot has again is known by it; it decides on nothing but what is worked on anew.
+    Columns: the file's as text, then ingestion_ts, source_file, source_line, batch_id, and
+    record_hash: 63 bits over header and values. The next run uses record_hash to skip unchanged
+    records. It affects only speed, never the result.
+
+    Return the number of rows written, or None if the parser refuses the text.
     """
     con = connect(":memory:", settings, [settings.raw_dir, settings.snapshots])
     con.execute("SET preserve_insertion_order = false")  # source_line carries the order
@@ -160,7 +162,7 @@ def write_snapshot(
 
 
 def write_rejects(scan: Scan, parquet: Path, lineage: list, settings: Settings) -> Path:
-    """The misfits, beside the snapshot: source_line, reason, raw_text, ingestion_ts, ..."""
+    """Write the rejected records to <batch>.rejects.parquet: source_line, reason, raw_text, ..."""
     target = parquet.with_suffix(".rejects.parquet")
     con = connect(":memory:", settings, [settings.raw_dir, settings.snapshots])
     limit = max(SPARE_RECORD_BYTES, 3 * scan.longest_record)

@@ -202,7 +202,7 @@ def read_text_blocks(stream: BinaryIO, scan: Scan) -> Iterator[bytes]:
             try:
                 codecs.utf_8_decode(view[done:], "strict", True)
                 break
-            except UnicodeDecodeError as error:  # mend this line, go on behind it
+            except UnicodeDecodeError as error:  # repair this line, go on after it
                 start = block.rfind(b"\n", 0, done + error.start) + 1
                 end = block.find(b"\n", start) + 1 or len(block)
                 pieces.append(block[done:start])

@@ -47,7 +47,7 @@ def check_rejects(scan: Scan, accepted: bool, digest: str, settings: Settings) -
             examples = [row for row, _ in zip(csv.reader(file), range(4), strict=False)][1:]
         lines = "".join(f"\n  line {line}: {reason}" for line, reason, _ in examples)
         way_out = (
-            "Mend the file."
+            "Fix the file."
             if scan.rejected == scan.records
             else f"If it is right: make run-all ACCEPT={digest[:12]}"
         )
@@ -68,7 +68,7 @@ def check_counts(delivery: SourceFile, scan: Scan, rows: int | None) -> None:
     if scan.records != (rows or 0) + scan.rejected:
         raise Refused(
             f"{delivery.name}: {scan.records:,} records, but {rows} raw + {scan.rejected} "
-            "rejected; the books do not balance, nothing was changed"
+            "rejected; the row counts do not reconcile, nothing was changed"
         )
     if not rows:
         raise Refused(f"{delivery.name} has a header and no record; nothing was changed")

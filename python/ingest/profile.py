@@ -171,7 +171,7 @@ def tabulate_warnings(profile: Profile) -> pd.DataFrame:
 def warn_of_file(profile: Profile) -> Iterator[str]:
     scan, promised = profile.scan, profile.delivery.sha256
     if promised and promised != source_digest(profile.delivery):
-        yield f"the .sha256 file beside it promises another digest: {promised}"
+        yield f"the .sha256 file next to it promises another digest: {promised}"
     if not scan.records:
         yield "there is a header and no record"
     if scan.rejected:

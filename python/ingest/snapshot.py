@@ -28,7 +28,7 @@ from runner.files import replace_atomically, sha256, sync
 from runner.log import utc_now
 from runner.step import Step
 
-LARGE_BLOCK_BYTES = 8 << 20  # for a digest that is taken beside the scan
+LARGE_BLOCK_BYTES = 8 << 20  # for a digest that is taken during the scan
 MIXED = {
     False: "this is a real file, but the history so far is of made-up sample data; nothing was "
     "changed. Run `make clean-sample`, which removes the sample and what came of it, and again.",

@@ -152,7 +152,7 @@ def parse_sha256_file(text: str | None, name: str) -> str | None:
         return None
     match = re.match(r"\s*\\?([0-9a-fA-F]{64})\b", text)
     if not match:
-        raise Refused(f"{name} holds no SHA-256; nothing was changed. Mend or remove it.")
+        raise Refused(f"{name} holds no SHA-256; nothing was changed. Fix or remove it.")
     return match[1].lower()
 
 

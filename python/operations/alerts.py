@@ -28,11 +28,11 @@ SPOOL_FILES, SPOOL_AGE = 200, timedelta(days=14)  # a receiver that is gone for 
 LONG_BODY = 16_000  # characters that mail takes, and no chat that takes HTML
 LONG = 4_000  # characters of a message; chat services take no more
 NEXT_COMMAND = {
-    1: "make status, then logs/pipeline.log; after mending: make run-all",
-    2: "mend the setting or run the step that the message names, then: make run-all",
+    1: "make status, then logs/pipeline.log; after the fix: make run-all",
+    2: "fix the setting or run the step that the message names, then: make run-all",
     20: "make plan (what the file would change; on DuckDB only), then as the message says",
     40: "mount or restore what the message names, then: make run-all",
-    30: "make monitor (the audit alone), then mend and: make run-all",
+    30: "make monitor (the audit alone); after the fix: make run-all",
 }
 
 

@@ -107,7 +107,7 @@ def remove_block(text: str) -> str:
         inside = inside and line.rstrip("\n") != END
     if inside:
         raise SettingsError(
-            f"the crontab has the line {BEGIN!r}, but not the one that ends the block; mend it "
+            f"the crontab has the line {BEGIN!r}, but not the one that ends the block; fix it "
             "with `crontab -e`"
         )
     return "".join(kept)

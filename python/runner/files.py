@@ -47,7 +47,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def replace_atomically(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside `target`; at the end it becomes `target` in one rename.
+    """Give a temporary path next to `target`, and rename it to `target` when the block is done.
 
     The file and its folder are synced, so that what the name shows is on the disk. The temporary
     file goes at the end, also by a signal; what SIGKILL leaves, step 02 sweeps.

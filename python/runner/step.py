@@ -86,7 +86,7 @@ def run_step(
     With `warehouse`, step.con is the open warehouse and the step is one transaction together
     with its row in ops_runs. Without, the step sets no table; its record is written after it.
     With `requires_warehouse` a missing warehouse is an error, and none is made. The snapshots are
-    the only files that step.con can reach beside the warehouse; without `can_read_snapshots` not
+    the only files that step.con can reach besides the warehouse; without `can_read_snapshots` not
     even those. Without `in_transaction` the step writes nothing but its records, and each of its
     queries stands alone: one that fails spoils neither the others nor the records.
     """
@@ -190,8 +190,8 @@ def run_in_transaction(step: Step, run: Callable[[Step], None], warehouse: bool)
 def open_with_ops_tables(step: Step) -> "Iterator[Warehouse]":
     """The warehouse with its ops tables, closed with a checkpoint at the end.
 
-    The record of a step that found its work done may stay in DuckDB's log, beside the file, until
-    the next checkpoint: one takes 20 ms, a third of such a step.
+    The record of a step that found its work done may stay in DuckDB's write-ahead log until the
+    next checkpoint: one takes 20 ms, a third of such a step.
     """
     from warehouse.database import has_warehouse, open_warehouse, run_file
 
@@ -238,8 +238,8 @@ def record_failure(step: Step, error: Exception) -> None:
 def describe_rest(settings: Settings) -> str:
     """Say what a step that died in the middle left in the warehouse."""
     if settings.warehouse == "duckdb":
-        return "Nothing half-done was kept."
-    return f"On {settings.warehouse} a merge may be half done; the next run takes it back."
+        return "All changes were rolled back."
+    return f"On {settings.warehouse} a merge may be half done; the next run undoes it."
 
 
 def is_damaged(text: str) -> bool:
@@ -250,4 +250,4 @@ def is_damaged(text: str) -> bool:
 def recovery_hint(text: str) -> str:
     if is_damaged(text):
         return "The warehouse is damaged: `make rebuild` restores it from the raw snapshots."
-    return "Mend the cause and run it again."
+    return "Fix the cause and run the step again."

@@ -75,12 +75,12 @@ def bind_columns(con: Warehouse, batch: Batch, contract: Contract) -> None:
     )
 
 
-REUSE_SHARE = 0.8  # with fewer records as before, or more that are gone, all are staged anew
+REUSE_SHARE = 0.8  # reuse staged rows only if this share is unchanged; else restage everything
 
 
 @dataclass(frozen=True)
 class StagingCounts:
-    """The books of one staging run."""
+    """The row counts of one staging run; raw = staged + quarantined + duplicates."""
 
     raw: int
     staged: int
@@ -92,10 +92,10 @@ class StagingCounts:
 def build_staging(
     con: Warehouse, batch: Batch, contract: Contract, full: bool = True
 ) -> StagingCounts:
-    """staging_netflix_titles and its quarantine from the batch that raw holds.
+    """Build staging_netflix_titles and its quarantine from the batch in raw_netflix_titles.
 
-    Without `full`, records that were staged before, to the letter and by the same rules, are taken
-    over. The result is the same: tests/staging/test_staging_changes.py.
+    Without `full`, unchanged records keep their staged rows if the rules are the same, too. The
+    result is the same: tests/staging/test_staging_changes.py.
     """
     con.execute("SET preserve_insertion_order = false")  # order costs CTAS 60 %; nothing needs it
     create_cleaning_macros(con, contract)
@@ -125,24 +125,25 @@ def build_staging(
     load = "staging/load_changed.sql" if kept else "staging/load_all.sql"
     run_file(con, load, columns=columns)
     run_file(con, "staging/quarantine.sql", columns=columns)
-    _, _, books = read_staging_counts(con)
-    if books.raw != books.staged + books.quarantined + books.duplicates:
+    _, _, counts = read_staging_counts(con)
+    if counts.raw != counts.staged + counts.quarantined + counts.duplicates:
         raise StepError(
-            f"the books of staging do not balance: {books}; {left_behind(con.has_transactions)}"
+            f"the row counts of staging do not reconcile: {counts}; "
+            f"{left_behind(con.has_transactions)}"
         )
-    return books
+    return counts
 
 
 def can_reuse_staged_rows(con: Warehouse, batch: Batch, contract: Contract) -> bool:
-    """Whether it pays to take over what is staged; record_moves says then which records."""
-    found = read_staging_counts(con)
-    if not found or not has_tables(con, "staging_records"):
+    """Return whether most staged rows can stay; record_moves then says which."""
+    last = read_staging_counts(con)
+    if not last or not has_tables(con, "staging_records"):
         return False
-    batch_id, rules, books = found
+    batch_id, rules, counts = last
     total, staged = con.execute(
         "SELECT count(*), count(*) FILTER (is_staged) FROM staging_records"
     ).fetchone()
-    sound = batch_id != batch.batch_id and staged == books.staged
+    sound = batch_id != batch.batch_id and staged == counts.staged
     if not sound or rules != staging_fingerprint(contract, batch) or total * REUSE_SHARE > staged:
         return False
     run_file(con, "staging/match_unchanged.sql")
@@ -151,14 +152,14 @@ def can_reuse_staged_rows(con: Warehouse, batch: Batch, contract: Contract) -> b
 
 
 def find_staged(con: Warehouse, batch: Batch, contract: Contract) -> StagingCounts | None:
-    """The books of staging, if it holds this very batch as these very rules make it."""
-    if not (found := read_staging_counts(con)):
+    """Return the row counts of staging if it holds this batch, staged by these rules."""
+    if not (last := read_staging_counts(con)):
         return None
-    batch_id, rules, books = found
+    batch_id, rules, counts = last
     rows = con.execute("SELECT count(*) FROM staging_netflix_titles").fetchone()[0]
     rules_now = staging_fingerprint(contract, batch)
-    same = (batch_id, rules, rows) == (batch.batch_id, rules_now, books.staged)
-    return books if same else None
+    same = (batch_id, rules, rows) == (batch.batch_id, rules_now, counts.staged)
+    return counts if same else None
 
 
 def is_schema_checked(con: Warehouse, batch: Batch) -> bool:
@@ -170,7 +171,7 @@ def is_schema_checked(con: Warehouse, batch: Batch) -> bool:
 
 
 def read_staging_counts(con: Warehouse) -> tuple[str, str, StagingCounts] | None:
-    """(batch id, version of the rules, books) of what the staging tables hold."""
+    """Return (batch id, fingerprint of the rules, row counts) of the last staging run."""
     if not has_tables(con, "staging_counts"):
         return None
     row = con.execute(
@@ -211,26 +212,26 @@ def propose_lines(con: Warehouse, contract: Contract) -> str:
 
 
 def check_staging_limits(
-    con: Warehouse, batch: Batch, books: StagingCounts, settings: Settings
+    con: Warehouse, batch: Batch, counts: StagingCounts, settings: Settings
 ) -> None:
     """Raises Refused where more than allowed, by count and by share, was set aside or lost."""
     for what, count, rows, pct in (
         (
             "records cannot be a title and went to the quarantine",
-            books.quarantined,
+            counts.quarantined,
             settings.max_quarantined_rows,
             settings.max_quarantined_pct,
         ),
         (
             "values do not parse as a date, year, duration or number",
-            books.lost_in_cast,
+            counts.lost_in_cast,
             settings.max_lost_in_cast_rows,
             settings.max_lost_in_cast_pct,
         ),
     ):
-        if not Limit(rows, pct).exceeded_by(count, books.raw):
+        if not Limit(rows, pct).exceeded_by(count, counts.raw):
             continue
-        found = f"{count:,} {what} ({share(count, books.raw):.1f} % of {books.raw:,})"
+        found = f"{count:,} {what} ({share(count, counts.raw):.1f} % of {counts.raw:,})"
         if not is_accepted(settings, batch):
             lines = "".join(
                 f"\n  line {row['source_line']}: {row['rule']}, value {row['raw_value']!r}"

@@ -95,7 +95,7 @@ def check_columns(step: Step, batches: list[Batch], contract: Contract) -> list[
     if stops and not is_accepted(settings, batch):
         raise Refused(
             f"column {printable(stops[0].column)} was {stops[0].kind} ({stops[0].detail}), which "
-            "the contract says to stop for; no table was changed. Mend "
+            "the contract says to stop for; no table was changed. Fix "
             f"{settings.contract_path.name} or the file, or let this file pass: "
             f"make run-all ACCEPT={batch.source_sha256[:12]}"
         )

@@ -100,7 +100,7 @@ def connect(
 ) -> DuckDBWarehouse:
     """Open a DuckDB file (or ":memory:") that may touch no other file than those below `reads`.
 
-    Extensions are never installed or loaded from outside, temporary files stay beside the
+    Extensions are never installed or loaded from outside, temporary files stay next to the
     warehouse, and no statement can change that. Raises LockedError where another process has the
     file open: with `waits` only after READER_WAIT_S, as a reader soon closes it.
     """

@@ -2,11 +2,11 @@
 -- broken: What is current does not come from the snapshot that is staged.
 -- severity: error
 SELECT
-    books.batch_id AS staged_batch,
+    staging_counts.batch_id AS staged_batch,
     merges.batch_id AS merged_batch,
     merges.current_rows AS merged_rows,
     (SELECT count(*) FROM analytics_netflix_current) AS current_rows
-FROM staging_counts AS books
+FROM staging_counts
 LEFT JOIN (
     SELECT
         batch_id,
@@ -17,6 +17,6 @@ LEFT JOIN (
 ) AS merges ON true
 WHERE getvariable('last_run_status') = 'done'
     AND (
-        merges.batch_id IS DISTINCT FROM books.batch_id
+        merges.batch_id IS DISTINCT FROM staging_counts.batch_id
         OR merges.current_rows <> (SELECT count(*) FROM analytics_netflix_current)
     );

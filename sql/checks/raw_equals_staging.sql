@@ -11,16 +11,16 @@ WITH counted AS (
 
 SELECT
     counted.raw_batch,
-    books.batch_id AS staged_batch,
+    staging_counts.batch_id AS staged_batch,
     counted.raw_rows,
     counted.staged_rows,
     counted.quarantined_records,
-    books.exact_duplicates
+    staging_counts.exact_duplicates
 FROM counted
-CROSS JOIN staging_counts AS books
+CROSS JOIN staging_counts
 WHERE getvariable('last_run_status') = 'done'
     AND (
-        counted.raw_batch <> books.batch_id
+        counted.raw_batch <> staging_counts.batch_id
         OR counted.raw_rows
-            <> counted.staged_rows + counted.quarantined_records + books.exact_duplicates
+            <> counted.staged_rows + counted.quarantined_records + staging_counts.exact_duplicates
     );

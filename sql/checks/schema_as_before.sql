@@ -6,6 +6,6 @@ SELECT
     changes.column_name,
     changes.detail
 FROM ops_schema_changes AS changes
-INNER JOIN staging_counts AS books ON changes.batch_id = books.batch_id
+INNER JOIN staging_counts ON changes.batch_id = staging_counts.batch_id
 LEFT JOIN ops_merges AS merges ON changes.batch_id = merges.batch_id
 WHERE NOT coalesce(merges.accepted, false);

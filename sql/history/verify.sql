@@ -1,5 +1,5 @@
--- The books and invariants of one merge; every column but the counts must be zero. Only titles that
--- changed are looked at by version: the merges before proved the others, a checksum holds them.
+-- Row counts and invariants of one merge; every column but the counts must be zero. Only changed
+-- titles are checked by version: earlier merges checked the others, and a checksum holds them.
 WITH inserted AS (
     SELECT
         count(*) AS versions,

@@ -1,7 +1,7 @@
 -- Stages every record of the snapshot.
 -- Grain: staging_records one row per record of the snapshot.
 -- Inputs -> outputs: temp view staged_records -> table staging_records, temp view suspect_records.
--- Running it twice is safe: the table is built anew.
+-- Running it twice is safe: the table is replaced.
 CREATE OR REPLACE TABLE staging_records AS
 FROM staged_records;
 

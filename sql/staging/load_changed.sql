@@ -1,6 +1,6 @@
--- Stages only the records that do not stand in staging already, to the letter (record_moves).
--- Grain: staging_records one row per record of the snapshot. Those that are gone stay behind, not
---   staged: taking them out would write every row group anew.
+-- Stages only new and changed records; unchanged ones keep their staged rows (record_moves).
+-- Grain: staging_records one row per record of the snapshot. Records that are gone stay, marked as
+--   not staged: deleting them would rewrite every row group.
 -- Inputs -> outputs: record_moves (of staging/match_unchanged.sql), staged_records, batch_id ->
 --   lines_to_stage, records_to_stage, suspect_records (all temporary), table staging_records.
 -- Running it twice is safe: the caller stages a batch once, and in one transaction.

@@ -1,7 +1,7 @@
--- Finds the records that stand in staging already, to the letter, wherever they stood in the file.
--- Grain: record_moves one row per staged record: where it stood, and where its like stands now, or
---   NULL where it is gone. Its like has an equal hash of all values, and an equal show_id.
---   Further copies of it are staged, and found to be such, as ever.
+-- Matches staged records to equal records of the new snapshot, wherever they are in the file.
+-- Grain: record_moves one row per staged record: its old line and its new line, NULL if it is gone.
+--   Equal means an equal hash of all values, and an equal show_id. Further copies of a record are
+--   staged again, and recognised as copies there.
 -- Inputs -> outputs: contract_netflix_titles, staging_records -> temp table record_moves.
 -- Running it twice is safe: it replaces a temporary table.
 CREATE OR REPLACE TEMP TABLE record_moves AS

@@ -1,9 +1,9 @@
--- Sets aside what is no title, and counts a staging, last of all: the counts say that all is there.
+-- Quarantines records that are not valid titles; counts the run last, which marks it as complete.
 -- Grain: staging_netflix_titles one row per business key; staging_netflix_quarantine per record and
 --   rule; staging_lost_in_cast per value; staging_repairs per rule; batch and counts one row.
 -- Inputs -> outputs: staging_records, suspect_records, contract_netflix_titles, session variables
 --   batch_id, snapshot_at, rules and those of macros.sql -> the view and the five tables.
--- Running it twice is safe: every table is built anew, in one transaction.
+-- Running it twice is safe: every table is replaced, in one transaction.
 
 CREATE OR REPLACE TEMP MACRO if_lost(value, repairs, column_name) AS
     CASE WHEN ' ' || repairs || ' ' LIKE '% lost_in_cast:' || column_name || ' %' THEN value END;
@@ -201,7 +201,7 @@ FROM staging_records AS records
 CROSS JOIN staging_batch
 WHERE records.is_staged;
 
--- The books of this staging: raw = staged + quarantined + duplicates; lost_in_cast counts values.
+-- Row counts of this run: raw = staged + quarantined + duplicates; lost_in_cast counts values.
 CREATE OR REPLACE TABLE staging_counts AS
 SELECT
     getvariable('batch_id') AS batch_id,

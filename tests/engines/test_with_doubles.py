@@ -71,7 +71,7 @@ def test_a_step_that_stops_says_what_is_true_on_another_engine(night, tmp_path, 
     monkeypatch.setattr("history.merge.find_changes", lambda *_: 1 / 0)
     crashed = night.step(CHAIN[4], **on_spark)
     assert crashed.returncode == 1
-    assert "On spark a merge may be half done; the next run takes it back." in crashed.stderr
+    assert "On spark a merge may be half done; the next run undoes it." in crashed.stderr
     for done in (refused, crashed):
         assert not re.search("othing (was changed|half-done)|make plan", done.stderr)
 

@@ -249,7 +249,7 @@ def test_a_good_file_after_a_refused_one_makes_the_history_as_if_that_never_came
     # Accepted after all, it takes the place that its time gives it.
     bad = next(b for b in pipeline.batches() if b["records"] == len(BAD))
     late = pipeline.step("06_merge_cdc", ACCEPT=bad["source_sha256"][:12])
-    assert (late.returncode, "built anew from 3 snapshots" in late.stdout) == (0, True)
+    assert (late.returncode, "rebuilt from 3 snapshots" in late.stdout) == (0, True)
     assert history_of(pipeline)["merges"] == [
         (0, 40, 0, 0, 0, 0, 0, 40),
         (40, 0, 0, 0, 30, 10, 0, 10),
@@ -312,7 +312,7 @@ def test_a_snapshot_that_cannot_be_read_stops_the_replay_and_is_no_verdict(
     assert sorted(history.settings.decisions.iterdir()) == decisions
 
     path.write_bytes(whole)
-    assert "built anew" in history.merge().message
+    assert "rebuilt" in history.merge().message
     assert history.query("SELECT count(*) FROM analytics_netflix_current") == [(15,)]
 
 

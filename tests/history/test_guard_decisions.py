@@ -146,7 +146,7 @@ def test_by_title_a_file_left_out_leaves_no_ambiguous_matches(pipeline):
 def test_a_renumbered_file_that_was_stopped_passes_by_title(loaded):
     assert night(loaded, 2, REKEYED).returncode == 20
     switched = loaded.step(MERGE, **BY_TITLE)
-    assert (switched.returncode, "built anew from 2 snapshots" in switched.stdout) == (0, True)
+    assert (switched.returncode, "rebuilt from 2 snapshots" in switched.stdout) == (0, True)
     assert merges(loaded) == [FIRST, (2, 0, 0, 0, False)]
     assert verdicts(loaded) == [(1, "passed"), (2, "refused"), (1, "passed"), (2, "passed")]
     assert loaded.query("FROM cdc_netflix_changes WHERE day(changed_at) = 2") == []
@@ -157,7 +157,7 @@ def test_switching_the_key_back_and_forth_ends_in_the_same_history(loaded):
     assert night(loaded, 2, FEW).returncode == 0
     by_id = versions(loaded)
     switched = loaded.step(MERGE, **BY_TITLE)
-    assert "built anew from 2 snapshots" in switched.stdout
+    assert "rebuilt from 2 snapshots" in switched.stdout
     assert set(loaded.query("SELECT cdc_key FROM ops_merges")) == {("title",)}
     assert versions(loaded) != by_id
     assert loaded.step(MERGE).returncode == 0

@@ -46,7 +46,7 @@ def test_a_late_file_when(tmp_path: Path, name: str):
     batch = history.land(late, 2)
     asked = {"SNAPSHOT_AT": "2020-01-02"}
     if not expected:
-        assert "built anew" in history.merge(**asked).message
+        assert "rebuilt" in history.merge(**asked).message
         return
     for _ in range(2):  # asked for again, it is judged again
         with pytest.raises(Refused, match=expected):
@@ -56,7 +56,7 @@ def test_a_late_file_when(tmp_path: Path, name: str):
     history.take([*after, title(200)], 4)
     assert len(history.content()["ops_merges"]) == (3 if before else 2)
     accepted = history.merge(ACCEPT=batch.source_sha256[:12])
-    assert "built anew" in accepted.message
+    assert "rebuilt" in accepted.message
     assert len(history.content()["ops_merges"]) == (4 if before else 3)
     assert history.query("SELECT batch_id FROM ops_merges WHERE accepted") == [(batch.batch_id,)]
 
@@ -69,7 +69,7 @@ def test_a_late_file_that_only_waits_is_left_out_and_the_run_goes_on(tmp_path: P
     history.take(titles(60), 3)
     history.land(MORE, 2)
     step = history.take(titles(62), 5)
-    assert "built anew from 3 snapshots" in step.message
+    assert "rebuilt from 3 snapshots" in step.message
     assert history.query("SELECT day(snapshot_at) FROM ops_merges ORDER BY 1") == [(1,), (3,), (5,)]
     assert "merged already" in history.merge().message
 
@@ -80,7 +80,7 @@ def test_an_accepted_snapshot_is_no_fault_of_the_late_one_before_it(tmp_path: Pa
     accepted = history.land(titles(20), 3)
     history.merge(ACCEPT=accepted.source_sha256[:12])
     history.land(titles(61), 2)
-    assert "built anew from 3" in history.merge(SNAPSHOT_AT="2020-01-02").message
+    assert "rebuilt from 3" in history.merge(SNAPSHOT_AT="2020-01-02").message
 
 
 def test_the_plan_of_a_late_file_names_its_own_fault_before_that_of_the_next(tmp_path: Path):

@@ -138,7 +138,7 @@ def test_snapshot_at_in_the_future_stops_and_an_older_one_finds_its_place(pipeli
             )
             assert (result.returncode, result.stderr) == (0, ""), number
         late = without_numbers(result.stdout.split("\n")[0])
-        assert "history built anew from 3 snapshots" in late
+        assert "history rebuilt from 3 snapshots" in late
         taken = [batch["snapshot_at"] for batch in pipeline.batches()]
         assert taken == [at.isoformat() for at in (real[0], real[2], real[1])]
         rows = pipeline.query(

@@ -19,7 +19,7 @@ STAGED = "SELECT show_id FROM staging_netflix_titles ORDER BY source_line"
 
 
 def stage(pipeline, *records, **settings):
-    """Land records through 02-05; the books must balance, by the tables and by a count of ours."""
+    """Land records through 02-05; the row counts must reconcile, by the tables and by our count."""
     result = pipeline.land(catalogue(*records), **settings)
     if result.returncode == 0:
         raw, staged, quarantined, duplicates, _ = pipeline.query(BOOKS)[0]
