@@ -166,7 +166,7 @@ test: setup-test ## Run the quick tests (some minutes)
 
 .PHONY: test-full
 test-full: setup-test ## Run the slow tests, too: an hour or more; NINTH=0 to 8: a ninth of them
-	@$(RUN) -m pytest -n 3 --dist worksteal -m "not mutants and not engines"
+	@$(RUN) -m pytest -n auto --dist worksteal -m "not mutants and not engines"
 
 .PHONY: test-mutants
 test-mutants: setup-test ## Break the SQL on purpose: the tests notice (15 minutes)

@@ -32,8 +32,8 @@ CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
 RECORDS = "ops_runs ops_checks ops_check_failures ops_state ops_proven_files"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
-# The tables of cases of which the quick suite takes every ninth; `make test-full` takes all, and so
-# does a mutant (WHOLE_TABLES).
+# The tables of cases of which the quick suite takes every eighteenth; `make test-full` takes all,
+# and so does a mutant (WHOLE_TABLES).
 BIG_TABLES = (
     "history_cases", "guard", "contract", "contract_words", "quarantine", "file_zoo", "analytics",
     "checks", "remote_sources", "exit_codes", "deviations", "by_title", "history_extra",
@@ -41,6 +41,11 @@ BIG_TABLES = (
 )  # fmt: skip
 # Begun first: a worker that came to them last would keep the others waiting.
 LONGEST = ("test_nights.py", "test_killed_at_random.py", "test_rebuild_random.py")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than the cores (`-n auto`): a test in four waits for a disk, a server, a browser."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` is looked at
@@ -52,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if item.path.name == f"test_{table}.py" and hasattr(item, "callspec")
         ]
         for at, item in enumerate(cases):
-            if at % 9:
+            if at % 18:
                 item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.path.name not in LONGEST)
     if ninth := os.environ.get("NINTH"):

@@ -69,6 +69,7 @@ def keys_in(truth: dict) -> dict[str, set[str]]:
     return {name: set(change["keys"]) for name, change in truth["changes"].items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("day", [1, 3])
 def test_truth_is_what_the_bytes_say(days, day):
     content, truth = days[day]

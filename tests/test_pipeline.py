@@ -106,6 +106,7 @@ def test_another_file_of_the_same_size_is_another_snapshot(pipeline):
     ]
 
 
+@pytest.mark.slow
 def test_the_next_day_changes_exactly_what_the_truth_says(pipeline):
     assert pipeline.step("00_make_sample_data", "--rows", "2000").returncode == 0
     assert pipeline.steps(*CHAIN).returncode == 0

@@ -205,6 +205,7 @@ def assert_same_rows(found: list[tuple], expected: set[tuple], view: str) -> Non
                 assert value == other, (view, row, wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["netflix_titles.csv", "netflix_titles_2020-01.csv"])
 def test_the_kpis_of_a_real_file_are_those_computed_with_pandas(pipeline, real_data, file):
     source = str(real_data / file)

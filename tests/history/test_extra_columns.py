@@ -40,6 +40,7 @@ def judged(pipeline):
     return [entry["reason"] for entry in decisions if entry["batch_id"].startswith("contract-")]
 
 
+@pytest.mark.slow
 def test_one_entry_in_the_contract_is_a_column_everywhere(pipeline):
     # two nights before the contract knows the column; a third with it: each night has its own value
     night(pipeline, 1, "7.5", "8", "")
@@ -158,7 +159,8 @@ def test_what_does_not_parse_is_counted_and_what_breaks_a_rule_is_set_aside(pipe
 NAMES = ("order", "group", "año", "value", "column_name", "hashed", "titles", "inserted", "kind")
 
 
-@pytest.mark.parametrize("key", [pytest.param("show_id", marks=pytest.mark.slow), "title"])
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["show_id", "title"])
 def test_any_name_that_is_a_word_can_be_a_column(pipeline, key):
     in_force(pipeline, *(f'[columns."{name}"]\ntype = "number"\n' for name in NAMES))
     first = [title(n, **dict.fromkeys(NAMES, str(n))) for n in range(1, 4)]

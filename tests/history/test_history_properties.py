@@ -292,7 +292,7 @@ def check_arrivals(place, seed: int, orders: int, days: int, side_by_side: int) 
         assert arrive(con, ours, groups) == in_order, [one.batch_id for one in shuffled]
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_order_of_arrival_makes_no_difference(place, seed: int) -> None:
     check_arrivals(place, seed, orders=1, days=3, side_by_side=2)
 
@@ -423,7 +423,7 @@ def tell_story(folder: Path, seed: int, nights: int) -> None:
     story.history.con.close()
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_history_with_late_and_withdrawn_files_is_that_of_the_model(tmp_path, seed: int) -> None:
     tell_story(tmp_path, seed, nights=4)
 

@@ -74,6 +74,7 @@ def test_a_late_file_that_only_waits_is_left_out_and_the_run_goes_on(tmp_path: P
     assert "merged already" in history.merge().message
 
 
+@pytest.mark.slow
 def test_an_accepted_snapshot_is_no_fault_of_the_late_one_before_it(tmp_path: Path):
     history = History(tmp_path)
     history.take(titles(60), 1)
@@ -83,6 +84,7 @@ def test_an_accepted_snapshot_is_no_fault_of_the_late_one_before_it(tmp_path: Pa
     assert "rebuilt from 3" in history.merge(SNAPSHOT_AT="2020-01-02").message
 
 
+@pytest.mark.slow
 def test_the_plan_of_a_late_file_names_its_own_fault_before_that_of_the_next(tmp_path: Path):
     history = History(tmp_path)
     history.take(titles(60), 1)
@@ -94,6 +96,7 @@ def test_the_plan_of_a_late_file_names_its_own_fault_before_that_of_the_next(tmp
     assert (code, "would stop it: the file deletes 59 of 60" in planned) == (20, True)
 
 
+@pytest.mark.slow
 def test_the_plan_of_a_late_file_names_the_newest_one_that_stops_the_run(tmp_path: Path):
     """Both are asked for: the late one would pass, the newest is refused each night."""
     history = History(tmp_path)

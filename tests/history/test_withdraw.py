@@ -68,6 +68,7 @@ def test_withdraw_refuses_what_is_not_there_and_what_is_the_only_one(loaded):
     assert "withdrawn already" in loaded.step(WITHDRAW, "withdraw", second).stdout
 
 
+@pytest.mark.slow
 def test_a_damaged_snapshot_can_be_taken_back(loaded):
     second = loaded.batches()[1]
     path = loaded.root / "data/raw/snapshots" / second["parquet"]
@@ -99,6 +100,7 @@ EDITS = {  # name: (old, new, what the plan says of it or "" where it changes no
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EDITS)
 def test_an_edit_of_the_contract_replays_where_it_changes_values(loaded, name):
     old, new, says, stops = EDITS[name]

@@ -36,6 +36,7 @@ def exports(pipeline, monkeypatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_backfill_that_was_stopped_goes_on_and_equals_nights_of_their_own(
     exports, pipeline, tmp_path_factory, monkeypatch, capsys
 ):

@@ -149,6 +149,7 @@ def test_the_snapshot_is_the_same_by_pipes_and_by_a_file(pipeline, monkeypatch, 
     assert lines == [(number + 2, f"s{number}", 900) for number in range(20_000)]
 
 
+@pytest.mark.slow
 def test_a_record_that_does_not_fit_is_found_behind_many_that_do(pipeline):
     done = pipeline.raw(LONG + "odd,one\r\n" + LONG.split("\r\n")[1] + "\r\n")
     assert done.returncode == 0, done.stderr

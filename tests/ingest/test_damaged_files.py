@@ -99,6 +99,7 @@ def cut_real(pipeline, real_data, count: int) -> None:
         check_cut(pipeline, whole, at)
 
 
+@pytest.mark.slow
 def test_the_real_file_cut_at_random_bytes(pipeline, real_data):
     cut_real(pipeline, real_data, 5)
 

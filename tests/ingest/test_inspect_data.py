@@ -299,6 +299,7 @@ def test_what_was_saved_before_stays_where_saving_fails(
     assert {entry.name for entry in pipeline.root.iterdir()} == {path.name, output.name}
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_ends_it_quietly(pipeline: Pipeline) -> None:
     path = delivered(pipeline, rows(PLAIN_ROW))
     process = subprocess.Popen(

@@ -268,6 +268,7 @@ KEYS = {
 }
 
 
+@pytest.mark.slow
 def test_s3_lands_is_unchanged_then_and_tells_a_missing_object(pipeline, s3, monkeypatch):
     client, query = s3
     for name, value in KEYS.items():

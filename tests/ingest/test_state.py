@@ -215,6 +215,7 @@ def test_a_snapshot_of_the_end_of_time_is_named_and_can_be_taken_back(folder, mo
     assert f"make withdraw BATCH={last}" in found.stderr and "Traceback" not in found.stderr
 
 
+@pytest.mark.slow
 def test_a_refused_snapshot_is_no_baseline(pipeline):
     unreadable = [
         {k: v for k, v in row.items() if k != "cast"} | {"date_added": "some day"} for row in TITLES
@@ -316,6 +317,7 @@ def test_a_takeover_that_died_is_continued(older):
         assert {p: d for p, d in older.digests().items() if p.endswith(".json")} == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["raw/manifest.jsonl", "decisions.jsonl"])
 @pytest.mark.parametrize("line", [b"[]", b"null", b"\xff", b'{"batch_id": "x"'])
 def test_a_damaged_list_of_an_older_version_stops_the_takeover(older, name, line):

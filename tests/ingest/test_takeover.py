@@ -45,6 +45,7 @@ def columns_of(pipeline: Pipeline) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_what_f448aaa_left_is_taken_over_and_its_history_stays(older):
     columns = columns_of(older)
     before = content(older, columns)

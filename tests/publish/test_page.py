@@ -150,7 +150,7 @@ def titles_as_of(site, day: str) -> list[dict]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_in_each_choice_the_numbers_are_those_of_the_pages_own_query_and_of_the_rows(
     look, site, count
 ):
@@ -291,6 +291,7 @@ def test_a_choice_filters_the_page_and_keeps_its_own_bars(look, site):
     assert tab.evaluate("location.hash") == ""
 
 
+@pytest.mark.slow
 def test_a_link_with_an_unknown_name_says_so(look, site):
     tab = look("third", "#genre=Operas&genre=Dramas")
     assert "Operas" in tab.locator("#unknown").inner_text()
@@ -425,6 +426,7 @@ def test_a_large_catalogue_comes_as_counts_that_are_right(look, site, state):
     assert tab.locator("#f-cast").is_hidden() and tab.locator("#csv").is_hidden()
 
 
+@pytest.mark.slow
 def test_a_history_that_is_too_long_begins_later(look, site):
     tab = look("short")
     assert tab.locator("#slider").get_attribute("min") == "2"
@@ -483,6 +485,7 @@ def test_the_keyboard_goes_through_a_list_by_arrows(look):
     assert tab.evaluate("document.activeElement.querySelector('.name').textContent") == name
 
 
+@pytest.mark.slow
 def test_what_is_typed_for_a_range_is_understood_or_stays_with_a_message(look):
     tab = look("third")
     first = tab.locator("#month-from")
@@ -521,6 +524,7 @@ def test_what_is_typed_for_a_range_is_understood_or_stays_with_a_message(look):
     assert "soon" in look("third", "#added=soon").locator("#unknown").inner_text()
 
 
+@pytest.mark.slow
 def test_the_focus_survives_each_redraw(look):
     tab = look("third")
 
@@ -557,6 +561,7 @@ def test_the_focus_survives_each_redraw(look):
     assert tab.locator("#search").input_value() == "a/b"
 
 
+@pytest.mark.slow
 def test_all_of_these_is_said_and_kept(look, site, tmp_path):
     tab = look("third")
     for figure, name in (
@@ -636,6 +641,7 @@ def test_the_ids_of_the_file_lead_to_their_title_from_search_and_from_a_check(lo
     assert focus(tab) == "trust"
 
 
+@pytest.mark.slow
 def test_no_axis_counts_below_zero_or_in_halves(look):
     tab = look("third", "#search=nothing-has-this")
     ticks = tab.locator("main svg.pl text").all_text_contents()
@@ -663,6 +669,7 @@ def test_a_chart_leads_to_its_table_and_the_table_to_the_file(look):
     assert tab.locator("figure[data-table]").count() == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("card", ["new", "changed", "gone"])
 def test_what_changed_can_be_saved(look, card, tmp_path):
     tab = look("second")

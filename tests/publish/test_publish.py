@@ -132,6 +132,7 @@ def test_only_the_spreadsheets_files_begin_with_a_byte_order_mark(pipeline):
     assert people.startswith("person,role,titles\n") and "Raúl Prueba" in people
 
 
+@pytest.mark.slow
 def test_the_documents_command_proves_a_version_whole(pipeline, published_once):
     pipeline.copy_of(published_once)
     (command,) = set(re.findall(r"`(sha256sum [^`]+)`", read_documents()))
@@ -166,6 +167,7 @@ def test_the_dictionary_names_every_table_and_column(pipeline, published_once):
     assert "```mermaid" in text
 
 
+@pytest.mark.slow
 def test_the_diagram_shows_every_star_table_and_joins_that_hold(pipeline):
     people = [
         title(number, director="Jo Do, Al Li" if number % 2 else "") for number in range(1, 9)

@@ -108,13 +108,8 @@ def test_a_flipped_bit_in_a_snapshot_is_found_before_use(pipeline, report, kind,
                "old state, detected before use", times)  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("kind", "count", "every"),
-    [
-        ("raw/snapshots", 2, 1),
-        *(pytest.param(kind, 200, 5, marks=pytest.mark.slow) for kind in RECORDS),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "count", "every"), [(kind, 200, 5) for kind in RECORDS])
 def test_a_flipped_bit_in_a_record_is_found_before_use(pipeline, report, kind, count, every):
     """`every`: step 03 sees them all, the others, which read it alike, every fifth."""
     path = sorted((pipeline.root / "data" / kind).glob("*.json"))[-1]

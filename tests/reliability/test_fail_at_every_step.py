@@ -99,7 +99,10 @@ def test_a_fault_at_every_point(scene, driver, report, step, kind, how):
 
 @pytest.mark.parametrize(
     ("step", "kind", "how"),
-    [("02_create_raw_layer", "call", FULL), ("06_merge_cdc", "statement", KILLED)],
+    [
+        pytest.param("02_create_raw_layer", "call", FULL, marks=pytest.mark.slow),
+        ("06_merge_cdc", "statement", KILLED),
+    ],
 )
 def test_a_fault_at_some_points(scene, driver, report, step, kind, how):
     break_it(scene, driver, report, step, kind, how, every=16)

@@ -456,11 +456,8 @@ class Endless:
         self.http.server_close()
 
 
-@pytest.mark.parametrize(
-    "way",
-    ["body", *(pytest.param(way, marks=pytest.mark.slow)
-               for way in ("chunked body", "headers", "header line", "redirects"))],
-)  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["body", "chunked body", "headers", "header line", "redirects"])
 def test_an_endless_answer_comes_to_an_end(pipeline, undisturbed, report, way):
     pipeline.copy_of(undisturbed).settings = undisturbed.settings
     before, server = state(pipeline), Endless(way)
@@ -482,6 +479,7 @@ SPIKED = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(TEXTS | SPIKED.map("".join).filter(bool))
 def test_duckdb_reads_a_quoted_name_as_exactly_that_name(name):

@@ -48,6 +48,7 @@ def closed_pipe() -> Iterator[io.TextIOWrapper]:
         yield stream
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_changes_no_outcome_of_any_script(pipeline):
     assert {command.split()[0] for command in COMMANDS} >= SCRIPTS
     (pipeline.root / "data/raw").mkdir(parents=True)

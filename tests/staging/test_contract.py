@@ -119,6 +119,7 @@ def test_an_optional_missing_column_is_null_and_reported(pipeline):
     assert pipeline.query(CHANGES) == [("removed", "description"), ("removed", "director")]
 
 
+@pytest.mark.slow
 def test_a_required_missing_column_stops_before_any_table_changes(pipeline, loaded_once):
     before = content(pipeline.copy_of(loaded_once))
     result = check(pipeline, catalogue(*renamed(TEN, title="headline")))
@@ -160,6 +161,7 @@ def test_a_type_that_the_contract_allows_passes_every_check(pipeline):
     assert "What to do: allow the value in the contract" in failed.stderr
 
 
+@pytest.mark.slow
 def test_an_unknown_column_stays_in_raw_and_disturbs_nothing(pipeline):
     assert pipeline.land(catalogue(*TEN)).returncode == 0
     before = staged(pipeline)
@@ -361,6 +363,7 @@ def test_a_snapshot_that_is_not_loaded_is_not_taken_for_the_one_that_is(
     assert pipeline.steps("03_load_raw_to_duckdb", name).returncode == 0
 
 
+@pytest.mark.slow
 def test_step_05_alone_stops_for_what_step_04_stops_for_and_lets_the_same_pass(pipeline):
     """The columns are bound, compared and recorded as there; ACCEPT counts here, too."""
     assert pipeline.land(catalogue(*TEN)).returncode == 0

@@ -135,6 +135,7 @@ def test_a_key_in_blanks_is_the_same_key(pipeline):
     assert pipeline.query(BOOKS) == [(3, 2, 0, 1, 0)]
 
 
+@pytest.mark.slow
 def test_the_quarantine_remembers_since_when_and_lets_go_by_itself(pipeline):
     first, second, third = "2021-01-01", "2021-01-02", "2021-01-03"
     assert stage(pipeline, title(1), title(2, type="?"), SNAPSHOT_AT=first).returncode == 0
@@ -234,6 +235,7 @@ def test_limits_stop_by_count_and_share_together(pipeline, loaded_once, what, br
     assert pipeline.step("05_run_staging_sql", **{rows: "2", pct: "29.9"}).returncode == 20
 
 
+@pytest.mark.slow
 def test_accept_lets_this_very_file_pass_the_limits_for_good(pipeline):
     records = [title(1), *(title(number, title="") for number in range(2, 5))]
     limits = {"MAX_QUARANTINED_ROWS": "2", "MAX_QUARANTINED_PCT": "10"}
