@@ -1,6 +1,7 @@
 """`make status`: last runs by step, what is in, how fresh, what is open, what is next; `make open`.
 
-Reads the warehouse (read-only), data/alerts/state.json, the crontab and file sizes; writes nothing.
+Reads the warehouse (read-only), the snapshots' records, data/alerts/state.json, the crontab and
+file sizes; writes nothing.
 
 Example: make status    or    make open
 """
@@ -18,6 +19,8 @@ from cronsim import CronSim, CronSimError
 
 from config import Settings, __version__, load_settings
 from errors import DONE, LockedError, NotReady, StepError
+from ingest.decisions import find_refused
+from ingest.manifest import read_batches
 from operations import alerts, cron
 from runner import signals
 from runner.console import BOLD, PLAIN, RED, YELLOW, say, say_error
@@ -47,6 +50,7 @@ def main() -> int:
         say(f"version    {__version__}")
         counts = show_warehouse(settings)
         show_alerts(settings)
+        show_refused(settings)
         show_cron(settings)
         show_disk(settings)
         if counts:
@@ -134,6 +138,17 @@ def show_alerts(settings: Settings) -> None:
                 say(f"           {line}", colour)
     if waiting := alerts.list_spooled(settings):
         say(f"           {len(waiting)} alert(s) wait for their receiver", YELLOW)
+
+
+def show_refused(settings: Settings) -> None:
+    """Name the snapshots that are left out of the history, by their records: no audit is needed."""
+    for batch in find_refused(settings, read_batches(settings)):
+        say(
+            f"left out   snapshot {batch.batch_id} was refused; "
+            f"`make run-all ACCEPT={batch.source_sha256[:12]}` or "
+            f"`make withdraw BATCH={batch.batch_id}`",
+            YELLOW,
+        )
 
 
 def show_cron(settings: Settings) -> None:

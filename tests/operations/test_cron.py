@@ -150,20 +150,25 @@ def test_status_is_one_screen_and_writes_nothing(pipeline, crontab):
     assert (empty.returncode, "no warehouse" in empty.stdout) == (0, True)
     titles = [title(1), title(2, type="TV Show", duration="1 Season", rating="XYZ")]
     assert pipeline.all_steps(NETFLIX_CSV=pipeline.put(catalogue(*titles))).returncode == 0
+    fewer = {"NETFLIX_CSV": pipeline.put(catalogue(*titles[:1]), "b.csv"), "MAX_DELETED_ROWS": "0"}
+    assert pipeline.all_steps(**fewer).returncode == 20, "and no audit tells of it"
     pipeline.step("02_create_raw_layer", NETFLIX_CSV="none.csv")
     run("cron", "install")
+    refused = pipeline.batches()[-1]["batch_id"]
     before = pipeline.digests(".")
     shown = run("status", **environment)
     assert (shown.returncode, shown.stderr) == (0, "")
     for part in (
         f"version    {__version__}\n",
-        "merge      done ",
+        "merge      failed ",
         "raw        failed ",
         "2 titles (1 movies, 1 TV shows)",
         "accepted_ratings",
         "next run-all: ",
         "warehouse ",
-        "a year     of nights like the last 1 adds ",
+        f"left out   snapshot {refused} was refused; `make run-all ACCEPT=",
+        f"` or `make withdraw BATCH={refused}`\n",
+        "a year     of nights like the last 2 adds ",
     ):
         assert part in shown.stdout, part
     assert len(shown.stdout.splitlines()) < 25
