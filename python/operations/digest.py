@@ -1,7 +1,7 @@
 """The morning message: what the newest snapshot that passed the audit changed, once for each.
 
-`make digest` prints it; with SINCE and UNTIL (a snapshot's id, or a date or time that the snapshot
-was there by) what is different between those two. A run queues it for DIGEST_URLS.
+`make digest` prints it. With SINCE and UNTIL (a snapshot's id, a date or a time) it compares the
+catalogue as of the one with that as of the other. A run queues it for DIGEST_URLS.
 
 Reads:   data/published/netflix.duckdb, data/alerts
 Writes:  nothing; a run writes data/alerts/spool and data/alerts/digest, the snapshots told
@@ -27,6 +27,8 @@ from runner.options import make_parser
 
 KINDS = ("new", "changed", "filled", "gone")  # filled: a column that is new, or back
 SHORT_LINES, CELL_LENGTH = 3, 80
+ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}")  # of a snapshot
+BEGINNING = datetime(1, 1, 1)  # before it there is no title
 # Signs by which a chat service takes a text for a mention, a link or a tag.
 CHAT_SIGNS = str.maketrans("<>[]@", "\u2039\u203a()\uff20")
 
@@ -86,10 +88,10 @@ def queue_digest(settings: Settings) -> None:
 
 
 def compare_snapshots(settings: Settings, since: str = "", until: str = "") -> Digest:
-    """Compare two published snapshots: the newest and the one before, where none is named.
+    """Compare the catalogue as of `since` with that as of `until`, in what is published.
 
-    A `since` that is no snapshot any more is the one before, too. Raises NotReady if nothing was
-    published, SettingsError for an `until` that is no snapshot.
+    Without `until` the newest snapshot is meant, without `since` the one before. Raises NotReady if
+    nothing was published, SettingsError if the two name nothing that can be compared.
     """
     from warehouse.columns import stored_columns
     from warehouse.database import connect, fetch_file, set_variables
@@ -99,57 +101,76 @@ def compare_snapshots(settings: Settings, since: str = "", until: str = "") -> D
         raise NotReady(f"there is no {path} yet; run `make run-all` first")
     with closing(connect(path, settings, read_only=True)) as con:
         snapshots = fetch_file(con, "reports/digest_snapshots.sql")
-        last = find_snapshot(snapshots, until) if until else len(snapshots) - 1
-        if last is None:
-            raise SettingsError(f"no snapshot was there by {until!r}; {list_snapshots(snapshots)}")
-        first = find_snapshot(snapshots[:last], since) if since else None
-        first = last - 1 if first is None else first
-        new = snapshots[last]
-        if first < 0:
+        first, last = find_snapshots(snapshots, since, until)
+        new, old = snapshots[last], snapshots[first] if first >= 0 else None
+        if not (old or since):
             counts = dict.fromkeys(KINDS, 0)
             digest = Digest(f"first snapshot: {new['current_rows']:,} titles", counts)
         else:
-            old = snapshots[first]
-            set_variables(con, {"since": old["snapshot_at"], "until": new["snapshot_at"]})
+            moment = old["snapshot_at"] if old else BEGINNING
+            set_variables(con, {"since": moment, "until": new["snapshot_at"]})
             pairs = fetch_file(con, "reports/digest_titles.sql")
             shown = {row[name] for row in pairs for name in ("old_version", "new_version")}
             set_variables(con, {"versions": sorted(shown - {None})})
             rows = fetch_file(con, "reports/digest_versions.sql", stored_columns(con))
             versions = {row.pop("version_id"): row for row in rows}
-            digest = describe(old["snapshot_at"], new, pairs, versions)
+            digest = describe(moment, new, pairs, versions)
     if last == len(snapshots) - 1 and (warnings := alerts.read_state(settings)["warnings"]):
         digest.sections["warnings"] = [cell(text.split("\n")[0]) for text in warnings.values()]
     digest.page = f"{os.uname().nodename}:{settings.published / 'dashboard.html'}"
     return digest
 
 
-def find_snapshot(snapshots: list[dict], wanted: str) -> int | None:
-    """Return the place of the snapshot with this id, or the last one by this date or time."""
+def find_snapshots(snapshots: list[dict], since: str, until: str) -> tuple[int, int]:
+    """Return the places of the two snapshots; -1 for the empty catalogue before the first."""
+    last = find_snapshot(snapshots, until) if until else len(snapshots) - 1
+    if last < 0:
+        raise SettingsError(f"no snapshot was there by {until!r}; {list_snapshots(snapshots)}")
+    is_lost = ID.fullmatch(since) and since not in [row["batch_id"] for row in snapshots]
+    if not since or is_lost:  # told, and then withdrawn
+        return last - 1, last
+    first = find_snapshot(snapshots, since)
+    if first > last:
+        raise SettingsError(
+            f"SINCE={since!r} is after UNTIL={until!r}; {list_snapshots(snapshots)}"
+        )
+    return first, last
+
+
+def find_snapshot(snapshots: list[dict], wanted: str) -> int:
+    """Return the place of the snapshot with this id, or of the last one by this date or time."""
     ids = [row["batch_id"] for row in snapshots]
     if wanted in ids:
         return ids.index(wanted)
     try:
         moment = instant(wanted)
     except ValueError:
-        return None
+        raise SettingsError(
+            f"{wanted!r} is no snapshot, and no date or time; {list_snapshots(snapshots)}"
+        ) from None
     if re.fullmatch(r"\d{4}-?\d\d-?\d\d", wanted.strip()):
         moment = moment.replace(hour=23, minute=59, second=59)  # a day is over at its end
-    return max((n for n, row in enumerate(snapshots) if row["snapshot_at"] <= moment), default=None)
+    return sum(row["snapshot_at"] <= moment for row in snapshots) - 1
 
 
 def list_snapshots(snapshots: list[dict]) -> str:
-    return "there are " + ", ".join(row["batch_id"] for row in snapshots)
+    return f"the first is {snapshots[0]['batch_id']}, the last {snapshots[-1]['batch_id']}"
 
 
 def describe(since: datetime, new: dict, pairs: list[dict], versions: dict[str, dict]) -> Digest:
     """Say in words what is different; all text from the catalogue is made harmless here."""
     counts = dict.fromkeys(KINDS, 0) | {row["kind"]: row["titles"] for row in pairs}
+    titles = f"{new['current_rows']:,} titles"
+    if since == new["snapshot_at"]:
+        both = f"both are the snapshot of {since.day} {since:%b %Y}"
+        return Digest(f"nothing changed: {both}; {titles}", counts)
     is_this_year = since.year == new["snapshot_at"].year
     day = f"{since.day} {since:%b}" + ("" if is_this_year else f" {since:%Y}")
+    day = "the beginning" if since == BEGINNING else day
     filled = f"{counts['filled']:,} filled, " if counts["filled"] else ""
     digest = Digest(
         f"+{counts['new']:,} new, {counts['changed']:,} changed, {filled}{counts['gone']:,} gone "
-        f"since {day}; {new['current_rows']:,} titles",
+        f"since {day}; {titles}",
         counts,
     )
     for kind in (kind for kind in KINDS if counts[kind]):

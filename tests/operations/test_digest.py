@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 
+import duckdb
 import pytest
 from conftest import CHAIN, Pipeline, catalogue, title
 from test_alerts import Receiver, nothing_tells, receiver, spooled  # noqa: F401 - a fixture
@@ -72,12 +73,55 @@ def test_two_snapshots_are_named_by_id_or_by_day_and_the_first_has_nothing_befor
     expected = digest.compare_snapshots(settings)
     assert digest.compare_snapshots(settings, *ids[1:]) == expected
     assert digest.compare_snapshots(settings, "2019-11-20", "2019-12-31T00:00Z") == expected
-    assert digest.compare_snapshots(settings, "gone", ids[2]).counts == expected.counts
+    withdrawn = "20191120T120000Z-0123456789ab"  # told before, and not there any more
+    assert digest.compare_snapshots(settings, withdrawn, ids[2]).counts == expected.counts
     assert digest.compare_snapshots(settings, "", "2019-11-19").headline == (
         "first snapshot: 40 titles"
     )
-    with pytest.raises(SettingsError, match=ids[0]):
-        digest.compare_snapshots(settings, "", "2001-01-01")
+
+
+def test_the_catalogue_as_of_since_is_compared_with_that_as_of_until(nights):
+    """As `changes_between` does it; without SINCE the snapshot before is meant."""
+    settings, changed = settings_of(nights), "+13 new, 1 changed, 1 gone since "
+    all_new = "+40 new, 0 changed, 0 gone since the beginning; 40 titles"
+    nothing = "nothing changed: both are the snapshot of "
+    table = [
+        ("2019-11-20T01:00", "2019-12-01T00:00", changed + "20 Nov; 52 titles"),
+        ("2019-11-19T01:00", "2019-12-01T00:00", changed + "19 Nov; 52 titles"),
+        ("2019-11-22T00:00", "2019-12-01T00:00", nothing + "21 Nov 2019; 52 titles"),
+        ("2019-11-20T01:00", "2019-11-20T02:00", nothing + "20 Nov 2019; 40 titles"),
+        ("2019-11-18T00:00", "2019-11-19T01:00", all_new),
+        ("2019-11-18T00:00", "2019-11-20T01:00", all_new),
+        (
+            "2019-11-19T01:00",
+            "2019-11-20T01:00",
+            "+0 new, 0 changed, 0 gone since 19 Nov; 40 titles",
+        ),
+    ]
+    made = [digest.compare_snapshots(settings, since, until) for since, until, _ in table]
+    assert [one.headline for one in made] == [headline for *_, headline in table]
+    with duckdb.connect(str(nights.root / "data/published/netflix.duckdb"), read_only=True) as con:
+        question = "SELECT count(DISTINCT title_id) FROM changes_between(?, ?)"
+        expected = [con.execute(question, times).fetchone()[0] for *times, _ in table]
+    assert [sum(one.counts.values()) for one in made] == expected
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "message"),
+    [
+        ("", "2001-01-01", "no snapshot was there by '2001-01-01'; the first is 20191119T"),
+        (
+            "yesterday",
+            "",
+            "'yesterday' is no snapshot, and no date or time; the first is 20191119T",
+        ),
+        ("", "2019-11-20x", "'2019-11-20x' is no snapshot, and no date or time; the first is 2019"),
+        ("2019-11-21", "2019-11-20", "SINCE='2019-11-21' is after UNTIL='2019-11-20'"),
+    ],
+)
+def test_what_names_no_two_snapshots_is_an_error(nights, since, until, message):
+    with pytest.raises(SettingsError, match=re.escape(message)):
+        digest.compare_snapshots(settings_of(nights), since, until)
 
 
 def test_no_title_is_markup_a_formula_a_mention_or_changes_direction(nights):
