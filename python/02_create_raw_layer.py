@@ -16,9 +16,9 @@ import shutil
 import sys
 
 from ingest.manifest import is_left_out, list_batches, remove_leftovers
-from ingest.snapshot import is_unchanged, land_snapshot, link_latest_snapshot
+from ingest.snapshot import find_landed, land_snapshot, link_latest_snapshot
 from ingest.source import fetch_source
-from ingest.state import check_state
+from ingest.state import check_state, is_given_up
 from runner.step import Step, run_step
 
 
@@ -27,15 +27,21 @@ def run(step: Step) -> None:
     folder = settings.raw_dir / ".landing"
     state = check_state(step)
     batches = list_batches(state)
-    newest = batches[-1] if batches else None
     remove_leftovers(settings, batches, folder)
+    whole = [batch for batch in batches if not is_given_up(state, batch.batch_id)]
     try:
         folder.mkdir(parents=True)
-        delivery = fetch_source(settings, folder, newest)
-        if is_unchanged(delivery, batches, settings):
-            step.batch_id, step.rows_in, step.rows_out = newest.batch_id, 0, newest.raw_rows
+        delivery = fetch_source(settings, folder, whole[-1] if whole else None)
+        if batch := find_landed(delivery, whole, settings):
+            step.batch_id, step.rows_in, step.rows_out = batch.batch_id, 0, batch.raw_rows
             step.unchanged = True
-            step.message = f"unchanged since {newest.snapshot_at:%Y-%m-%d %H:%M:%S} UTC"
+            step.message = f"unchanged since {batch.snapshot_at:%Y-%m-%d %H:%M:%S} UTC"
+            if is_left_out(state, batch):
+                day = state.find_decision(batch.batch_id)["decided_at"][:10]
+                step.warn(
+                    f"this file was withdrawn on {day}, and does not count; "
+                    f"`make restore BATCH={batch.batch_id}` lets it count again"
+                )
         else:
             batch = land_snapshot(step, delivery, batches, folder)
             step.batch_id = batch.batch_id

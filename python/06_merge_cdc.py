@@ -23,6 +23,7 @@ from history.merge import (
     merge_pending,
 )
 from ingest.manifest import landed_batches
+from runner.console import plural
 from runner.options import read_flags
 from runner.step import Step, run_step
 
@@ -42,7 +43,7 @@ def run(step: Step) -> None:
         step.message = f"{batch.batch_id} is merged already"
         step.unchanged = not pending.is_replay
     elif pending.is_replay:
-        step.message = f"history rebuilt from {len(merges)} snapshots"
+        step.message = f"history rebuilt from {plural(len(merges), 'snapshot')}"
         step.note(step.message)
     else:
         step.message = describe_merges(merges)

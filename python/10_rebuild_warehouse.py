@@ -24,7 +24,7 @@ from history.contract_edit import require_judged_contract
 from history.merge import Pending, create_tables, find_pending, merge_pending
 from ingest.decisions import find_verdict
 from ingest.manifest import KINDS, landed_batches, verify_snapshot
-from runner.console import PLAIN, RED, say
+from runner.console import PLAIN, RED, plural, say
 from runner.files import sync
 from runner.options import read_flags
 from runner.step import Step, run_step
@@ -67,7 +67,7 @@ def rebuild(step: Step) -> None:
         sync(home.parent)
     finally:
         fresh.unlink(missing_ok=True)
-    step.message = f"history of {count} snapshots replayed; {live.name} swapped in"
+    step.message = f"history of {plural(count, 'snapshot')} replayed; {live.name} swapped in"
 
 
 def verify(step: Step) -> None:
@@ -93,7 +93,7 @@ def verify(step: Step) -> None:
             f"{', '.join(different)} differ(s) from a replay of the {count} raw snapshots. "
             "The raw layer is the truth; `make rebuild` restores the warehouse from it."
         )
-    step.message = f"equal to a replay of {count} snapshots"
+    step.message = f"equal to a replay of {plural(count, 'snapshot')}"
 
 
 def replay_into(step: Step, target: Path, keep_records: bool) -> int:

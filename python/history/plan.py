@@ -21,7 +21,7 @@ from ingest.decisions import is_accepted
 from ingest.manifest import Batch, landed_batches
 from ingest.source import require_source
 from runner import signals
-from runner.console import CYAN, GREEN, RED, YELLOW, say, say_error
+from runner.console import CYAN, GREEN, RED, YELLOW, plural, say, say_error
 from runner.lock import PLAN, hold_lock
 from runner.log import open_log
 from runner.step import Step
@@ -54,6 +54,7 @@ def show_plan() -> int:
                 "WAREHOUSE_PATH": str(scratch / "plan.db"),
                 "LOG_DIR": str(scratch / "logs"),
                 "NETFLIX_CSV": settings.source,
+                "RUN_ID": "plan",
             }
             for name in STEPS:
                 command = [sys.executable, str(PROJECT / "python" / f"{name}.py")]
@@ -125,7 +126,7 @@ def show_pending(
         create_tables(con, contract.columns)
         pending = find_pending(con, batches, settings, contract)
         if not (pending.todo or pending.is_replay):
-            say(f"plan      nothing to do: {batches[-1].batch_id} is merged already")
+            say(f"plan      nothing to do: {describe_file(con, batches)}")
             return None, None, None
         merges = merge_pending(step, con, batches, contract, pending, dry_run=True)
         objection = show_replay(con, settings, contract, pending) if pending.is_replay else None
@@ -139,13 +140,23 @@ def show_pending(
         return batch, diff, objection
 
 
+def describe_file(con: Warehouse, batches: list[Batch]) -> str:
+    """Say why the input file changes nothing; a decision that is shown has no file."""
+    query = "SELECT batch_id FROM ops_runs WHERE run_id = 'plan' AND step = 'raw'"
+    for (batch_id,) in con.execute(query).fetchall():
+        in_play = batch_id in [batch.batch_id for batch in batches]
+        return f"{batch_id} is {'merged already' if in_play else 'withdrawn'}"
+    return "the history stays as it is"
+
+
 def show_replay(
     con: Warehouse, settings: Settings, contract: Contract, pending: Pending
 ) -> str | None:
     """Show what the replay changes in the catalogue; return why the guard objects to an edit."""
     diff = compare_titles(con, contract)
     why = f", as {pending.edit}" if pending.edit else ""
-    say(f"plan      the history would be replayed from {len(pending.todo)} snapshots{why}", CYAN)
+    count = plural(len(pending.todo), "snapshot")
+    say(f"plan      the history would be replayed from {count}{why}", CYAN)
     say(f"          {diff} of the last merged snapshot differ then")
     for name, titles in diff.columns.items():
         say(f"          {name:<14}{titles:>9,} changed")

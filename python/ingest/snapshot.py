@@ -51,18 +51,19 @@ class Snapshot:
     lineage: list  # ingestion_ts, source_file, batch_id
 
 
-def is_unchanged(delivery: SourceFile, batches: list[Batch], settings: Settings) -> bool:
-    """Whether these very bytes are the newest snapshot (or, with SNAPSHOT_AT, the one of then).
+def find_landed(delivery: SourceFile, batches: list[Batch], settings: Settings) -> Batch | None:
+    """Return the newest snapshot (with SNAPSHOT_AT that of then) if it is of these very bytes.
 
     One of another size is not: then its digest can wait.
     """
     if delivery.path is None:
-        return True
+        return batches[-1]
     time = settings.snapshot_at
-    same = [batch for batch in batches if batch.snapshot_at == time] if time else batches[-1:]
-    if not same or same[0].source_bytes != delivery.path.stat().st_size:
-        return False
-    return same[0].source_sha256 == source_digest(delivery)
+    of_then = [batch for batch in batches if batch.snapshot_at == time] if time else batches[-1:]
+    for batch in of_then:  # one at most
+        if batch.source_bytes == delivery.path.stat().st_size:
+            return batch if batch.source_sha256 == source_digest(delivery) else None
+    return None
 
 
 def land_snapshot(step: Step, delivery: SourceFile, batches: list[Batch], folder: Path) -> Batch:

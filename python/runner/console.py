@@ -22,6 +22,11 @@ def printable_lines(text: str) -> str:
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
+def plural(count: int, noun: str) -> str:
+    """Count things: 1 snapshot, 2 snapshots."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def say(text: str, colour: str = PLAIN, stream: Any = None) -> None:
     """Write a line for the person: escaped, in colour on a terminal only, never under NO_COLOR."""
     stream = stream or sys.stdout

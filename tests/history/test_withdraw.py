@@ -1,9 +1,12 @@
 """A snapshot is taken back and let in again; the contract is edited: plan, verdict, replay."""
 
+import re
+from datetime import UTC, datetime
+
 import pytest
 from conftest import CHAIN, PROJECT, RECORDS, Pipeline, catalogue, title
 
-MERGE, WITHDRAW = "06_merge_cdc", "history/withdraw"
+RAW, MERGE, WITHDRAW = "02_create_raw_layer", "06_merge_cdc", "history/withdraw"
 TITLES = [title(number) for number in range(1, 61)]
 DAYS = {1: TITLES, 2: [{**TITLES[0], "rating": "R"}, *TITLES[1:]], 3: TITLES[:55]}
 CONTRACT = (PROJECT / "sql/contract.toml").read_text()
@@ -50,10 +53,14 @@ def test_a_withdrawn_snapshot_is_as_if_it_had_not_come_until_it_is_restored(load
         (60, 0)
     ]
     assert loaded.digests("data/raw/snapshots") == files, "its files stay"
-    again = loaded.step("02_create_raw_layer", NETFLIX_CSV=loaded.put(catalogue(*DAYS[2])))
-    assert (again.returncode, "unchanged" in again.stdout) == (0, True), (
-        "it is not landed once more"
-    )
+    source = loaded.put(catalogue(*DAYS[2]))
+    again = loaded.step(RAW, NETFLIX_CSV=source)
+    assert (again.returncode, "unchanged since 2020-01-02" in again.stdout) == (0, True), again
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert f"this file was withdrawn on {today}, and does not count" in again.stderr
+    assert f"`make restore BATCH={second}`" in again.stderr
+    plan = loaded.step(MERGE, "--plan", NETFLIX_CSV=source)
+    assert (plan.returncode, f"nothing to do: {second} is withdrawn" in plan.stdout) == (0, True)
     assert loaded.step(WITHDRAW, "restore", second).returncode == 0
     assert loaded.step(MERGE).returncode == 0
     assert loaded.query("FROM analytics_netflix_history ORDER BY ALL") == versions
@@ -66,6 +73,29 @@ def test_withdraw_refuses_what_is_not_there_and_what_is_the_only_one(loaded):
     assert loaded.step(WITHDRAW, "withdraw", second).returncode == 0
     assert loaded.step(WITHDRAW, "withdraw", first).returncode == 2
     assert "withdrawn already" in loaded.step(WITHDRAW, "withdraw", second).stdout
+
+
+def test_a_file_of_then_is_reported_as_the_snapshot_that_it_is(loaded):
+    first = loaded.batches()[0]["batch_id"]
+    settings = {"NETFLIX_CSV": loaded.put(catalogue(*DAYS[1])), "SNAPSHOT_AT": "2020-01-01"}
+    again = loaded.step(RAW, **settings)
+    assert "unchanged since 2020-01-01" in again.stdout, again
+    query = "SELECT batch_id FROM ops_runs WHERE step = 'raw' ORDER BY finished_at DESC LIMIT 1"
+    assert loaded.query(query) == [(first,)]
+    plan = loaded.step(MERGE, "--plan", **settings)
+    assert f"nothing to do: {first} is merged already" in plan.stdout, plan
+
+
+def test_a_file_whose_snapshot_was_given_up_is_landed_again(loaded):
+    lost = loaded.batches()[1]
+    (loaded.root / "data/raw/snapshots" / lost["parquet"]).unlink()
+    source = loaded.put(catalogue(*DAYS[2]))
+    stopped = loaded.step(RAW, NETFLIX_CSV=source)
+    code = re.search(r"ACCEPT=(\w+)", stopped.stderr)[1]
+    done = loaded.steps(*CHAIN[:5], NETFLIX_CSV=source, ACCEPT=code)
+    assert (done.returncode, "history rebuilt from 2 snapshots" in done.stdout) == (0, True), done
+    new = loaded.batches()[2]
+    assert (new["source_sha256"], new["raw_rows"]) == (lost["source_sha256"], 60)
 
 
 @pytest.mark.slow
