@@ -101,8 +101,8 @@ monitor: setup ## 07: every check of sql/checks -> ops_checks, alerts
 	@$(RUN) python/07_monitor_pipeline.py $(if $(QUIET),--quiet)
 
 .PHONY: analytics
-analytics: setup ## 08: history -> star schema and KPI views
-	@$(RUN) python/08_build_analytics.py
+analytics: setup ## 08: history -> star schema and KPI views (FULL=1: all)
+	@$(RUN) python/08_build_analytics.py $(if $(FULL),--full)
 
 .PHONY: publish
 publish: setup ## 09: database copy, KPI files and dictionary of what passed the audit

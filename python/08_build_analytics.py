@@ -2,17 +2,20 @@
 
 Reads:   analytics_netflix_history, analytics_netflix_current, ops_merges; sql/analytics/*.sql,
          the audiences of ratings in sql/contract.toml
-Writes:  dim_*, fact_title_catalog, bridge_title_*, the kpi_* views, analytics_build; the comments
-         of all tables that are published
-Fails when: nothing was merged yet (exit 2), or an invariant of the star schema does not hold.
+Writes:  dim_*, fact_title_catalog, bridge_title_*, sums_title_*, the kpi_* views, analytics_build,
+         analytics_contents; the comments of all tables that are published
+Fails when: nothing was merged yet (exit 2), a table was changed around the pipeline, or an
+         invariant of the star schema does not hold.
 
-A history that was built on before costs nothing: analytics_build says from what.
+A history that was built on before costs nothing: analytics_build says from what. After one merge
+more the star schema takes in what that changed; `--full` builds all of it from the history.
 
-Example: python python/08_build_analytics.py    or    make analytics
+Example: python python/08_build_analytics.py --full    or    make analytics FULL=1
 """
 
 import sys
 
+from analytics.follow import can_follow, follow_history, record_contents
 from analytics.star_schema import (
     build_star_schema,
     check_invariants,
@@ -23,24 +26,30 @@ from analytics.star_schema import (
     report_unknown_countries,
 )
 from contract import load_contract
+from runner.options import read_flags
 from runner.step import Step, run_step
 from warehouse.columns import choose_columns
 from warehouse.database import run_file
 
 
-def run(step: Step) -> None:
+def run(step: Step, full: bool = False) -> None:
     con = step.con
     contract = load_contract(step.settings.contract_path)
     state = read_history_state(con, contract)
     columns = choose_columns(con, "analytics_netflix_history", contract.columns)
     step.batch_id, step.rows_in = state["batch_id"], state["history_rows"]
     run_file(con, "analytics/comments.sql", columns=columns)
-    if known := find_built(con, state):
+    if not full and (known := find_built(con, state)):
         step.rows_out = known
         step.message = f"star schema of {state['current_rows']:,} titles, as before"
         return
-    build_star_schema(con, contract.audiences, columns)
-    check_invariants(con)
+    follows = not full and can_follow(con, state)
+    if not (follows and follow_history(con, contract.audiences, state["snapshot_at"])):
+        build_star_schema(con, contract.audiences, columns)
+        check_invariants(con, "invariants_all")
+    check_invariants(con, "invariants")
+    if con.has_transactions:
+        record_contents(con)
     state |= count_star_objects(con)
     run_file(con, "analytics/build_record.sql", state)
     step.rows_out = count_facts(con)
@@ -51,5 +60,10 @@ def run(step: Step) -> None:
     report_unknown_countries(step)
 
 
+def main() -> int:
+    full = read_flags(__doc__, full="build all from the history").full
+    return run_step("analytics", lambda step: run(step, full), can_read_snapshots=False)
+
+
 if __name__ == "__main__":
-    sys.exit(run_step("analytics", run, can_read_snapshots=False, usage=__doc__))
+    sys.exit(main())

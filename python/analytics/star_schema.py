@@ -1,9 +1,11 @@
 """The star schema over the history, the KPI views over it, and ISO 3166's codes of countries."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from column import CANONICAL, Column
 from config import PROJECT, SQL
@@ -89,7 +91,8 @@ def build_country_index() -> dict[str, tuple[str, ...]]:
 
 SHOWN_NAMES = 5
 SHOWN_LETTERS = 40
-STAR = ("dim_", "fact_", "bridge_", "kpi_")
+STAR = ("dim_", "fact_", "bridge_", "sums_", "kpi_")
+BUILT_FROM = ("batch_id", "merges", "rules", "history_rows", "current_rows")
 
 
 def read_history_state(con: Warehouse, contract: Contract) -> dict[str, Any]:
@@ -111,7 +114,7 @@ def analytics_fingerprint(contract: Contract) -> str:
     """A digest of all that decides what becomes of a history, the packages' versions among it."""
     rules = [*(SQL / "analytics").glob("*.sql"), *Path(__file__).parent.glob("*.py")]
     extra = [(c.name, c.description) for c in contract.columns if c.name not in CANONICAL]
-    words = f"{contract.audiences}{extra or ''}"
+    words = f"{contract.audiences}{extra or ''}{duckdb.__version__}"  # its hash() may be another
     return fingerprint([*sorted(rules), PROJECT / ".ci/locks/requirements.lock"], words)
 
 
@@ -119,9 +122,14 @@ def find_built(con: Warehouse, state: dict[str, Any]) -> int:
     """The facts there are, if all was built from this very history by these very rules; else 0."""
     if not has_tables(con, "analytics_build"):
         return 0
-    now = state | count_star_objects(con)
-    books = con.execute(f"SELECT {', '.join(now)} FROM analytics_build").fetchone()
-    return count_facts(con) if books == tuple(now.values()) else 0
+    now = {name: state[name] for name in BUILT_FROM} | count_star_objects(con)
+    return count_facts(con) if read_built_state(con, now) == now else 0
+
+
+def read_built_state(con: Warehouse, names: Iterable[str]) -> dict[str, Any]:
+    """Read what the star schema was built from."""
+    row = con.execute(f"SELECT {', '.join(names)} FROM analytics_build").fetchone()
+    return dict(zip(names, row or (), strict=False))
 
 
 def count_star_objects(con: Warehouse) -> dict[str, int]:
@@ -134,7 +142,7 @@ def count_facts(con: Warehouse) -> int:
 
 
 def build_star_schema(con: Warehouse, audiences: str, columns: Sequence[Column]) -> None:
-    """The dimensions, facts, bridges and views, from the history and its columns.
+    """The dimensions, facts, bridges, sums and views, from the history and its columns.
 
     `audiences` as in Contract.
     """
@@ -142,18 +150,33 @@ def build_star_schema(con: Warehouse, audiences: str, columns: Sequence[Column])
     if has_tables(con, "dim_title"):  # of a version before; it is a view since
         con.execute("DROP TABLE dim_title")
     con.execute("DROP TABLE IF EXISTS analytics_books")  # the name of analytics_build, once
-    run_file(con, "analytics/prepare.sql")
-    names = con.execute(
-        "SELECT country FROM catalog_countries WHERE country <> 'NA' OR NOT EXISTS ("
-        "SELECT 1 FROM analytics_netflix_history WHERE 'NA' IN (director, \"cast\", listed_in)"
-        ") ORDER BY country"  # NA is Namibia, unless it stands for what is missing
-    ).fetchall()
-    codes = find_country_codes([name for (name,) in names])
-    run_file(con, "analytics/country_codes.sql", {"country_codes": codes, "audiences": audiences})
-    for name in ("dimensions", "facts", "kpis"):
+    drop_changes(con)
+    for name in ("prepare", "take_all"):
+        run_file(con, f"analytics/{name}.sql")
+    fill_dimensions(con, audiences)
+    for name in ("facts", "count_all", "sums"):
+        run_file(con, f"analytics/{name}.sql")
+    for name in ("dim_title", "kpis"):
         run_file(con, f"analytics/{name}.sql", columns=columns)
     for name in find_dropped_kpis(con):
         con.execute(f"DROP VIEW {identifier(name)}")
+
+
+def drop_changes(con: Warehouse) -> None:
+    """Drop star_changes: a view where all is built, a table where the newest merge is followed."""
+    for name, is_view in con.objects():
+        if name == "star_changes":
+            con.execute(f"DROP {'VIEW' if is_view else 'TABLE'} star_changes")
+
+
+def fill_dimensions(con: Warehouse, audiences: str) -> None:
+    """Make the small dimensions again, and add the people that are new."""
+    names = [n for (n,) in con.execute("SELECT country FROM catalog_countries").fetchall() if n]
+    if "NA" in names and fetch_file(con, "analytics/missing_as_na.sql")[0]["versions"]:
+        names.remove("NA")  # Namibia, unless it stands for what is missing
+    codes = find_country_codes(sorted(names))
+    run_file(con, "analytics/country_codes.sql", {"country_codes": codes, "audiences": audiences})
+    run_file(con, "analytics/dimensions.sql")
 
 
 def find_dropped_kpis(con: Warehouse) -> list[str]:
@@ -164,16 +187,20 @@ def find_dropped_kpis(con: Warehouse) -> list[str]:
     return sorted(set(views) - made)
 
 
-def check_invariants(con: Warehouse) -> None:
-    """Raises StepError where the star schema breaks an invariant."""
-    invariants = fetch_file(con, "analytics/invariants.sql")[0]
-    broken = [f"{name}: {value:,}" for name, value in invariants.items() if value]
-    if broken:
+def check_invariants(con: Warehouse, *names: str) -> None:
+    """Raise StepError where the star schema breaks an invariant of these files."""
+    if broken := find_broken(con, *names):
         raise StepError(
-            f"the star schema breaks an invariant ({', '.join(broken)}); "
+            f"the star schema breaks an invariant ({broken}); "
             f"{left_behind(con.has_transactions)}. "
             "This is a defect: please report it with this line."
         )
+
+
+def find_broken(con: Warehouse, *names: str) -> str:
+    """Find which columns of these files, each of one row, are not zero."""
+    rows = [fetch_file(con, f"analytics/{name}.sql")[0] for name in names]
+    return ", ".join(f"{name}: {value:,}" for row in rows for name, value in row.items() if value)
 
 
 def report_unknown_countries(step: Step) -> None:

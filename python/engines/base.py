@@ -36,9 +36,13 @@ DECLARED = (
     "history/empty.sql",
     "history/views.sql",
     "analytics/prepare.sql",
+    "analytics/take_all.sql",
     "analytics/country_codes.sql",
     "analytics/dimensions.sql",
     "analytics/facts.sql",
+    "analytics/count_all.sql",
+    "analytics/sums.sql",
+    "analytics/dim_title.sql",
     "analytics/kpis.sql",
 )
 

@@ -1,49 +1,9 @@
 -- The dimensions of the star schema.
--- Grain: dim_title one row per title version; dim_date per day; the others one row per name.
--- Inputs -> outputs: analytics_netflix_history; temp tables catalog_countries and country_codes,
---   temp macros date_key, month_name and day_name, variable audiences -> dim_title and five tables.
--- Running it twice is safe: every table is built anew from the history, in one transaction. Keys of
---   names count on by when a name was first seen, so that a new snapshot renumbers nobody.
-
--- The history itself, by the star schema's names: a copy would be a third of all that is built here
--- each night, and room for two of them in the file. What nobody groups by, such as the description,
--- the history has under the same key (version_id).
-CREATE OR REPLACE VIEW dim_title AS
-SELECT
-    version_id AS title_key,
-    title_id,
-    show_id,
-    "type",
-    title,
-    release_year,
-    duration,
-    "column",  -- each extra column
-    operation,
-    batch_id,
-    valid_from,
-    valid_to,
-    is_current,
-    end_operation,
-    end_batch_id
-FROM analytics_netflix_history;
-
-COMMENT ON VIEW dim_title IS
-    'Titles with their history (SCD type 2): one row per version of a title.';
-COMMENT ON COLUMN dim_title.title_key IS 'Surrogate key of the version; version_id of the history.';
-COMMENT ON COLUMN dim_title.title_id IS 'The title, the same in all its versions.';
-COMMENT ON COLUMN dim_title.show_id IS 'The publisher''s id in this version.';
-COMMENT ON COLUMN dim_title."type" IS 'Movie or TV Show.';
-COMMENT ON COLUMN dim_title.title IS 'Name of the title.';
-COMMENT ON COLUMN dim_title.release_year IS 'Year of release; NULL where the file has none.';
-COMMENT ON COLUMN dim_title.duration IS 'Duration as the publisher writes it.';
-COMMENT ON COLUMN dim_title."column" IS 'what it means';  -- each extra column
-COMMENT ON COLUMN dim_title.operation IS 'What began the version: insert, update or reappear.';
-COMMENT ON COLUMN dim_title.batch_id IS 'The snapshot that began the version.';
-COMMENT ON COLUMN dim_title.valid_from IS 'Time (UTC) of the snapshot that began the version.';
-COMMENT ON COLUMN dim_title.valid_to IS 'Time (UTC) of the snapshot that ended it; NULL: open.';
-COMMENT ON COLUMN dim_title.is_current IS 'Whether this is how the title is in the catalogue now.';
-COMMENT ON COLUMN dim_title.end_operation IS 'What ended the version: update or delete.';
-COMMENT ON COLUMN dim_title.end_batch_id IS 'The snapshot that ended the version.';
+-- Grain: dim_date one row per day, the others one row per name.
+-- Inputs -> outputs: analytics_netflix_history, star_changes, temp tables of prepare.sql and
+--   country_codes.sql, variable audiences -> the six tables.
+-- Running it twice is safe: the small tables are replaced, of people only those are added that are
+--   not there. Keys count on by when a name was first seen: a new snapshot renumbers nobody.
 
 -- Every day between the first and the last date used. A date that somebody mistyped by millennia
 -- gets a row of its own, and not half a million days before it.
@@ -132,12 +92,21 @@ WITH coded AS (
     WHERE named.country IS NOT NULL
 ),
 
+named AS (
+    SELECT
+        identity,
+        name,
+        first_seen_at,
+        row_number() OVER (PARTITION BY identity ORDER BY first_seen_at, name) AS place
+    FROM coded
+),
+
 countries AS (
     SELECT
         identity,
-        CAST(row_number() OVER (ORDER BY min(first_seen_at), min(name)) AS INTEGER) AS country_key
-    FROM coded
-    GROUP BY identity
+        CAST(row_number() OVER (ORDER BY first_seen_at, name) AS INTEGER) AS country_key
+    FROM named
+    WHERE place = 1
 )
 
 SELECT
@@ -194,17 +163,25 @@ COMMENT ON COLUMN dim_country.status IS
 COMMENT ON COLUMN dim_country.first_seen_at IS 'Time (UTC) of the first snapshot that names it.';
 
 CREATE OR REPLACE TABLE dim_genre AS
-WITH named AS (
+WITH lists AS (
+    SELECT
+        listed_in,
+        min(valid_from) AS first_seen_at
+    FROM analytics_netflix_history
+    GROUP BY listed_in
+),
+
+named AS (
     SELECT
         unnest(string_split(listed_in, ', ')) AS genre,
-        valid_from
-    FROM analytics_netflix_history
+        first_seen_at
+    FROM lists
 ),
 
 seen AS (
     SELECT
         genre,
-        min(valid_from) AS first_seen_at
+        min(first_seen_at) AS first_seen_at
     FROM named
     GROUP BY genre
 )
@@ -278,17 +255,19 @@ COMMENT ON COLUMN dim_rating.rating_order IS
 COMMENT ON COLUMN dim_rating.is_listed IS
     'Whether the contract names it (audiences of [columns.rating]).';
 
-CREATE OR REPLACE TABLE dim_person AS
+INSERT INTO dim_person
 WITH named AS (
     SELECT
         unnest(string_split("cast", ', ')) AS person,
         valid_from
-    FROM analytics_netflix_history
+    FROM star_changes
+    WHERE is_begun
     UNION ALL
     SELECT
         unnest(string_split(director, ', ')) AS person,
         valid_from
-    FROM analytics_netflix_history
+    FROM star_changes
+    WHERE is_begun
 ),
 
 seen AS (
@@ -297,13 +276,25 @@ seen AS (
         min(valid_from) AS first_seen_at
     FROM named
     GROUP BY person
+),
+
+numbered AS (
+    SELECT max(person_key) AS last_key
+    FROM dim_person
 )
 
 SELECT
-    CAST(row_number() OVER (ORDER BY first_seen_at, person) AS INTEGER) AS person_key,
-    person,
-    first_seen_at
-FROM seen;
+    CAST(
+        coalesce(numbered.last_key, 0)
+        + row_number() OVER (ORDER BY seen.first_seen_at, seen.person)
+        AS INTEGER
+    ) AS person_key,
+    seen.person,
+    seen.first_seen_at
+FROM seen
+CROSS JOIN numbered
+LEFT JOIN dim_person AS people ON seen.person = people.person
+WHERE people.person IS NULL;
 
 COMMENT ON TABLE dim_person IS
     'People by name; the catalogue has no ids, so two of the same name are one row.';

@@ -1,7 +1,7 @@
 -- The questions one asks of the catalogue as it is now, each a view over the star schema.
 -- Grain: as each view's comment says. A title counts once in totals, and once in the row of each of
 --   its countries, genres and people; weighted_titles shares it out and sums to the total.
--- Inputs -> outputs: the star schema, ops_merges -> the twelve kpi_ views.
+-- Inputs -> outputs: the star schema, its sums, ops_merges -> the twelve kpi_ views.
 -- Running it twice is safe: views are replaced; they hold no data.
 
 CREATE OR REPLACE VIEW kpi_movies_vs_tv AS
@@ -68,12 +68,10 @@ SELECT
     countries.iso_alpha2,
     countries.iso_alpha3,
     countries.iso_numeric,
-    count(*) AS titles,
-    round(sum(coalesce(bridge.weight, 1)), 4) AS weighted_titles
-FROM fact_title_catalog AS facts
-LEFT JOIN bridge_title_country AS bridge ON facts.title_key = bridge.title_key
-LEFT JOIN dim_country AS countries ON bridge.country_key = countries.country_key
-WHERE facts.is_current
+    CAST(sum(sums.titles) AS BIGINT) AS titles,
+    round(sum(CAST(sums.titles AS DOUBLE) / sums.member_count), 4) AS weighted_titles
+FROM sums_title_country AS sums
+LEFT JOIN dim_country AS countries ON sums.country_key = countries.country_key
 GROUP BY
     coalesce(countries.country, 'Unknown'),
     countries.iso_alpha2,
@@ -113,12 +111,10 @@ COMMENT ON COLUMN kpi_titles_by_rating.titles IS 'Titles with the rating.';
 CREATE OR REPLACE VIEW kpi_top_genres AS
 SELECT
     coalesce(genres.genre, 'Unknown') AS genre,
-    count(*) AS titles,
-    round(sum(coalesce(bridge.weight, 1)), 4) AS weighted_titles
-FROM fact_title_catalog AS facts
-LEFT JOIN bridge_title_genre AS bridge ON facts.title_key = bridge.title_key
-LEFT JOIN dim_genre AS genres ON bridge.genre_key = genres.genre_key
-WHERE facts.is_current
+    CAST(sum(sums.titles) AS BIGINT) AS titles,
+    round(sum(CAST(sums.titles AS DOUBLE) / sums.member_count), 4) AS weighted_titles
+FROM sums_title_genre AS sums
+LEFT JOIN dim_genre AS genres ON sums.genre_key = genres.genre_key
 GROUP BY coalesce(genres.genre, 'Unknown')
 ORDER BY titles DESC, genre;
 
@@ -132,15 +128,12 @@ COMMENT ON COLUMN kpi_top_genres.weighted_titles IS
 
 CREATE OR REPLACE VIEW kpi_genres_over_time AS
 SELECT
-    dates."year" AS year_added,
+    sums.year_added,
     coalesce(genres.genre, 'Unknown') AS genre,
-    count(*) AS titles
-FROM fact_title_catalog AS facts
-INNER JOIN dim_date AS dates ON facts.date_added_key = dates.date_key
-LEFT JOIN bridge_title_genre AS bridge ON facts.title_key = bridge.title_key
-LEFT JOIN dim_genre AS genres ON bridge.genre_key = genres.genre_key
-WHERE facts.is_current
-GROUP BY dates."year", coalesce(genres.genre, 'Unknown')
+    CAST(sum(sums.titles) AS BIGINT) AS titles
+FROM sums_title_genre AS sums
+LEFT JOIN dim_genre AS genres ON sums.genre_key = genres.genre_key
+GROUP BY sums.year_added, coalesce(genres.genre, 'Unknown')
 ORDER BY year_added, genre;
 
 COMMENT ON VIEW kpi_genres_over_time IS
@@ -179,20 +172,20 @@ newest AS (
 added AS (
     SELECT
         coalesce(countries.country, 'Unknown') AS country,
-        dates.full_date > newest.last_date - INTERVAL 12 MONTH AS is_recent
-    FROM fact_title_catalog AS facts
-    INNER JOIN dim_date AS dates ON facts.date_added_key = dates.date_key
+        CASE WHEN dates.full_date > newest.last_date - INTERVAL 12 MONTH THEN sums.titles ELSE 0 END
+            AS recent_titles,
+        sums.titles
+    FROM sums_title_country AS sums
+    INNER JOIN dim_date AS dates ON sums.date_added_key = dates.date_key
     INNER JOIN newest ON dates.full_date > newest.last_date - INTERVAL 24 MONTH
-    LEFT JOIN bridge_title_country AS bridge ON facts.title_key = bridge.title_key
-    LEFT JOIN dim_country AS countries ON bridge.country_key = countries.country_key
-    WHERE facts.is_current
+    LEFT JOIN dim_country AS countries ON sums.country_key = countries.country_key
 ),
 
 counted AS (
     SELECT
         country,
-        count(*) FILTER (WHERE is_recent) AS recent_titles,
-        count(*) FILTER (WHERE NOT is_recent) AS earlier_titles
+        CAST(sum(recent_titles) AS BIGINT) AS recent_titles,
+        CAST(sum(titles - recent_titles) AS BIGINT) AS earlier_titles
     FROM added
     GROUP BY country
 )
@@ -348,41 +341,16 @@ COMMENT ON COLUMN kpi_duration_by_type.mean IS 'Arithmetic mean, 2 digits.';
 COMMENT ON COLUMN kpi_duration_by_type.maximum IS 'The longest.';
 
 CREATE OR REPLACE VIEW kpi_top_people AS
-WITH credits AS (
-    SELECT
-        title_key,
-        person_key,
-        'cast' AS role
-    FROM bridge_title_cast
-    UNION ALL
-    SELECT
-        title_key,
-        person_key,
-        'director' AS role
-    FROM bridge_title_director
-),
-
-counted AS (
-    SELECT
-        credits.person_key,
-        credits.role,
-        count(*) AS titles
-    FROM credits
-    INNER JOIN fact_title_catalog AS facts ON credits.title_key = facts.title_key
-    WHERE facts.is_current
-    GROUP BY credits.person_key, credits.role
-),
-
-ranked AS (
+WITH ranked AS (
     SELECT
         people.person,
-        counted.role,
-        counted.titles,
+        sums.role,
+        sums.titles,
         row_number() OVER (
-            PARTITION BY counted.role ORDER BY counted.titles DESC, people.person
+            PARTITION BY sums.role ORDER BY sums.titles DESC, people.person
         ) AS place
-    FROM counted
-    INNER JOIN dim_person AS people ON counted.person_key = people.person_key
+    FROM sums_title_person AS sums
+    INNER JOIN dim_person AS people ON sums.person_key = people.person_key
 )
 
 SELECT

@@ -37,17 +37,28 @@ CREATE OR REPLACE TEMP MACRO day_name(day_date) AS
         CAST(isodow(day_date) AS INTEGER)
     );
 
+-- Each list of countries is taken apart once, however many versions have it.
 CREATE OR REPLACE TEMP TABLE catalog_countries AS
-WITH named AS (
+WITH lists AS (
+    SELECT
+        country,
+        min(valid_from) AS first_seen_at,
+        count(*) AS versions
+    FROM analytics_netflix_history
+    GROUP BY country
+),
+
+named AS (
     SELECT
         unnest(string_split(country, ', ')) AS country,
-        valid_from
-    FROM analytics_netflix_history
+        first_seen_at,
+        versions
+    FROM lists
 )
 
 SELECT
     country,
-    min(valid_from) AS first_seen_at,
-    count(*) AS versions
+    min(first_seen_at) AS first_seen_at,
+    CAST(sum(versions) AS BIGINT) AS versions
 FROM named
 GROUP BY country;

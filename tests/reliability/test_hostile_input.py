@@ -522,7 +522,7 @@ PYTHON = PROJECT / "python"
 # Everything else that Python puts into SQL, and why it is no name from outside.
 PUT_INTO_SQL = {
     "10_rebuild_warehouse.py": {"table", "side"},  # constants of the file
-    "analytics/star_schema.py": {"', '.join(now)"},  # columns of analytics_build
+    "analytics/star_schema.py": {"', '.join(names)"},  # columns of analytics_build
     "audit/checks.py": {"table", "marks", "CURRENT"},  # own names, question marks
     "engines/base.py": {"name", "kind", "shown", "order"},  # own tables, DuckDB's types, quoted
     "engines/bigquery.py": {"table", "kind"},  # a setting that is checked, and own views; types

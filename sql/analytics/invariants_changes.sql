@@ -1,0 +1,125 @@
+-- What must hold after the star schema followed a merge: every column must be zero. The facts are
+-- the history, value by value, by counts and sums of hashes; each version that began has its lists.
+WITH history AS (
+    SELECT
+        count(*) AS versions,
+        sum(
+            CAST(
+                hash(
+                    version_id, date_key(date_added), date_key(CAST(valid_from AS DATE)),
+                    date_key(CAST(valid_to AS DATE)), coalesce(rating, 'Unknown'), "type",
+                    release_year, duration_minutes, seasons, is_current
+                ) AS HUGEINT
+            )
+        ) AS content
+    FROM analytics_netflix_history
+),
+
+facts AS (
+    SELECT
+        count(*) AS versions,
+        sum(
+            CAST(
+                hash(
+                    facts.title_key, facts.date_added_key, facts.valid_from_key,
+                    facts.valid_to_key, ratings.rating, facts."type", facts.release_year,
+                    facts.duration_minutes, facts.seasons, facts.is_current
+                ) AS HUGEINT
+            )
+        ) AS content
+    FROM fact_title_catalog AS facts
+    LEFT JOIN dim_rating AS ratings ON facts.rating_key = ratings.rating_key
+),
+
+begun AS (
+    SELECT
+        count(country) AS country_versions,
+        coalesce(
+            sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE country IS NOT NULL), 0
+        ) AS country_keys,
+        count(listed_in) AS genre_versions,
+        coalesce(
+            sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE listed_in IS NOT NULL), 0
+        ) AS genre_keys,
+        count("cast") AS cast_versions,
+        coalesce(
+            sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE "cast" IS NOT NULL), 0
+        ) AS cast_keys,
+        count(director) AS director_versions,
+        coalesce(
+            sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE director IS NOT NULL), 0
+        ) AS director_keys
+    FROM star_changes
+    WHERE is_begun
+),
+
+country_check AS (
+    SELECT
+        count(*) FILTER (WHERE "position" = 1) AS versions,
+        coalesce(sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE "position" = 1), 0) AS keys,
+        coalesce(sum(weight), 0) AS weight,
+        count(*) - count(country_key) AS without_key
+    FROM bridge_title_country
+    WHERE rowid >= getvariable('rows_bridge_title_country')
+),
+
+genre_check AS (
+    SELECT
+        count(*) FILTER (WHERE "position" = 1) AS versions,
+        coalesce(sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE "position" = 1), 0) AS keys,
+        coalesce(sum(weight), 0) AS weight,
+        count(*) - count(genre_key) AS without_key
+    FROM bridge_title_genre
+    WHERE rowid >= getvariable('rows_bridge_title_genre')
+),
+
+cast_check AS (
+    SELECT
+        count(*) FILTER (WHERE "position" = 1) AS versions,
+        coalesce(sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE "position" = 1), 0) AS keys,
+        coalesce(sum(weight), 0) AS weight,
+        count(*) - count(person_key) AS without_key
+    FROM bridge_title_cast
+    WHERE rowid >= getvariable('rows_bridge_title_cast')
+),
+
+director_check AS (
+    SELECT
+        count(*) FILTER (WHERE "position" = 1) AS versions,
+        coalesce(sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE "position" = 1), 0) AS keys,
+        coalesce(sum(weight), 0) AS weight,
+        count(*) - count(person_key) AS without_key
+    FROM bridge_title_director
+    WHERE rowid >= getvariable('rows_bridge_title_director')
+)
+
+SELECT
+    facts.versions - history.versions AS one_fact_per_version,
+    CAST(facts.content IS DISTINCT FROM history.content AS INTEGER) AS facts_are_the_history,
+    country_check.without_key
+        + abs(country_check.versions - begun.country_versions)
+        + CAST(country_check.keys <> begun.country_keys AS INTEGER)
+        + CAST(abs(country_check.weight - begun.country_versions) > 1e-6 AS INTEGER)
+        AS country_weights_sum_to_1,
+    genre_check.without_key
+        + abs(genre_check.versions - begun.genre_versions)
+        + CAST(genre_check.keys <> begun.genre_keys AS INTEGER)
+        + CAST(abs(genre_check.weight - begun.genre_versions) > 1e-6 AS INTEGER)
+        AS genre_weights_sum_to_1,
+    cast_check.without_key
+        + abs(cast_check.versions - begun.cast_versions)
+        + CAST(cast_check.keys <> begun.cast_keys AS INTEGER)
+        + CAST(abs(cast_check.weight - begun.cast_versions) > 1e-6 AS INTEGER)
+        AS cast_weights_sum_to_1,
+    director_check.without_key
+        + abs(director_check.versions - begun.director_versions)
+        + CAST(director_check.keys <> begun.director_keys AS INTEGER)
+        + CAST(abs(director_check.weight - begun.director_versions) > 1e-6 AS INTEGER)
+        AS director_weights_sum_to_1
+FROM history
+CROSS JOIN facts
+CROSS JOIN begun
+CROSS JOIN country_check
+CROSS JOIN genre_check
+CROSS JOIN cast_check
+CROSS JOIN director_check;

@@ -1,0 +1,223 @@
+"""The star schema that follows the history is the one that is built from all of it.
+
+A full build is the reference: what test_analytics.py compares with pandas and with hand-written
+rows is built so, and here what followed must be equal to it, row by row, after each night.
+"""
+
+import logging
+from collections import Counter
+from importlib import import_module
+from pathlib import Path
+from random import Random
+from unittest import mock
+
+import duckdb
+import pytest
+from conftest import CHAIN, PROJECT, Pipeline, catalogue, title
+from histories import History, RolledBack
+from scd2_model import Day, made_up
+
+from analytics.star_schema import STAR, build_star_schema
+from ingest.decisions import find_verdict, record_decision
+from ingest.manifest import list_batches
+from ingest.state import load_state
+from runner.step import Step
+from warehouse import database
+
+STEP = "08_build_analytics"
+RECORDS = ("analytics_build", "analytics_contents")
+LOOSE = {
+    f"MAX_{what}_{unit}": "100"
+    for what in ("INSERTED", "UPDATED", "DELETED")
+    for unit in ("ROWS", "PCT")
+}
+# Several names of a country, lists in which a member comes twice, codes that depend on the rest.
+LISTS = {
+    "country": ("", "India", "UK", "United Kingdom", "Peru, UK", "USA, United States",
+                "India, India", "US, Chile, Peru", "Narnia", "NA"),
+    "cast": ("", "Ann", "Bo, Ann", "Cy, Ann, Cy", "Di, Bo", "NA"),
+    "director": ("", "Ann", "Ed, Bo"),
+    "listed_in": ("Dramas", "Comedies, Dramas", "Dramas, Dramas", "Horror"),
+}  # fmt: skip
+DRAWN = {"followed", "built", "late", "withdrawn", "restored", "not built that night", "edited"}
+
+
+def analyse(history: History, full: bool = False) -> bool:
+    """What step 08 does, in one transaction; whether it built all."""
+    step = Step("analytics", history.settings, "test", logging.Logger("test"), history.con)
+    script = import_module(STEP)
+    with (
+        mock.patch.object(script, "build_star_schema", wraps=build_star_schema) as built,
+        database.transaction(history.con),
+    ):
+        script.run(step, full)
+    return built.called
+
+
+def read_star(con: database.Warehouse) -> dict[str, list[tuple]]:
+    """All rows of the star schema, its sums, its KPIs and its records."""
+    names = [name for name, _ in con.objects() if name.startswith(STAR) or name in RECORDS]
+    return {
+        name: sorted(con.execute(f"SELECT * FROM {name}").fetchall(), key=repr) for name in names
+    }
+
+
+def require_equal(history: History) -> None:
+    """Compare with what a full build makes of the same history; the star stays as it is."""
+    found = read_star(history.con)
+    with pytest.raises(RolledBack), database.transaction(history.con):
+        step = Step("analytics", history.settings, "test", logging.Logger("test"), history.con)
+        import_module(STEP).run(step, full=True)
+        expected = read_star(history.con)
+        raise RolledBack
+    assert {*found} == {*expected}
+    for name, rows in expected.items():
+        assert found[name] == rows, name
+
+
+def vary(random: Random, day: Day) -> list[dict]:
+    """Give records of the model's pools lists of countries, people and genres."""
+    rows = []
+    for row in day.rows:
+        for name, pool in LISTS.items():
+            if name not in day.missing and random.random() < 0.9:  # mostly as the night before
+                row = row | {name: Random(f"{row['show_id']} {name}").choice(pool)}
+        rows.append({name: text for name, text in row.items() if name not in day.missing})
+    return rows
+
+
+def play(folder: Path, seed: int, nights: int, key: str, drawn: Counter) -> None:
+    """So many nights: files of every kind, late and withdrawn ones; compared after each."""
+    random = Random(seed)
+    folder.mkdir(exist_ok=True)
+    contract = folder / "contract.toml"
+    contract.write_text((PROJECT / "sql/contract.toml").read_text())
+    history = History(folder, CONTRACT_PATH=str(contract), CDC_KEY=key, **LOOSE)
+    days = made_up(random, 6, nights, side_by_side=3, by_title=key == "title")
+    free = list(range(1, 3 * nights))
+    for number, day in enumerate(days):
+        if random.random() < 0.8:
+            day.missing = frozenset()
+        rows = vary(random, day) or [title(1)]
+        place = 0 if number and random.random() < 0.08 else number + 1
+        drawn["late"] += place == 0
+        history.land(rows, free.pop(place if place < len(free) else -1), day.rejected)
+        history.merge()
+        if number and random.random() < 0.08:
+            batches = list_batches(load_state(history.settings))
+            out = [b for b in batches if find_verdict(history.settings, b, key) == "withdrawn"]
+            batch = random.choice(out or batches[:-1])
+            verdict = "restored" if batch in out else "withdrawn"
+            drawn[verdict] += 1
+            record_decision(history.settings, batch, verdict, "by hand")
+            history.merge()
+        if random.random() < 0.04:
+            text = contract.read_text()
+            tracked = "[columns.director]\ntracked = false\n"
+            was = tracked in text
+            new = (tracked, "[columns.director]\n") if was else ("[columns.director]\n", tracked)
+            contract.write_text(text.replace(*new))
+            drawn["edited"] += 1
+            history.merge()
+        if random.random() < 0.08:
+            drawn["not built that night"] += 1
+            continue
+        built = analyse(history)
+        drawn["built" if built else "followed"] += 1
+        if not built:
+            require_equal(history)
+    history.con.close()
+
+
+@pytest.mark.parametrize(("key", "seed"), [("show_id", 4), ("title", 3)])
+def test_what_followed_is_what_a_full_build_makes(tmp_path, key, seed):
+    drawn = Counter()
+    play(tmp_path, seed, 4, key, drawn)
+    assert drawn["followed"] >= 2, drawn
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(20))
+def test_on_200_histories_what_followed_is_what_a_full_build_makes(tmp_path, part):
+    drawn = Counter()
+    for number in range(10):
+        key = ("show_id", "title")[number % 2]
+        play(tmp_path / str(number), 1000 + 10 * part + number, 8, key, drawn)
+    assert {what for what, times in drawn.items() if times} == DRAWN, drawn
+    assert drawn["followed"] > drawn["built"] / 2, drawn
+
+
+# --- a value that was changed around the pipeline -------------------------------------------------
+
+NIGHT = (*CHAIN, STEP, "09_publish")
+STAYS = "title_key IN (SELECT title_key FROM dim_title WHERE show_id = 's5')"  # else it is closed
+PLANTED = [
+    ("fact_title_catalog", "release_year = 1999"),
+    ("fact_title_catalog", "is_current = NOT is_current"),
+    ("fact_title_catalog", "rating_key = 3"),
+    ("bridge_title_country", "country_key = 2"),
+    ("bridge_title_country", "weight = 0.5"),
+    ("bridge_title_genre", "genre_key = 3 - genre_key"),
+    ("bridge_title_cast", "title_key = (SELECT max(title_key) FROM fact_title_catalog)"),
+    ("bridge_title_director", "person_key = person_key + 1"),
+    ("dim_country", "iso_name = 'Elsewhere'"),
+    ("dim_country_name", "is_main = NOT is_main"),
+    ("dim_date", "month_name = 'Mai'"),
+    ("dim_genre", "genre = 'Drama'"),
+    ("dim_person", "person = 'Somebody'"),
+    ("dim_rating", "audience = 'adults'"),
+    ("sums_title_country", "titles = titles + 1"),
+    ("sums_title_genre", "member_count = 7"),
+    ("sums_title_person", "titles = 1000"),
+]
+
+
+def records(*numbers: int, **values: str) -> str:
+    return catalogue(*(title(n, cast=f"Ann, Bo {n % 3}", director="Cy, Di") for n in numbers),
+                     title(0, **values))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def second_night(tmp_path_factory):
+    """A night published; the next one is audited, and waits for step 08."""
+    pipeline = Pipeline(tmp_path_factory.mktemp("second"), {"NEWEST_TITLE_DAYS": "36500",
+                                                            "FRESHNESS_DAYS": "36500"})  # fmt: skip
+    for day, source in ((1, records(*range(1, 9))), (2, records(*range(2, 10), rating="R"))):
+        steps = NIGHT if day == 1 else CHAIN
+        path = pipeline.put(source)
+        done = pipeline.steps(*steps, NETFLIX_CSV=path, SNAPSHOT_AT=f"2022-01-0{day}")
+        assert done.returncode == 0, done.stderr
+    return pipeline
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        pytest.param(*fault, marks=() if n % 6 == 2 else pytest.mark.slow)
+        for n, fault in enumerate(PLANTED)
+    ],
+)
+def test_what_was_changed_around_the_pipeline_is_not_published(
+    pipeline, second_night, table, change
+):
+    pipeline.copy_of(second_night)
+    pipeline.settings = second_night.settings
+    with duckdb.connect(str(pipeline.root / "dw.db")) as con:
+        place = "rowid = 0" if table != "fact_title_catalog" else STAYS
+        con.execute(f"UPDATE {table} SET {change} WHERE {place}")
+    before = pipeline.tables(), pipeline.digests("data/published")
+    result = pipeline.step(STEP)
+    assert (result.returncode, "make analytics FULL=1" in result.stderr) == (1, True), result.stderr
+    assert pipeline.step("09_publish").returncode == 2
+    assert (pipeline.tables(), pipeline.digests("data/published")) == before
+    assert pipeline.step(STEP, "--full").returncode == 0
+
+
+def test_a_night_that_follows_says_the_same_as_a_full_build(pipeline, second_night):
+    pipeline.copy_of(second_night)
+    pipeline.settings = second_night.settings
+    followed, tables = pipeline.step(STEP), pipeline.tables()
+    assert (followed.returncode, followed.stderr) == (0, "")
+    again = pipeline.step(STEP, "--full")
+    assert pipeline.tables() == tables
+    assert again.stdout.split(" s  ")[1] == followed.stdout.split(" s  ")[1]
