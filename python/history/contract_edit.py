@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 
-from column import Column
 from config import Settings
 from contract import Contract, bind
 from errors import Refused
@@ -14,8 +13,8 @@ from ingest.decisions import write_decision
 from ingest.manifest import Batch
 from ingest.state import loaded_state
 from runner.step import Step
-from warehouse.columns import choose_columns
-from warehouse.database import Warehouse, fetch_file, run_file, set_variables
+from warehouse.columns import choose_columns, column_names, stored_columns
+from warehouse.database import Warehouse, fetch_file, identifier, run_file, set_variables
 
 SQL_RULES = 1  # raised by a change of the SQL that makes other values of the same contract
 SAYS_NOTHING_OF_VALUES = {  # but what is bound, refused, checked or explained
@@ -49,10 +48,17 @@ class EditDiff:
     inserted: int
     updated: int
     deleted: int
+    versions_before: int
+    versions: int
     columns: dict[str, int]  # column -> titles with another value
+    added: dict[str, int]  # column that the history did not have -> titles with a value
+    removed: dict[str, int]  # column that the contract no longer has -> titles that had a value
 
     def __str__(self) -> str:
-        return f"+{self.inserted:,} ~{self.updated:,} -{self.deleted:,} of {self.titles:,} titles"
+        return (
+            f"+{self.inserted:,} ~{self.updated:,} -{self.deleted:,} of {self.titles:,} titles, "
+            f"{self.versions_before:,} versions are {self.versions:,} now"
+        )
 
 
 def keep_titles(con: Warehouse, settings: Settings, contract: Contract) -> None:
@@ -67,21 +73,30 @@ def keep_titles(con: Warehouse, settings: Settings, contract: Contract) -> None:
         )
     kept_at = con.execute("SELECT max(snapshot_at) FROM ops_merges").fetchone()[0]
     set_variables(con, {"kept_at": kept_at})
-    columns = compared_columns(con, contract, "analytics_netflix_current")
+    columns = choose_columns(con, "analytics_netflix_current", stored_columns(con))
     run_file(con, "history/keep_titles.sql", columns=columns)
 
 
-def compared_columns(con: Warehouse, contract: Contract, table: str) -> list[Column]:
-    """The columns of the contract that a table has; a title with another key is another one."""
-    return [c for c in choose_columns(con, table, contract.columns) if not c.key]
-
-
 def compare_titles(con: Warehouse, contract: Contract) -> EditDiff:
-    columns = compared_columns(con, contract, "titles_before")
-    counts = fetch_file(con, "history/compare_titles.sql", columns)[0]
-    whole = {name: counts.pop(name) for name in ("titles", "inserted", "updated", "deleted")}
-    changed = {name.removesuffix(" changed"): count for name, count in counts.items() if count}
-    return EditDiff(**whole, columns=changed)
+    before, now = column_names(con, "titles_before"), [column.name for column in contract.columns]
+    known = [c for c in contract.columns if c.name in before and not c.key]
+    counts = fetch_file(con, "history/compare_titles.sql", known)[0]
+    changed = {c.name: count for c in known if (count := counts.pop(f"{c.name} changed"))}
+    came = [name for name in now if name not in before]
+    gone = [name for name in before if name not in (*now, "title_id")]
+    return EditDiff(
+        **counts,
+        columns=changed,
+        added=count_values(con, "analytics_netflix_current", came),
+        removed=count_values(con, "titles_before", gone),
+    )
+
+
+def count_values(con: Warehouse, table: str, columns: list[str]) -> dict[str, int]:
+    """How many titles have a value in each of these columns."""
+    counts = ", ".join(f"count({identifier(name)})" for name in columns)
+    row = con.execute(f"SELECT {counts} FROM {table}").fetchone() if columns else ()
+    return dict(zip(columns, row, strict=True))
 
 
 def find_objection(diff: EditDiff, settings: Settings, edit: str) -> str | None:
@@ -107,6 +122,14 @@ def judge_edit(step: Step, con: Warehouse, contract: Contract, edit: str) -> Non
     more = {"contracts": [fingerprint for (fingerprint,) in used]}
     write_decision(settings, name_edit(contract), verdict, objection or f"{edit}: {diff}", more)
     step.note(f"{edit}: the history was replayed, {diff}")
+    for name, titles in diff.added.items():
+        step.note(f"column {name} is new: {titles:,} titles have a value")
+    for name, titles in diff.removed.items():
+        step.warn(
+            f"column {name} is not in the contract now: the history has lost its values, those of "
+            f"{titles:,} titles among them. If it was not meant: put its entry back; the next run "
+            "takes them from the snapshots"
+        )
 
 
 def require_judged_contract(settings: Settings, contract: Contract, batches: list[Batch]) -> None:

@@ -17,11 +17,12 @@ from errors import DONE, STOPPED, StepError
 from history.contract_edit import compare_titles, find_objection, is_edit_accepted, name_commands
 from history.diff import Diff
 from history.merge import Pending, create_tables, find_pending, merge_pending
+from history.tables import merged_batches
 from ingest.decisions import is_accepted
 from ingest.manifest import Batch, landed_batches
 from ingest.source import require_source
 from runner import signals
-from runner.console import CYAN, GREEN, RED, YELLOW, plural, say, say_error
+from runner.console import CYAN, GREEN, PLAIN, RED, YELLOW, plural, say, say_error
 from runner.lock import PLAN, hold_lock
 from runner.log import open_log
 from runner.step import Step
@@ -128,6 +129,7 @@ def show_pending(
         if not (pending.todo or pending.is_replay):
             say(f"plan      nothing to do: {describe_file(con, batches)}")
             return None, None, None
+        known = {batch_id for batch_id, _, _ in merged_batches(con)}
         merges = merge_pending(step, con, batches, contract, pending, dry_run=True)
         objection = show_replay(con, settings, contract, pending) if pending.is_replay else None
         if not merges:
@@ -135,8 +137,9 @@ def show_pending(
         late = [merge for merge in merges[:-1] if merge[0] in pending.asked]
         stops = [m for m in merges if m[1].objection and not is_accepted(settings, m[0])]
         batch, diff = stops[0] if stops else (late or merges)[-1]
-        set_variables(con, {"batch_id": batch.batch_id})
-        show_merge(con, batch, diff)
+        if diff.objection or batch.batch_id not in known:  # else it is the replay that changes
+            set_variables(con, {"batch_id": batch.batch_id})
+            show_merge(con, batch, diff)
         return batch, diff, objection
 
 
@@ -157,9 +160,14 @@ def show_replay(
     why = f", as {pending.edit}" if pending.edit else ""
     count = plural(len(pending.todo), "snapshot")
     say(f"plan      the history would be replayed from {count}{why}", CYAN)
-    say(f"          {diff} of the last merged snapshot differ then")
-    for name, titles in diff.columns.items():
-        say(f"          {name:<14}{titles:>9,} changed")
+    say(f"          {diff}")
+    for counts, what, colour in (
+        (diff.columns, "changed", PLAIN),
+        (diff.added, "values come, the column is new", PLAIN),
+        (diff.removed, "values go, the column is not in the contract now", YELLOW),
+    ):
+        for name, titles in counts.items():
+            say(f"          {name:<14}{titles:>9,} {what}", colour)
     return find_objection(diff, settings, pending.edit) if pending.edit else None
 
 

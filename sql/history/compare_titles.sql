@@ -20,6 +20,8 @@ compared AS (
 
 SELECT
     coalesce(sum("column"), 0) AS "column changed",  -- each column
+    (SELECT versions FROM versions_before) AS versions_before,
+    (SELECT count(*) FROM analytics_netflix_history) AS versions,
     count(old_id) AS titles,
     count(*) - count(old_id) AS inserted,
     count(*) - count(new_id) AS deleted,

@@ -1,7 +1,12 @@
 -- Keeps the catalogue as it is before a replay, to compare the one after it with it.
--- Grain: titles_before one row per live title, with the columns that are in both.
--- Inputs -> outputs: analytics_netflix_current -> temp table titles_before, temp macro differs.
--- Running it twice is safe: it replaces both.
+-- Grain: titles_before one row per live title; versions_before one row.
+-- Inputs -> outputs: analytics_netflix_current, analytics_netflix_history -> temp tables
+--   titles_before, versions_before, temp macro differs.
+-- Running it twice is safe: it replaces all three.
+CREATE OR REPLACE TEMP TABLE versions_before AS
+SELECT count(*) AS versions
+FROM analytics_netflix_history;
+
 CREATE OR REPLACE TEMP TABLE titles_before AS
 SELECT
     "column",  -- each column

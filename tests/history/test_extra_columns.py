@@ -47,7 +47,9 @@ def test_one_entry_in_the_contract_is_a_column_everywhere(pipeline):
     night(pipeline, 2, "7.9", "8", "")
     in_force(pipeline, ENTRY)
     night(pipeline, 3, "7.9", "8.0", "6.25")
-    assert judged(pipeline) == ["the contract was edited: +0 ~0 -0 of 3 titles"]
+    assert judged(pipeline) == [
+        "the contract was edited: +0 ~0 -0 of 3 titles, 3 versions are 5 now"
+    ]
     values = "SELECT title_id, valid_from, operation, imdb_score FROM analytics_netflix_history"
     assert [
         (key, at.day, *rest) for key, at, *rest in pipeline.query(f"{values} ORDER BY ALL")
@@ -84,7 +86,9 @@ def test_one_entry_in_the_contract_is_a_column_everywhere(pipeline):
     # without the entry again: a night like any other, of the columns that are left
     del pipeline.settings["CONTRACT_PATH"]
     night(pipeline, 4, "1", "2", "3")
-    assert judged(pipeline)[1:] == ["the contract was edited: +0 ~0 -0 of 3 titles"]
+    assert judged(pipeline)[1:] == [
+        "the contract was edited: +0 ~0 -0 of 3 titles, 3 versions are 5 now"
+    ]
     left = "SELECT table_name FROM duckdb_columns() WHERE column_name = 'imdb_score'"
     assert pipeline.query(left) == []
     assert pipeline.query("SELECT count(*), max(valid_from) FROM analytics_netflix_history") == [
@@ -196,3 +200,25 @@ def test_a_column_that_is_not_tracked_has_the_value_of_today(pipeline):
     history = "SELECT title_id, operation, imdb_score FROM analytics_netflix_history ORDER BY ALL"
     assert pipeline.query(history) == [("s1", "insert", 7.9), ("s2", "insert", 8.0)]
     assert pipeline.query("SELECT * FROM cdc_netflix_changes WHERE column_name IS NOT NULL") == []
+
+
+def test_a_column_that_leaves_the_contract_is_told_by_the_plan_and_a_warning(pipeline):
+    """So one who overwrites their contract by that of a newer version sees what it takes away."""
+    in_force(pipeline, ENTRY)
+    night(pipeline, 1, "7.5", "8", steps=CHAIN[:5])
+    night(pipeline, 2, "7.9", "8", steps=CHAIN[:5])
+    in_force(pipeline)
+    plan = pipeline.step("06_merge_cdc", "--plan", NETFLIX_CSV=str(pipeline.root / "catalogue.csv"))
+    assert "+0 ~0 -0 of 2 titles, 3 versions are 2 now\n" in plan.stdout
+    assert "against" not in plan.stdout, "the file itself is merged already"
+    assert (
+        "imdb_score            2 values go, the column is not in the contract now\n" in plan.stdout
+    )
+    merged = pipeline.steps(*CHAIN[1:5])
+    assert merged.returncode == 0, "a night like any other"
+    assert "column imdb_score is not in the contract now: the history has lost" in merged.stderr
+    in_force(pipeline, ENTRY)
+    back = pipeline.steps(*CHAIN[1:5])
+    assert "2 titles, 2 versions are 3 now" in back.stdout + back.stderr
+    assert "column imdb_score is new: 2 titles have a value" in back.stdout + back.stderr
+    assert len(pipeline.query("FROM analytics_netflix_history")) == 3

@@ -48,6 +48,7 @@ def test_a_withdrawn_snapshot_is_as_if_it_had_not_come_until_it_is_restored(load
     assert "rating" in taken.stdout and "1 changed" in taken.stdout, (
         "the plan shows what it changes"
     )
+    assert "against" not in taken.stdout, "not what the snapshot before it changed, once"
     assert loaded.step(MERGE).returncode == 0
     assert loaded.query("SELECT count(*), count(valid_to) FROM analytics_netflix_history") == [
         (60, 0)
