@@ -2,7 +2,7 @@
 
 Reads:   staging_netflix_titles, the records; the raw snapshots where one came late or several wait
 Writes:  analytics_netflix_history (and the views analytics_netflix_current, cdc_netflix_changes
-         over it), ops_merges, ops_contracts; a decision for each snapshot in data/decisions/
+         over it), ops_merges; a decision for each snapshot in data/decisions/
 Fails when: nothing was landed yet (exit 2), the change is implausible (too many inserts, updates or
          deletes, renumbered keys; exit 20), or an invariant of the history does not hold.
 
@@ -13,6 +13,7 @@ Example: python python/06_merge_cdc.py --plan    or    make plan
 """
 
 import sys
+from datetime import datetime
 
 from contract import load_contract
 from history.merge import (
@@ -22,7 +23,10 @@ from history.merge import (
     find_pending,
     merge_pending,
 )
-from ingest.manifest import landed_batches
+from history.tables import merged_batches
+from ingest.decisions import IN_HISTORY
+from ingest.manifest import Batch, landed_batches
+from ingest.state import loaded_state
 from runner.console import plural
 from runner.options import read_flags
 from runner.step import Step, run_step
@@ -36,15 +40,19 @@ def run(step: Step) -> None:
     step.batch_id = batch.batch_id
     create_tables(con, contract.columns)
     pending = find_pending(con, batches, settings, contract)
+    was_lost = is_history_lost(step, batches)
     merges = merge_pending(step, con, batches, contract, pending)
     step.rows_in = sum(diff.staged for _, diff in merges)
     step.rows_out = con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()[0]
     if not merges:
         step.message = f"{batch.batch_id} is merged already"
         step.unchanged = not pending.is_replay
-    elif pending.is_replay:
+    elif pending.is_replay or was_lost:
         step.message = f"history rebuilt from {plural(len(merges), 'snapshot')}"
-        step.note(step.message)
+        if was_lost:
+            step.warn(f"the warehouse was not there; {step.message}")
+        else:
+            step.note(step.message)
     else:
         step.message = describe_merges(merges)
     for merged, _ in merges:
@@ -53,6 +61,22 @@ def run(step: Step) -> None:
                 f"{ambiguous:,} record(s) of {merged.batch_id} could be several titles; they were "
                 "left as they were, see ops_ambiguous_matches"
             )
+
+
+def is_history_lost(step: Step, batches: list[Batch]) -> bool:
+    """Whether nothing is merged though snapshots were, before this warehouse had its first run."""
+    if merged_batches(step.con):
+        return False
+    first_run = step.con.execute("SELECT min(started_at) FROM ops_runs").fetchone()[0]
+    made_at = (first_run or step.started_at).replace(microsecond=0)
+    state = loaded_state(step.settings)
+    decisions = [state.find_decision(batch.batch_id) for batch in batches]
+    return any(
+        decision["verdict"] in IN_HISTORY
+        and datetime.fromisoformat(decision["decided_at"]) < made_at
+        for decision in decisions
+        if decision
+    )
 
 
 def main() -> int:

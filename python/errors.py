@@ -5,8 +5,8 @@
 2   settings or usage: an option has a wrong value, or another step must run first
 20  stopped by contract or guard: the file or the history is not what it should be
 30  data-quality failure: a check of the audit failed; nothing is published
-40  the state does not fit together: a snapshot, a decision or the warehouse is missing, damaged or
-    of another folder; nothing was changed
+40  the state does not fit together: a snapshot or decision is missing, damaged or of another
+    folder, or the warehouse is damaged; nothing was changed
 75  another run holds the lock; try again later (sysexits' EX_TEMPFAIL)
 128 plus the number of a signal: interrupted by it (130 Ctrl-C, 143 SIGTERM, 129 SIGHUP)
 """

@@ -136,6 +136,22 @@ def test_where_the_warehouse_is_lost_the_published_copy_knows_the_last_record(fo
     stopped(folder, last.name)
 
 
+def test_a_plain_night_rebuilds_a_warehouse_that_is_not_there_and_says_so_once(folder):
+    before, warning = history(folder), "warning: the warehouse was not there; history rebuilt from"
+    with duckdb.connect(str(folder.root / "dw.db")) as con:  # as where its first merge was killed
+        con.execute("DELETE FROM ops_merges; DELETE FROM analytics_netflix_history")
+    done = folder.step(MERGE)
+    assert (done.returncode, done.stderr, history(folder)) == (0, "", before)
+    (folder.root / "dw.db").unlink()
+    done = folder.steps(RAW, *CHAIN[1:5], NETFLIX_CSV=folder.put(catalogue(*NIGHTS[3])))
+    assert done.returncode == 0, done.stderr
+    assert f"merge     {warning} 3 snapshots\n" in done.stderr
+    assert history(folder) == before
+    (folder.root / "dw.db").unlink()
+    assert f"{warning} 3 snapshots\n" in folder.step(MERGE).stderr, "whatever step comes first"
+    assert folder.step(MERGE).stderr == ""
+
+
 @pytest.mark.slow
 def test_the_warehouse_is_rebuilt_as_it_was_whatever_the_limits_are(folder):
     before = history(folder)
