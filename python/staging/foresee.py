@@ -7,17 +7,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+from column import RESERVED, normalise
 from config import Settings
 from contract import Contract, bind, load_contract
 from errors import Refused
 from ingest.manifest import Batch
 from ingest.snapshot import name_raw_columns
 from runner.log import utc_now
-from staging.build import bind_columns, build_staging
+from staging.build import bind_columns, build_staging, create_cleaning_macros
 from staging.propose import propose_alias, propose_line
 from staging.schema_drift import find_unparsable_columns
 from warehouse.database import Warehouse, fetch_file, identifier, run_file, set_variables
 
+TYPES_OF_EXTRAS = ("integer", "number", "boolean")
 PASSES = 4  # what one line lets in shows what the next is for
 CHECKED = {  # checks of the audit that are about single values, and of which column
     "accepted_ratings": "rating",
@@ -46,7 +48,31 @@ def foresee(con: Warehouse, header: list[str], settings: Settings) -> tuple[list
             findings += new
             if text == (text := add_lines(text, new)):
                 break
-    return findings, text
+        return findings, text + propose_columns(con, header, contract)
+
+
+def propose_columns(con: Warehouse, header: list[str], contract: Contract) -> str:
+    """Entries, as comments, for the columns of the file that the contract does not name."""
+    try:
+        names = name_raw_columns(header)
+    except Refused:
+        return ""
+    bound = bind(contract, names).values()
+    free = {f"c{place}": name for place, name in enumerate(names) if name not in bound}
+    create_cleaning_macros(con, contract)
+    entries = []
+    for place, name in free.items():
+        filled, *fits = con.execute(
+            f"SELECT count({place}), count(parse_integer({place})), count(parse_number({place})), "
+            f"count(parse_boolean({place})) FROM records WHERE {place} <> ''"
+        ).fetchone()
+        kind = TYPES_OF_EXTRAS[fits.index(filled)] if filled in fits else "text"
+        column = normalise(name)
+        if filled and column.isidentifier() and column not in RESERVED:
+            key = column if column.isascii() else f'"{column}"'
+            entries.append(f'# [columns.{key}]\n# type = "{kind}"\n')
+    head = "\n# Not in the contract, so not used. An entry takes a column in:\n"
+    return head + "".join(entries) if entries else ""
 
 
 def find_all(con: Warehouse, header: list[str], contract: Contract) -> list[Finding]:

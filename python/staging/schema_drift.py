@@ -141,14 +141,19 @@ def find_header_changes(
             detail = "not in the file." if name in required else "not in the file, so NULL."
             changes.append(Change("removed", name, detail))
         elif now[name] and not then[name]:
-            changes.append(Change("added", name, "in the file again."))
+            changes.append(Change("added", name, "in the file, and not in the one before."))
         elif now[name] and normalise(now[name]) != normalise(then[name]):
             changes.append(Change("renamed", name, f"comes as {now[name]!r}."))
     names = {normalise(name) for name in unknown}
     before = [n for n in previous.columns if normalise(n) in names] if previous else []
     seen = {normalise(name) for name in columns_with_values(con, before, "previous_snapshot")}
     changes += [
-        Change("added", name, "unknown to the contract; kept in raw, not used.")
+        Change(
+            "added",
+            name,
+            "unknown to the contract; kept in raw, not used. `make inspect PROPOSE=1` "
+            "shows the entry that would take it in.",
+        )
         for name in unknown
         if normalise(name) not in seen
     ]

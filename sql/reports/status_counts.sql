@@ -17,7 +17,7 @@ merges AS (
 
 nights AS (
     SELECT
-        inserted + reappeared + updated + filled AS new_versions,
+        inserted + reappeared + updated AS new_versions,  -- a new column fills once
         row_number() OVER (ORDER BY snapshot_at DESC) AS age
     FROM ops_merges
     WHERE previous_rows > 0

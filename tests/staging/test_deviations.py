@@ -1,6 +1,7 @@
 """A publisher who writes otherwise: inspect foresees it, the steps say so, a line mends it."""
 
 import shutil
+import tomllib
 
 import pytest
 from conftest import CHAIN, catalogue, title
@@ -89,6 +90,32 @@ def test_what_inspect_foresees_is_what_the_steps_say_and_the_line_mends(pipeline
     mended = pipeline.steps(*CHAIN, NETFLIX_CSV=source)
     assert mended.returncode == 0, mended.stderr
     assert pipeline.query("SELECT count(*) FROM analytics_netflix_current") == [(ROWS - 1,)]
+
+
+def test_an_entry_is_proposed_for_each_column_that_the_contract_does_not_name(pipeline):
+    extra = {
+        "Score": "7.5",
+        "votes": "12",
+        "seen": "yes",
+        "note": "a",
+        "año": "a",
+        "empty": "",
+        "row hash": "1",
+    }
+    extra["<b>"] = "1"
+    shown = pipeline.step(
+        "01_inspect_data", pipeline.put(catalogue(title(1, **extra))), "--propose"
+    )
+    types = {
+        "score": "number",
+        "votes": "integer",
+        "seen": "boolean",
+        "note": "text",
+        '"año"': "text",
+    }
+    entries = [f'# [columns.{name}]\n# type = "{kind}"\n' for name, kind in types.items()]
+    assert shown.stdout.endswith("An entry takes a column in:\n" + "".join(entries))
+    assert tomllib.loads(shown.stdout), "they are comments: a person decides"
 
 
 def test_a_file_of_many_deviations_loads_by_what_is_proposed(pipeline):
