@@ -2,9 +2,9 @@
 
 Reads:   analytics_netflix_history, cdc_netflix_changes, staging_netflix_quarantine, the records
 Writes:  nothing
-Fails when: no KEY is given or nothing was merged yet (exit 2), or the KEY is unknown (exit 1).
+Fails when: no KEY is given, it is unknown, or nothing was merged yet (exit 2).
 
-KEY is a show_id, a title_id or a title.
+KEY is a show_id, a title_id or a title; of a part of a title, the titles are listed that have it.
 
 Example: python python/11_explain_title.py s123    or    make why KEY=s123
 """
@@ -12,19 +12,13 @@ Example: python python/11_explain_title.py s123    or    make why KEY=s123
 import sys
 
 from config import load_settings
-from errors import CRASH, DONE, NotReady, SettingsError, StepError
+from errors import DONE, NotReady, SettingsError, StepError
 from ingest.manifest import Batch, read_batches
 from operations.status import open_for_reading
 from runner import signals
-from runner.console import BOLD, CYAN, RED, YELLOW, say, say_error
+from runner.console import BOLD, CYAN, RED, YELLOW, printable, say, say_error
 from runner.options import make_parser
-from warehouse.database import (
-    Warehouse,
-    fetch_file,
-    has_tables,
-    has_warehouse,
-    set_variables,
-)
+from warehouse.database import Warehouse, fetch_file, has_tables, has_warehouse, set_variables
 
 
 def explain(con: Warehouse, key: str, batches: dict[str, Batch]) -> bool:
@@ -70,6 +64,13 @@ def explain(con: Warehouse, key: str, batches: dict[str, Batch]) -> bool:
     return bool(versions or held)
 
 
+def describe_unknown(con: Warehouse, key: str) -> str:
+    similar = fetch_file(con, "reports/why_similar.sql")
+    titles = "".join(f"\n  {row['title_id']:<9} {printable(row['title'])}" for row in similar)
+    part = f". These titles have it as a part:{titles}" if titles else " or a part of one"
+    return f"nothing is known of {key!r}: KEY takes a show_id, a title_id, a title{part}"
+
+
 def main() -> int:
     parser = make_parser(__doc__)
     parser.add_argument("key", nargs="?", metavar="KEY", help="a show_id, title_id or title")
@@ -85,10 +86,9 @@ def main() -> int:
         with open_for_reading(settings) as con:
             if not has_tables(con, "ops_merges"):
                 raise NotReady("nothing was merged yet; run `make run-all` first")
-            if explain(con, key, batches):
-                return DONE
-        say(f"nothing is known of {key!r}: no version, nothing in quarantine", YELLOW)
-        return CRASH
+            if not explain(con, key, batches):
+                raise SettingsError(describe_unknown(con, key))
+        return DONE
     except StepError as error:
         say_error(f"why       stopped: {error}")
         return error.exit_code

@@ -31,7 +31,7 @@ COMMANDS = {
     "10_rebuild_warehouse --verify": 0,
     "10_rebuild_warehouse": 0,
     "11_explain_title s1": 0,
-    "11_explain_title nobody": 1,
+    "11_explain_title nobody": 2,
     "operations/status": 0,
     "operations/status --open": 0,
     "operations/status --help": 0,

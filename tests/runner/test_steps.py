@@ -211,5 +211,9 @@ def test_why_tells_every_version_and_plan_writes_nothing(pipeline):
     assert why.returncode == 0
     assert "title: 'A' -> 'A2'" in why.stdout and "cleaned:title" in why.stdout
     assert "gone from the catalogue" in pipeline.step("11_explain_title", "s2").stdout
-    assert pipeline.step("11_explain_title", "nobody").returncode == 1
+    unknown = pipeline.step("11_explain_title", "nobody")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "why       stopped: nothing is known of 'nobody': KEY takes a show_id" in unknown.stderr
+    part = pipeline.step("11_explain_title", "a")
+    assert (part.returncode, part.stderr.splitlines()[1:]) == (2, ["  s1        A2"]), part
     assert pipeline.step("11_explain_title").returncode == 2

@@ -1,0 +1,9 @@
+-- Titles that have what the session variable `wanted` says as a part, in whatever case; a few.
+SELECT
+    title_id,
+    max(title) AS title
+FROM analytics_netflix_history
+WHERE strpos(lower(title), lower(getvariable('wanted'))) > 0
+GROUP BY title_id
+ORDER BY title, title_id
+LIMIT 10;
