@@ -3,7 +3,7 @@
 A check is a file. Its first line is the rule, `-- broken:` the same said of where it does not hold;
 `-- severity: error|warn` is what one offending row means, `-- warn_if: > N` and `-- error_if: > N`
 set other limits (odd_titles_pct: the contract's share of all titles), `-- limit:` names the setting
-of an age, and `-- way_out:` says what a person can do where it fails.
+of an age, and `-- way_out:` says what a person can do where it does not pass.
 """
 
 import logging
@@ -50,7 +50,7 @@ class Result:
 
     def __str__(self) -> str:
         lines = self.rows[:SHOWN_ROWS]
-        if self.outcome == "fail":
+        if self.way_out:
             lines = [*lines, f"What to do: {self.way_out}"]
         rows = "".join(f"\n            {line}" for line in lines)
         return f"{self.outcome}: {self.name}, {self.count:,} row(s): {self.description}{rows}"
@@ -123,7 +123,6 @@ def evaluate_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence
     severity = found[1]
     broken = re.search(r"^-- broken: (.+)$", text, re.MULTILINE)
     way_out = re.search(r"^-- way_out: (.+)$", text, re.MULTILINE)
-    about = way_out[1] if way_out else WAY_OUT
     limits = {"error_if": 0 if severity == "error" else None, "warn_if": 0}
     limit = re.compile(r"^-- (warn_if|error_if): > (\d+|odd_titles_pct)$", re.MULTILINE)
     for name, number in limit.findall(text):
@@ -142,6 +141,7 @@ def evaluate_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence
         outcome = "warn"
     if outcome != "pass":
         description = broken[1] if broken else f"not so: {description}"
+    about = way_out[1] if way_out else WAY_OUT if outcome == "fail" else ""
     return Result(path.stem, description, severity, outcome, count, shown, about)
 
 

@@ -355,6 +355,9 @@ def test_what_a_publisher_wrote_into_one_cell_warns(pipeline):
     done = pipeline.steps("06_merge_cdc", MONITOR)
     assert (done.returncode, "warn: durations_in_range, 1 row(s)" in done.stderr) == (0, True)
     assert "title_id=s40, title=Title 40, duration=0 min" in done.stderr
+    assert "What to do: `unit`, `minutes` and `seasons` of [columns.duration]" in done.stderr
+    assert "warn: newest_title_is_fresh" in done.stderr, "a warning without a way out says none"
+    assert done.stderr.count("What to do: ") == 1
 
 
 @pytest.fixture
