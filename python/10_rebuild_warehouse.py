@@ -13,11 +13,13 @@ Example: python python/10_rebuild_warehouse.py --verify    or    make verify
 """
 
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import duckdb
 
+from analytics.star_schema import TABLES, build_star_schema, find_built, read_history_state
 from contract import load_contract
 from errors import NotReady, QualityError
 from history.contract_edit import require_judged_contract
@@ -77,14 +79,20 @@ def verify(step: Step) -> None:
         raise NotReady(
             f"there is no warehouse {live} to verify; run `make run-all` or `make rebuild`"
         )
+    contract = load_contract(step.settings.contract_path)
     with closing(connect(live, step.settings, read_only=True)) as con:
         if not has_tables(con, "ops_merges"):
             raise NotReady("nothing was merged yet to be verified; run `make run-all` first")
+        star = TABLES if find_built(con, read_history_state(con, contract)) else ()
     home = live.resolve()
     scratch = home.with_name(f".{home.name}.verify.tmp")
     try:
         count = replay_into(step, scratch, keep_records=False)
-        different = compare(step, live, scratch)
+        if star:
+            with closing(connect(scratch, step.settings)) as con:
+                build_star_schema(con, contract.audiences, contract.columns)
+                con.execute("CHECKPOINT")
+        different = compare(step, live, scratch, star)
     finally:
         for leftover in (scratch, Path(f"{scratch}.wal")):
             leftover.unlink(missing_ok=True)
@@ -154,18 +162,15 @@ def take_over(step: Step, con: Warehouse, keep_records: bool) -> set[str]:
     return {batch_id for (batch_id,) in rows}
 
 
-def compare(step: Step, live: Path, scratch: Path) -> list[str]:
+def compare(step: Step, live: Path, scratch: Path, star: Sequence[str]) -> list[str]:
     """The tables whose content differs; one line per table for the person."""
     con = connect(":memory:", step.settings, [live.parent, step.settings.snapshots])
     con.execute(f"ATTACH {literal(live)} AS live (READ_ONLY)")
     con.execute(f"ATTACH {literal(scratch)} AS replayed (READ_ONLY)")
-    staged = [
-        con.execute(f"SELECT batch_id FROM {side}.staging_counts").fetchall()
-        for side in ("live", "replayed")
-    ]
-    same_batch = staged[0] == staged[1]  # else a newer snapshot waits in the live one
+    staged = "SELECT batch_id FROM {}.staging_counts"
+    newer = con.execute(f"{staged.format('live')} EXCEPT {staged.format('replayed')}").fetchone()
     different = []
-    for table in (*COMPARED, *(["staging_netflix_titles"] if same_batch else [])):
+    for table in (*COMPARED, *([] if newer else ["staging_netflix_titles"]), *star):
         found = {}
         for side in ("live", "replayed"):
             con.execute(f"USE {side}")  # views name their tables without the file

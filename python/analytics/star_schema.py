@@ -92,6 +92,11 @@ def build_country_index() -> dict[str, tuple[str, ...]]:
 SHOWN_NAMES = 5
 SHOWN_LETTERS = 40
 STAR = ("dim_", "fact_", "bridge_", "sums_", "kpi_")
+TABLES = (  # without the views over them
+    "dim_date", "dim_country_name", "dim_country", "dim_genre", "dim_rating", "dim_person",
+    "fact_title_catalog", "bridge_title_country", "bridge_title_genre", "bridge_title_cast",
+    "bridge_title_director", "sums_title_country", "sums_title_genre", "sums_title_person",
+)  # fmt: skip
 BUILT_FROM = ("batch_id", "merges", "rules", "history_rows", "current_rows")
 
 
