@@ -18,7 +18,7 @@ ROUNDS ?= 3
 DAY ?= 1
 SEED ?= 42
 ENGINES ?= spark
-# What a person gives is text: it is never expanded here, and reaches a recipe by the environment.
+# Values from the command line are never expanded here; recipes get them from the environment.
 export VENV PYTHON ROWS ROUNDS DAY SEED ENGINES KEY TO FIRST SECOND SINCE UNTIL FILES AT BATCH
 $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
     $(eval override $(name) := $$(value $(name)))$(eval export $(name))))
@@ -41,11 +41,11 @@ sample: setup ## 00: make up a catalogue: ROWS=10000 DAY=1 SEED=42
 	@$(RUN) python/00_make_sample_data.py --rows="$$ROWS" --day="$$DAY" --seed="$$SEED"
 
 .PHONY: clean-sample
-clean-sample: setup ## Remove the sample and what came of it, before the first real file
+clean-sample: setup ## Remove the sample data and all that came of them, before the first real file
 	@$(RUN) python/00_make_sample_data.py --remove
 
 .PHONY: setup
-setup: ## Make .venv of what .ci/locks/requirements.lock names, by hash
+setup: ## Make .venv with the packages of .ci/locks/requirements.lock, by hash
 	@$(IN) bash .ci/setup "$$PYTHON" "$$VENV" .ci/locks/requirements.lock
 
 ##@ Look
@@ -55,7 +55,7 @@ status: setup ## Show last runs, counts, freshness, open failures, next run, dis
 	@$(RUN) -m operations.status
 
 .PHONY: open
-open: setup ## Print where the dashboard is, and open it where there is a desktop
+open: setup ## Print where the dashboard is, and open it if there is a desktop
 	@$(RUN) -m operations.status --open
 
 .PHONY: digest
@@ -63,7 +63,7 @@ digest: setup ## Show what the newest snapshot changed, or SINCE=2019-11-30 UNTI
 	@$(RUN) -m operations.digest --since="$$SINCE" --until="$$UNTIL"
 
 .PHONY: inspect
-inspect: setup ## 01: what is in the input file, and what would not load; PROPOSE=1: a contract
+inspect: setup ## 01: show what is in the input file, and what would not load; PROPOSE=1: a contract
 	@$(RUN) python/01_inspect_data.py $(if $(PROPOSE),--propose)
 
 .PHONY: plan
@@ -81,7 +81,7 @@ raw: setup ## 02: CSV -> immutable Parquet snapshot and manifest line
 	@$(RUN) python/02_create_raw_layer.py
 
 .PHONY: load
-load: setup ## 03: newest snapshot -> raw_netflix_titles, digest and counts proven
+load: setup ## 03: newest snapshot -> raw_netflix_titles, after a check of digest and counts
 	@$(RUN) python/03_load_raw_to_duckdb.py
 
 .PHONY: schema
@@ -89,7 +89,7 @@ schema: setup ## 04: bind the columns to the contract, report drift
 	@$(RUN) python/04_check_schema.py
 
 .PHONY: staging
-staging: setup ## 05: clean and type -> staging_netflix_titles, quarantine (FULL=1: all)
+staging: setup ## 05: clean and type -> staging_netflix_titles, quarantine (FULL=1: restage all)
 	@$(RUN) python/05_run_staging_sql.py $(if $(FULL),--full)
 
 .PHONY: merge
@@ -105,11 +105,11 @@ analytics: setup ## 08: history -> star schema and KPI views (FULL=1: all)
 	@$(RUN) python/08_build_analytics.py $(if $(FULL),--full)
 
 .PHONY: publish
-publish: setup ## 09: database copy, KPI files and dictionary of what passed the audit
+publish: setup ## 09: what passed the audit -> database copy, KPI files, dictionary, page
 	@$(RUN) python/09_publish.py
 
 .PHONY: export
-export: setup ## Write what is published as flat files: catalogue.csv, the star schema as Parquet
+export: setup ## Write the published data as flat files: catalogue.csv, the star schema as Parquet
 	@$(RUN) -m publish.flat_files
 
 ##@ Operate
@@ -119,7 +119,7 @@ cron-install: setup ## Let cron run the job at SCHEDULE and the audit at MONITOR
 	@$(RUN) -m operations.cron install
 
 .PHONY: cron-remove
-cron-remove: setup ## Take this project's lines out of the crontab
+cron-remove: setup ## Remove this project's lines from the crontab
 	@$(RUN) -m operations.cron remove
 
 .PHONY: backfill
@@ -127,7 +127,7 @@ backfill: setup ## Load dated files, the oldest first: FILES='exports/*.csv' AT=
 	@$(RUN) -m ingest.backfill --at="$$AT" $(if $(PLAN),--plan) -- "$$FILES"
 
 .PHONY: withdraw
-withdraw: setup ## Take a snapshot back, with all that it changed: BATCH=<id>
+withdraw: setup ## Take a snapshot back with all that it changed: BATCH=<id>
 	@$(RUN) -m history.withdraw withdraw "$$BATCH"
 	@$(RUN) python/06_merge_cdc.py
 
@@ -141,7 +141,7 @@ rebuild: setup ## 10: replay every raw snapshot into a fresh warehouse and swap 
 	@$(RUN) python/10_rebuild_warehouse.py
 
 .PHONY: verify
-verify: setup ## 10: prove that the live warehouse equals a replay of the raw snapshots
+verify: setup ## 10: check that the live warehouse equals a replay of the raw snapshots
 	@$(RUN) python/10_rebuild_warehouse.py --verify
 
 ##@ Move to another engine
@@ -165,26 +165,26 @@ test: setup-test ## Run the quick tests (some minutes)
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not slow and not engines"
 
 .PHONY: test-full
-test-full: setup-test ## Run the slow tests, too: an hour or more; NINTH=0 to 8: a ninth of them
+test-full: setup-test ## Run the slow tests, too (an hour or more); NINTH=0 to 8: a ninth of them
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not mutants and not engines"
 
 .PHONY: test-mutants
-test-mutants: setup-test ## Break the SQL on purpose: the tests notice (15 minutes)
+test-mutants: setup-test ## Break the SQL on purpose, and see the tests fail (15 minutes)
 	@$(RUN) -m pytest -n 0 -m mutants
 
 .PHONY: reliability
-reliability: setup-test ## Inject every fault, and write what happened to tests/RELIABILITY.md
+reliability: setup-test ## Inject every fault, and write the results to tests/RELIABILITY.md
 	@$(IN) results=$$(mktemp) && trap 'rm -f "$$results"' EXIT && RELIABILITY_RESULTS="$$results" \
 		"$$VENV/bin/python" -m pytest -n auto --dist worksteal tests/reliability && \
 		"$$VENV/bin/python" tests/reliability/table.py "$$results"
 
 .PHONY: lint
-lint: setup-test ## Check style, formatting and spelling
+lint: setup-test ## Check style, formatting, types and spelling
 	@$(RUN) -m ruff check . && "$$VENV/bin/python" -m ruff format --check . && \
-		"$$VENV/bin/python" -m codespell_lib
+		"$$VENV/bin/python" -m mypy && "$$VENV/bin/python" -m codespell_lib
 
 .PHONY: peers
-peers: setup-peers ## Put the same faults through dbt-duckdb and dlt
+peers: setup-peers ## Test dbt-duckdb and dlt with the same faults
 	@$(IN) PIPELINE_PYTHON="$$VENV/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python tests/peers/compare.py
 
 .PHONY: bench
@@ -215,5 +215,5 @@ setup-peers: setup ## Install dbt-duckdb and dlt, in an environment of their own
 		.venv-peers/bin/python -m pip install -q -r tests/peers/requirements.txt
 
 .PHONY: clean
-clean: ## Remove .venv and caches; never data, the warehouse or logs
-	@$(IN) rm -rf "$$VENV" .pytest_cache .ruff_cache .hypothesis && find python tests -name __pycache__ -exec rm -rf {} +
+clean: ## Remove .venv and caches, but never data, the warehouse or logs
+	@$(IN) rm -rf "$$VENV" .pytest_cache .ruff_cache .mypy_cache .hypothesis && find python tests -name __pycache__ -exec rm -rf {} +

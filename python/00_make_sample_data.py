@@ -3,11 +3,11 @@
 The same (rows, day, seed, shares) give the same bytes. Day D + 1 is day D with some titles
 inserted, some corrected and some deleted; every other title keeps its line byte for byte.
 
-Reads:   sql/sample.sql (vocabulary, state, CSV text).
-Writes:  <name>.csv and <name>.truth.json: how many of what was planted, which keys
-    changed since the day before, and the SHA-256 of the CSV.
-Fails when: an option is out of range, real files were landed where it would stand, or the target
-    exists and is not known to come from this script (one line, exit code 2, nothing written).
+Reads:   sql/sample.sql (vocabulary, state, CSV text)
+Writes:  <name>.csv and <name>.truth.json: how many of each defect were planted, which keys changed
+         since the day before, and the SHA-256 of the CSV
+Fails when: an option is out of range, real files were landed in this data folder, or the target
+         exists and may not come from this script (exit 2, nothing written)
 
 Example: python python/00_make_sample_data.py --rows 500 --day 2    or    make sample ROWS=500
 """
@@ -40,8 +40,8 @@ COLUMNS = (
     "date_added,release_year,rating,duration,listed_in,description"
 )
 HEADER = f"{COLUMNS}{',' * 14}\r\n".encode()  # the real file has 14 columns without name or value
-# One record in N carries the defect. The real file's rate is in brackets; where that would be a
-# handful of rows in a default file, the sample has more: a rule that works by luck is found out.
+# One record in N has the defect. The real file's rate is in brackets; the sample has more, so that
+# a file of the default size has enough of each to find a rule that works by luck.
 ONE_IN = {
     "cp1252": 1_000,  # [1 in 8,809] a line in Windows-1252 inside a UTF-8 file
     "line_feed": 1_000,  # [2 in 8,809] a line feed inside a quoted title or description
@@ -52,14 +52,14 @@ ONE_IN = {
 }
 # Of yesterday's titles, per day. The real catalogue moved by 10 % in two months.
 INSERTS, UPDATES, DELETES = 0.005, 0.01, 0.002
-PART_ROWS = 2 * 122_880  # ids per query, about 100 MB of text: two row groups keep two cores busy
-FETCH_ROWS = 20_000  # lines that pass through Python at a time
+PART_ROWS = 2 * 122_880  # ids per query: about 100 MB of text in two row groups, one per core
+FETCH_ROWS = 20_000  # lines fetched at a time
 MAX_ROWS, MAX_DAY, MAX_SEED = 100_000_000, 3_650, 2**32 - 1
 MAX_LISTED_LINES, MAX_LISTED_KEYS = 100, 1_000  # the truth stays readable for a large file
 
 
 class SampleError(SettingsError):
-    """A request that cannot be met; the message is the one line the user sees."""
+    """The options are wrong, or the sample may not be written or removed."""
 
 
 def run(
@@ -75,9 +75,8 @@ def run(
 ) -> dict:
     """Write the catalogue of one day to `out` and its truth next to it; return the truth.
 
-    `rows` is the number of records on day 1; the shares are of the titles of the day before
-    (0 to 1), and a share above 0 means at least one title. Raises SampleError before anything is
-    written.
+    `rows` is the number of records on day 1. The shares (0 to 1) are of the titles of the day
+    before; a share above 0 means at least one title. Raises SampleError before it writes anything.
     """
     out, truth_file = Path(out), Path(out).with_suffix(".truth.json")
     options = {"inserts": inserts, "updates": updates, "deletes": deletes}
@@ -85,7 +84,7 @@ def run(
     if not force:
         _refuse_foreign_file(out, truth_file)
 
-    import duckdb  # only where there is something to make: `make run-all` asks every night
+    import duckdb  # only if there is something to make: `make run-all` asks every night
 
     with duckdb.connect() as con:
         con.execute("SET VARIABLE seed = ?", [seed])
@@ -107,8 +106,8 @@ def run(
 
 
 def _check(out: Path, rows: int, day: int, seed: int, shares: dict[str, float]) -> None:
-    limits = {"rows": (rows, 1, MAX_ROWS), "day": (day, 1, MAX_DAY), "seed": (seed, 0, MAX_SEED)}
-    limits |= {name: (share, 0, 1) for name, share in shares.items()}
+    limits: dict[str, tuple[float, int, int]] = {k: (share, 0, 1) for k, share in shares.items()}
+    limits |= {"rows": (rows, 1, MAX_ROWS), "day": (day, 1, MAX_DAY), "seed": (seed, 0, MAX_SEED)}
     for name, (value, low, high) in limits.items():
         if not low <= value <= high:  # also refuses NaN
             raise SampleError(f"--{name} is {value}, expected {low} to {high}")
@@ -119,7 +118,7 @@ def _check(out: Path, rows: int, day: int, seed: int, shares: dict[str, float]) 
 
 
 def _refuse_foreign_file(out: Path, truth_file: Path) -> None:
-    """A file that this script did not write, or that was edited since, may be real data."""
+    """Raise SampleError for a file that this script did not write: it may be real data."""
     if not out.exists():
         return
     try:
@@ -137,11 +136,11 @@ def _refuse_foreign_file(out: Path, truth_file: Path) -> None:
 def _play_days(
     con: "duckdb.DuckDBPyConnection", rows: int, day: int, shares: dict[str, float]
 ) -> tuple[int, dict | None]:
-    """Bring the state to `day`; return the last id and what changed on that day (None on day 1)."""
+    """Bring the state to `day`; return the last id, and what changed that day (None on day 1)."""
     con.execute("INSERT INTO titles SELECT id, 1 FROM range(1, ?) AS r (id)", [rows + 1])
     next_id, changes = rows + 1, None
     for today in range(2, day + 1):
-        (living,) = con.execute("SELECT count(*) FROM titles").fetchone()
+        ((living,),) = con.execute("SELECT count(*) FROM titles").fetchall()
         n_in, n_up, n_del = (_at_least_one(share, living) for share in shares.values())
         new = range(next_id, next_id + n_in)
         next_id = new.stop
@@ -172,14 +171,15 @@ def _at_least_one(share: float, n: int) -> int:
 
 
 def _keys(ids: list[int]) -> dict:
-    """The count, and the keys themselves while they are few enough to read (else null)."""
+    """Return the count, and the keys if they are few enough to read (else null)."""
     keys = [f"s{id}" for id in ids] if len(ids) <= MAX_LISTED_KEYS else None
     return {"count": len(ids), "keys": keys}
 
 
 def _csv_parts(con: "duckdb.DuckDBPyConnection", last_id: int, truth: dict) -> Iterator[bytes]:
     """Yield the file's bytes; after the last part, `truth` has the counts of what was yielded."""
-    digest, lines, size, counts, in_cp1252 = hashlib.sha256(), 0, 0, Counter(), []
+    digest, lines, size, in_cp1252 = hashlib.sha256(), 0, 0, []
+    counts: Counter[str] = Counter()
     for text in _texts(con, last_id, counts):
         part, line_numbers = _encode_marked_lines(text)
         in_cp1252 += [lines + n for n in line_numbers]
@@ -200,16 +200,16 @@ def _texts(con: "duckdb.DuckDBPyConnection", last_id: int, counts: Counter) -> I
             "CREATE TEMP TABLE part AS FROM sample_part(?, ?)",
             [first_id, first_id + PART_ROWS - 1],
         )
-        found = con.execute("FROM counts_of_part()")
-        names = [column[0] for column in found.description]
-        counts.update(dict(zip(names, found.fetchone(), strict=True)))
-        found = con.execute("SELECT line FROM part")
-        while batch := found.fetchmany(FETCH_ROWS):
+        cursor = con.execute("FROM counts_of_part()")
+        names = [column[0] for column in cursor.description]
+        counts.update(dict(zip(names, cursor.fetchall()[0], strict=True)))
+        cursor = con.execute("SELECT line FROM part")
+        while batch := cursor.fetchmany(FETCH_ROWS):
             yield "".join(line for (line,) in batch).encode()
 
 
 def _encode_marked_lines(text: bytes) -> tuple[bytes, list[int]]:
-    """Turn the lines that start with 0x01 into Windows-1252; also return their numbers, from 1."""
+    """Encode the lines that start with 0x01 in Windows-1252; also return their numbers, from 1."""
     head, *marked = text.split(b"\x01")
     pieces, line_numbers, lines = [head], [], head.count(b"\n")
     for piece in marked:
@@ -221,7 +221,7 @@ def _encode_marked_lines(text: bytes) -> tuple[bytes, list[int]]:
 
 
 def remove(settings: Settings) -> int:
-    """Remove the sample file and all that came of it; refuses where any real file was landed."""
+    """Remove the sample and all that came of it. Raises SampleError if a real file was landed."""
     from publish.versions import remove_versions
 
     with hold_lock(settings):
@@ -263,7 +263,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.add_argument(f"--{name}", type=float, default=share, help="a day (%(default)s)")
     for name, text in (
         ("force", "replace a file made by something else"),
-        ("if-missing", "only where there is no input and none is named"),
+        ("if-missing", "only if there is no input file and NETFLIX_CSV is not set"),
         ("remove", "remove the sample, its snapshots and its warehouse"),
     ):
         parser.add_argument(f"--{name}", action="store_true", help=text)
@@ -275,7 +275,7 @@ def main(argv: list[str] | None = None) -> int:
             return remove(settings)
         if not options["out"]:
             options["out"] = settings.default_csv
-            require_samples_only(settings, "nothing was made. Name another place: DATA_DIR=...")
+            require_samples_only(settings, "name another folder: make sample DATA_DIR=...")
         if options.pop("if_missing"):
             if settings.netflix_csv or settings.default_csv.exists():
                 return DONE

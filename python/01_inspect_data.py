@@ -1,9 +1,10 @@
-"""Look at a catalogue file before it is loaded: encoding, columns, keys, and what is odd in them.
+"""Inspect a catalogue file before it is loaded: encoding, columns, keys, and what is odd in them.
 
 Reads:   the source (NETFLIX_CSV, or the FILE given), sql/contract.toml
-Writes:  its report on stdout, and the file that --output names; working files go to the system's
-         temporary folder (TMPDIR) and away again. It takes no lock and leaves no record.
-Fails when: there is no such file, or it is no CSV with a header that the contract knows (exit 20).
+Writes:  a report on stdout, and the file that --output names; temporary files in TMPDIR. It takes
+         no lock and leaves no record.
+Fails when: there is no such file, or it is not a CSV with a header that the contract knows (exit
+         20).
 
 Example: python python/01_inspect_data.py titles.csv --output profile.html
 """
@@ -45,7 +46,7 @@ PAGE = '<!DOCTYPE html><meta charset="utf-8"><title>Profile of a catalogue file<
 def run(settings: Settings, output: Path | None = None, propose: bool = False) -> None:
     """Profile the source, save the result if an output is named, and print the report.
 
-    With `propose` it is the contract that is saved, or printed, and no report.
+    With `propose`, save or print a contract instead.
     """
     suffixes = (".toml",) if propose else SUFFIXES
     if output and output.suffix not in suffixes:
@@ -65,7 +66,7 @@ def run(settings: Settings, output: Path | None = None, propose: bool = False) -
 
 
 def save_profile(profile: Profile, output: Path) -> None:
-    """Write the columns table, escaped as on the terminal; a page has facts and warnings, too."""
+    """Write the table of columns, escaped as on the terminal; HTML also has facts and warnings."""
     source = profile.delivery.path
     if output.exists() and source.exists() and output.samefile(source):
         raise SettingsError(f"--output {output} is the file that is inspected")
@@ -75,7 +76,7 @@ def save_profile(profile: Profile, output: Path) -> None:
     with replace_atomically(output) as temporary:
         if output.suffix == ".parquet":
             columns.to_parquet(temporary, index=False)
-        elif output.suffix == ".csv":  # of cells that a spreadsheet shows and never runs
+        elif output.suffix == ".csv":  # a spreadsheet must show its cells and never run them
             columns = columns.replace(FORMULA_START, r"'\g<0>", regex=True)
             columns.to_csv(temporary, index=False, encoding="utf-8")
         else:
@@ -121,7 +122,7 @@ def draw_table(profile: Profile, width: int) -> list[str]:
 
 
 def fit(values: list[str], room: int) -> str:
-    """Put the values side by side; those that are too long for the room are cut to one length."""
+    """Put the values side by side; if they are too long, cut the longest ones to one length."""
 
     def join(limit: int) -> str:
         return " | ".join(cut(value, limit) for value in values)
@@ -144,7 +145,7 @@ def measure(text: str) -> list[int]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the report; the exit code is one of those in errors.py."""
+    """Print the report; return one of the exit codes in errors.py."""
     parser = make_parser(__doc__)
     parser.add_argument("file", nargs="?", metavar="FILE", help="a path or a URL, not NETFLIX_CSV")
     parser.add_argument("--output", type=Path, help="a .csv, .parquet or .html to save it in")

@@ -1,13 +1,12 @@
 """Land the catalogue: CSV -> immutable Parquet snapshot and its sealed record.
 
 Reads:   the source (NETFLIX_CSV), the records of all snapshots and decisions
-Writes:  data/raw/snapshots/<batch>.parquet (and <batch>.rejects.parquet where records did not fit),
+Writes:  data/raw/snapshots/<batch>.parquet (and <batch>.rejects.parquet if records did not fit),
          <batch>.json, data/raw/netflix_titles_raw.parquet (the latest snapshot)
-Fails when: the file is not a whole CSV with a known header, more records than allowed do not fit
-         it, or the two record counts differ (exit 20); the state does not fit together (exit 40).
-         Nothing is changed then.
+Fails when: the file is not a complete CSV with a known header, too many records do not fit it, or
+         the two record counts differ (exit 20); the state does not fit together (exit 40)
 
-The record is the moment of truth: files without one are leftovers, set aside by the next run.
+A snapshot counts once its record is written. The next run sets files without a record aside.
 
 Example: python python/02_create_raw_layer.py    or    make raw NETFLIX_CSV=titles.csv
 """
@@ -36,8 +35,9 @@ def run(step: Step) -> None:
             step.batch_id, step.rows_in, step.rows_out = batch.batch_id, 0, batch.raw_rows
             step.unchanged = True
             step.message = f"unchanged since {batch.snapshot_at:%Y-%m-%d %H:%M:%S} UTC"
-            if is_left_out(state, batch):
-                day = state.find_decision(batch.batch_id)["decided_at"][:10]
+            decision = state.find_decision(batch.batch_id)
+            if decision and is_left_out(state, batch):
+                day = decision["decided_at"][:10]
                 step.warn(
                     f"this file was withdrawn on {day}, and does not count; "
                     f"`make restore BATCH={batch.batch_id}` lets it count again"

@@ -1,14 +1,14 @@
-"""Show the newest snapshot as raw_netflix_titles, once it is proven to be what was landed.
+"""Load the newest snapshot as raw_netflix_titles, after checking that it is what was landed.
 
 Reads:   the records, the newest snapshot below data/raw/snapshots/
 Writes:  the view raw_netflix_titles, ops_proven_files
-Fails when: nothing was landed yet (exit 2), or the snapshot's SHA-256 or its number of rows is not
-         that of its record (exit 40).
+Fails when: nothing was landed yet (exit 2), or the snapshot's SHA-256 or number of rows differs
+         from its record (exit 40)
 
-Of the other files, those are proven, too, which were not for the longest time.
+It also checks a few other snapshots, those whose last check is the longest ago.
 
-A view, not a copy: the snapshot is immutable and verified, and copying wide text into table storage
-is what costs most in a load (2.8 s of 9 s at 1,000,000 rows).
+raw_netflix_titles is a view: the snapshot never changes, and copying wide text into a table is the
+most expensive part of a load (2.8 s of 9 s at 1,000,000 rows).
 
 Example: python python/03_load_raw_to_duckdb.py    or    make load
 """

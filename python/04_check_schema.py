@@ -1,10 +1,10 @@
-"""Bind the file's columns to the contract; report drift, stop before a breaking change gets in.
+"""Bind the file's columns to the contract; report drift, and stop before a breaking change.
 
-Reads:   raw_netflix_titles, the records, the last sound snapshot before, sql/contract.toml
-Writes:  the view contract_netflix_titles (canonical names), ops_schema_changes; where it stops, a
+Reads:   raw_netflix_titles, the records, the previous good snapshot, sql/contract.toml
+Writes:  the view contract_netflix_titles (canonical names), ops_schema_changes; if it stops, a
          decision in data/decisions/
 Fails when: 03 did not load the snapshot yet (exit 2), a required column is missing, or a change
-         has the policy "stop" (exit 20).
+         has the policy "stop" (exit 20)
 
 Example: python python/04_check_schema.py    or    make schema
 """

@@ -1,13 +1,13 @@
-"""Merge the staged snapshot into the history: who is new, changed, gone or back (SCD type 2).
+"""Merge the staged snapshot into the history: which titles are new, changed, gone or back (SCD 2).
 
-Reads:   staging_netflix_titles, the records; the raw snapshots where one came late or several wait
-Writes:  analytics_netflix_history (and the views analytics_netflix_current, cdc_netflix_changes
+Reads:   staging_netflix_titles, the records; raw snapshots, if one came late or several wait
+Writes:  analytics_netflix_history (and the views analytics_netflix_current and cdc_netflix_changes
          over it), ops_merges; a decision for each snapshot in data/decisions/
 Fails when: nothing was landed yet (exit 2), the change is implausible (too many inserts, updates or
-         deletes, renumbered keys; exit 20), or an invariant of the history does not hold.
+         deletes, renumbered keys; exit 20), or an invariant of the history does not hold (exit 1)
 
-`--plan` shows all that before it happens: it lands, stages and compares in a scratch folder and
-writes nothing.
+`--plan` shows the changes in advance: it lands, stages and merges in a scratch folder, and writes
+nothing.
 
 Example: python python/06_merge_cdc.py --plan    or    make plan
 """
@@ -16,13 +16,7 @@ import sys
 from datetime import datetime
 
 from contract import load_contract
-from history.merge import (
-    count_ambiguous,
-    create_tables,
-    describe_merges,
-    find_pending,
-    merge_pending,
-)
+from history.merge import count_ambiguous, create_tables, find_pending, merge_pending
 from history.tables import merged_batches
 from ingest.decisions import IN_HISTORY
 from ingest.manifest import Batch, landed_batches
@@ -54,12 +48,12 @@ def run(step: Step) -> None:
         else:
             step.note(step.message)
     else:
-        step.message = describe_merges(merges)
+        step.message = "; ".join(str(diff) for _, diff in merges)
     for merged, _ in merges:
         if ambiguous := count_ambiguous(con, merged):
             step.warn(
-                f"{ambiguous:,} record(s) of {merged.batch_id} could be several titles; they were "
-                "left as they were, see ops_ambiguous_matches"
+                f"{ambiguous:,} record(s) of {merged.batch_id} could be several titles and were "
+                "not merged; see ops_ambiguous_matches"
             )
 
 

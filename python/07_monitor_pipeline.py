@@ -1,11 +1,11 @@
-"""Audit the warehouse: every check in sql/checks/, each a query for offending rows.
+"""Audit the warehouse with every check in sql/checks/, each a query for offending rows.
 
 Reads:   the warehouse, sql/checks/*.sql, sql/metrics.sql, sql/contract.toml
-Writes:  ops_checks, ops_check_failures, ops_metrics, logs/monitor.log (a line per check); what is
-         wrong goes to the alerts (data/alerts), which are sent here unless this runs in a chain
+Writes:  ops_checks, ops_check_failures, ops_metrics, logs/monitor.log (a line per check),
+         data/alerts; outside a chain it also sends the alerts
 Fails when: nothing was staged yet (exit 2), the state does not fit together (exit 40), or a check
-         of severity "error" finds rows or cannot be run (exit 30): then the published page says so,
-         with the data that it has.
+         of severity "error" finds rows or cannot run (exit 30): then the published page says so
+         above its data
 
 Example: python python/07_monitor_pipeline.py    or    make monitor
 """
@@ -70,13 +70,13 @@ def run(step: Step) -> None:
     if failed:
         raise QualityError(
             f"{len(failed)} of {len(results)} checks failed ({', '.join(failed)}); nothing is "
-            "published past them, readers keep what they have. The rows: ops_check_failures and "
+            "published, readers keep the last version. The rows are in ops_check_failures and "
             f"{step.settings.log_dir / 'monitor.log'}, run {step.run_id}"
         )
 
 
 def audit() -> int:
-    """Audit under the lock; where that fails, the page that readers have says so, too."""
+    """Audit under the lock; if a check fails, mark the published page."""
     code = run_step("monitor", run, requires_warehouse=True, in_transaction=False)
     if code == QUALITY:
         try:
@@ -90,7 +90,7 @@ def audit() -> int:
 
 
 def main() -> int:
-    """Alone: with the alerts, and (--quiet, for cron) mail only where something is wrong."""
+    """Run the audit; outside a chain, send the alerts. With --quiet, cron mails only failures."""
     quiet = read_flags(__doc__, quiet="for cron: output goes to logs/cron.log").quiet
     if lock.inherited:
         return audit()
@@ -98,7 +98,7 @@ def main() -> int:
         settings = load_settings()
         with redirect_to_cron_log(settings, quiet) as ended:
             code = audit()
-            if code == LOCKED:  # a run is at it, which tells by itself
+            if code == LOCKED:  # a run is at work, and will audit
                 ended.append(DONE if quiet else LOCKED)
             else:
                 alerts.notify_after_audit(settings, code)

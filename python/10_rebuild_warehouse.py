@@ -1,13 +1,12 @@
-"""Replay all raw snapshots into a fresh warehouse and swap it in; or prove it would change nothing.
+"""Replay all raw snapshots into a fresh warehouse and swap it in; or check that nothing differs.
 
-Reads:   the records, all snapshots; of the live warehouse its run records and which snapshots it
-         had merged
+Reads:   the records, all snapshots; run records and merged snapshots of the live warehouse
 Writes:  the warehouse, in one rename
-Fails when: nothing was landed yet (exit 2), a snapshot that was never judged is refused, or the
-         contract was edited and nobody judged that (exit 20), the state does not fit together (40).
+Fails when: nothing was landed yet (exit 2), a snapshot that was never judged is refused, or an edit
+         of the contract was not judged yet (exit 20), the state does not fit together (exit 40)
 
-`--verify` replays into a scratch file and compares it with the live warehouse, table by table; it
-writes nothing, and exits 30 where they differ and 2 where nothing was merged yet.
+`--verify` replays into a scratch file, compares it with the live warehouse table by table, and
+writes nothing. It exits with 30 if they differ, with 2 if nothing was merged yet.
 
 Example: python python/10_rebuild_warehouse.py --verify    or    make verify
 """
@@ -105,10 +104,10 @@ def verify(step: Step) -> None:
 
 
 def replay_into(step: Step, target: Path, keep_records: bool) -> int:
-    """Build a warehouse in a new file from the raw snapshots; how many there were."""
+    """Build a warehouse in a new file from the raw snapshots; return how many were merged."""
     settings = step.settings
     batches = landed_batches(step, needs_warehouse=False)
-    for batch in [] if keep_records else batches:  # also of those that no replay reads
+    for batch in [] if keep_records else batches:  # also files that the replay does not read
         for kind in KINDS:
             if getattr(batch, kind):
                 verify_snapshot(settings.snapshots, batch, kind)
@@ -122,7 +121,7 @@ def replay_into(step: Step, target: Path, keep_records: bool) -> int:
         merged_ids = take_over(step, con, keep_records)
         with transaction(con):
             pending = find_pending(con, batches, settings, contract)
-            merged = [b for b in batches if b.batch_id in merged_ids]  # the rest waits
+            merged = [b for b in batches if b.batch_id in merged_ids]  # the rest are for step 06
             key = settings.cdc_key
             todo = [b for b in pending.todo if find_verdict(settings, b, key) != "refused"]
             pending = Pending(merged or todo, pending.judged | merged_ids)
@@ -137,7 +136,7 @@ def replay_into(step: Step, target: Path, keep_records: bool) -> int:
 
 
 def take_over(step: Step, con: Warehouse, keep_records: bool) -> set[str]:
-    """The batches that the live warehouse had merged; its run records are copied on request."""
+    """Return the batches that the live warehouse merged; `keep_records` copies its run records."""
     live = step.settings.warehouse_path
     if not live.exists():
         return set()
@@ -154,16 +153,16 @@ def take_over(step: Step, con: Warehouse, keep_records: bool) -> set[str]:
             raise held from None
         step.warn(
             f"the live warehouse cannot be read ({str(error).splitlines()[0]}); its run records "
-            "are not taken over"
+            "are lost"
         )
         return set()
     finally:
-        con.execute("DETACH DATABASE IF EXISTS live")  # else its tables are taken for the new ones
+        con.execute("DETACH DATABASE IF EXISTS live")  # its tables would be found as the new ones
     return {batch_id for (batch_id,) in rows}
 
 
 def compare(step: Step, live: Path, scratch: Path, star: Sequence[str]) -> list[str]:
-    """The tables whose content differs; one line per table for the person."""
+    """Print a line per table; return the tables whose content differs."""
     con = connect(":memory:", step.settings, [live.parent, step.settings.snapshots])
     con.execute(f"ATTACH {literal(live)} AS live (READ_ONLY)")
     con.execute(f"ATTACH {literal(scratch)} AS replayed (READ_ONLY)")
@@ -171,17 +170,17 @@ def compare(step: Step, live: Path, scratch: Path, star: Sequence[str]) -> list[
     newer = con.execute(f"{staged.format('live')} EXCEPT {staged.format('replayed')}").fetchone()
     different = []
     for table in (*COMPARED, *([] if newer else ["staging_netflix_titles"]), *star):
-        found = {}
+        sums = {}
         for side in ("live", "replayed"):
             con.execute(f"USE {side}")  # views name their tables without the file
             try:
-                found[side] = con.execute(
+                sums[side] = con.execute(
                     f"SELECT count(*), sum(CAST(hash(content) AS HUGEINT)) FROM {table} AS content"
                 ).fetchone()
             except duckdb.CatalogException:
-                found[side] = (0, None)
-        equal = found["live"] == found["replayed"]
-        counts = f"{found['live'][0]:>11,} live {found['replayed'][0]:>11,} replayed"
+                sums[side] = (0, None)
+        equal = sums["live"] == sums["replayed"]
+        counts = f"{sums['live'][0]:>11,} live {sums['replayed'][0]:>11,} replayed"
         say(f"  {table:<28}{counts}  {'equal' if equal else 'DIFFERENT'}", PLAIN if equal else RED)
         if not equal:
             different.append(table)

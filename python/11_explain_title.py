@@ -1,4 +1,4 @@
-"""Why does the table say this? Every version of a title, and where each came from.
+"""Show every version of a title, and the file and line that each came from.
 
 Reads:   analytics_netflix_history, cdc_netflix_changes, staging_netflix_quarantine, the records
 Writes:  nothing
@@ -22,7 +22,7 @@ from warehouse.database import Warehouse, fetch_file, has_tables, has_warehouse,
 
 
 def explain(con: Warehouse, key: str, batches: dict[str, Batch]) -> bool:
-    """Print all that is known of the titles that `key` names; whether there was any."""
+    """Print all that is known of the titles that `key` names; return whether there were any."""
     set_variables(con, {"wanted": key})
     changes: dict[tuple, list[dict]] = {}
     for row in fetch_file(con, "reports/why_changes.sql"):
@@ -52,8 +52,8 @@ def explain(con: Warehouse, key: str, batches: dict[str, Batch]) -> bool:
             say(f"      repaired on the way in: {row['repairs']}", YELLOW)
         if row["end_operation"] == "delete":
             say(f"      gone from the catalogue with batch {row['end_batch_id']}", RED)
-    is_whole = has_tables(con, "staging_netflix_quarantine")  # the published copy has none
-    held = fetch_file(con, "reports/why_quarantine.sql") if is_whole else []
+    is_warehouse = has_tables(con, "staging_netflix_quarantine")  # the published copy has none
+    held = fetch_file(con, "reports/why_quarantine.sql") if is_warehouse else []
     for row in held:
         say(
             f"  in quarantine: {row['rule']} ({row['column_name']} = {row['raw_value']!r}, line "

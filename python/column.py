@@ -1,4 +1,4 @@
-"""One column of the contract: its types and properties, and what may be said of it."""
+"""Define a column of the contract: its types, its properties and their rules."""
 
 import re
 import unicodedata
@@ -11,19 +11,19 @@ from errors import SettingsError
 
 TYPES = ("text", "list", "date", "year", "duration", "number", "integer", "boolean")
 NUMBERS = ("number", "integer")
-UNITS = {"minutes": "min", "seasons": "Seasons"}  # what a bare number is called
-CANONICAL = (  # those that every catalogue has; a contract may name more
+UNITS = {"minutes": "min", "seasons": "Seasons"}  # the word put after a bare number
+CANONICAL = (  # every catalogue has them; a contract may have more
     "show_id", "type", "title", "director", "cast", "country", "date_added", "release_year",
     "rating", "duration", "listed_in", "description",
 )  # fmt: skip
-OF_TYPE = {"date_added": "date", "release_year": "year", "duration": "duration"}  # and so typed
-RESERVED = (  # what other columns of the tables are called, in which the contract's stand
+OF_TYPE = {"date_added": "date", "release_year": "year", "duration": "duration"}  # fixed types
+RESERVED = (  # names of the tables' other columns
     "rowid", "title_id", "title_key", "version_id", "business_key", "duration_minutes", "seasons",
     "row_hash", "record_hash", "repairs", "broken_rules", "is_staged", "staged_by", "source_line",
     "source_file", "batch_id", "operation", "valid_from", "valid_to", "is_current",
     "end_operation", "end_batch_id",
 )  # fmt: skip
-# Dates of which every part has one meaning only. Tried in this order: the most frequent one first.
+# Unambiguous formats, tried in this order: the most frequent one first.
 FORMATS = (
     *("%B %d, %Y", "%Y-%m-%d", "%b %d, %Y", "%d-%b-%y", "%d %B %Y", "%d-%b-%Y", "%d %b %Y"),
     *("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d", "%d-%B-%Y"),
@@ -32,7 +32,7 @@ FORMAT_PART = re.compile(r"%-?(.)")
 
 
 def normalise(name: str) -> str:
-    """A column name as names are compared: case, blanks and underscores make no difference."""
+    """Return a column name in the form that is compared: case, blanks and _ do not matter."""
     return re.sub(r"[\s_]+", "_", name.strip().casefold())
 
 
@@ -64,12 +64,12 @@ class Column:
 
     @property
     def names(self) -> list[str]:
-        """All names it may come under, its own first, as `normalised` gives them."""
+        """All names it may have in a file, its own first, as `normalise` returns them."""
         return [normalise(name) for name in (self.name, *self.aliases)]
 
     @property
     def words(self) -> dict[str, str]:
-        """What the publisher writes -> what it is called here; nothing for a missing value."""
+        """The publisher's value -> ours; '' for a missing value."""
         return dict.fromkeys(self.null_markers, "") | self.values
 
 
@@ -78,13 +78,13 @@ def are_texts(value: object) -> bool:
 
 
 def is_date_format(text: str) -> bool:
-    """Whether strptime's words in it make a day: a year, a month and a day of the month."""
+    """Return whether a format of strptime has a year, a month and a day of the month."""
     parts = FORMAT_PART.findall(text)
     known = set(parts) <= set("YymBbdAaHMSpfT%")
     return known and all(sum(part in parts for part in kind) == 1 for kind in ("Yy", "mBb", "d"))
 
 
-def is_range(value: object, kinds: tuple[type, ...] = (int,)) -> bool:
+def is_range(value: Any, kinds: tuple[type, ...] = (int,)) -> bool:
     numbers = isinstance(value, tuple) and all(type(number) in kinds for number in value)
     return numbers and len(value) == 2 and value[0] <= value[1]
 
@@ -131,7 +131,7 @@ ONLY_FOR = {
 
 
 def check_column(path: Path, column: Column, entry: dict[str, Any]) -> None:
-    """Raises SettingsError where a property of the column is wrong, or is for another type."""
+    """Raise SettingsError if a property of the column is wrong, or is for another type."""
     if column.type not in TYPES:
         raise SettingsError(
             f"the contract {path}: type of {column.name} is {column.type!r}; "
@@ -153,23 +153,23 @@ def check_column(path: Path, column: Column, entry: dict[str, Any]) -> None:
     if wrong := [name for name in entry if column.type not in ONLY_FOR.get(name, column.type)]:
         raise SettingsError(
             f"the contract {path}: {column.name} has {wrong[0]}, and is a {column.type}; "
-            f"only a {' or '.join(ONLY_FOR[wrong[0]])} has that"
+            f"only a {' or '.join(ONLY_FOR[wrong[0]])} may have that"
         )
 
 
 def check_name(path: Path, column: Column) -> None:
-    """Raises SettingsError where a column beyond CANONICAL has a name that tables cannot have."""
+    """Raise SettingsError if a column beyond CANONICAL has a name that tables cannot have."""
     name = column.name
     plain = re.sub(r"\W+", "_", normalise(unicodedata.normalize("NFC", name))).strip("_")
     if name != plain or not name.isidentifier():
         raise SettingsError(
             f"the contract {path}: a column is called {name!r}; a name has small letters, digits "
-            "and _, and no digit first. What the file calls it goes into its aliases"
+            "and _, and no digit first. The name in the file goes into its aliases"
         )
     if name in RESERVED:
         raise SettingsError(
-            f"the contract {path}: a column is called {name}, as one of the pipeline's own is; "
-            "call it otherwise, and what the file calls it goes into its aliases"
+            f"the contract {path}: a column is called {name}, as one of the pipeline's own is. "
+            "Choose another name; the name in the file goes into its aliases"
         )
     if column.type in OF_TYPE.values() and column.type != "date":
         raise SettingsError(

@@ -1,7 +1,7 @@
-"""Settings: from the environment, else from .env, else the default; each one checked at start.
+"""Read the settings: from the environment, else from .env, else the default; check each one.
 
-Every setting is one field of Settings; .env.example lists the same names (a test holds them to
-each other). Relative paths are relative to the project folder, never to the working directory.
+Every setting is one field of Settings; .env.example lists the same names (a test compares them).
+Relative paths are relative to the project folder, never to the working directory.
 """
 
 import os
@@ -34,18 +34,15 @@ def project_path(text: str) -> Path:
 
 
 def duckdb_path(text: str) -> Path:
-    """Take a path that DuckDB takes as it is: text, with no ? that begins a URL's options."""
+    """Take a path that DuckDB can open: UTF-8, without a ?, which would begin a URL's options."""
     path = project_path(text)
-    if "?" in os.fsencode(path).decode():  # bytes that are no UTF-8 are a ValueError
+    if "?" in os.fsencode(path).decode():  # bytes that are not UTF-8 are a ValueError
         raise ValueError
     return path
 
 
 def source(text: str) -> str:
-    """Make a path absolute; leave a URL as it is.
-
-    A path is shown in messages, so a URL with a typo must not be taken for one: it has a password.
-    """
+    """Make a path absolute; keep a URL. A mistyped URL is refused, as messages show paths."""
     if "://" not in text and re.match(r"(https?|s3|gs):|[^/].*:.*@", text):
         raise ValueError
     return text if "://" in text else str(project_path(text))
@@ -53,12 +50,13 @@ def source(text: str) -> str:
 
 def size(text: str) -> int:
     """Count the bytes of a size like 512MB."""
-    amount, unit = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip()).groups()
-    return int(float(amount) * UNIT_BYTES[unit.upper()])
+    if not (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())):
+        raise ValueError
+    return int(float(match[1]) * UNIT_BYTES[match[2].upper()])
 
 
 def number(kind: Callable[[str], N], low: float, high: float) -> Callable[[str], N]:
-    """Make a parser of numbers from `low` to `high`; `kind` turns a text into one."""
+    """Make a parser of numbers from `low` to `high`; `kind` converts the text."""
 
     def parse(text: str) -> N:
         if not low <= kind(text) <= high:
@@ -81,7 +79,7 @@ def digest_start(text: str) -> str:
 
 
 def matching(pattern: str) -> Callable[[str], str]:
-    """Make a parser of texts of one form, without the blanks around them."""
+    """Make a parser of texts that match a pattern; blanks around them are dropped."""
 
     def parse(text: str) -> str:
         if not re.fullmatch(pattern, text.strip()):
@@ -92,7 +90,7 @@ def matching(pattern: str) -> Callable[[str], str]:
 
 
 def urls(text: str) -> tuple[str, ...]:
-    """Split URLs at blanks. Only Apprise can tell, when it sends, whether it takes them."""
+    """Split URLs at blanks. Only Apprise knows, when it sends, whether it can use them."""
     if not all(re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://.", url) for url in text.split()):
         raise ValueError
     return tuple(text.split())
@@ -105,17 +103,17 @@ def crontab(text: str) -> str:
 
 def one_of(*words: str) -> Callable[[str], str]:
     """Make a parser of these words only."""
-    return lambda text: words[words.index(text)]  # a ValueError where it is none of them
+    return lambda text: words[words.index(text)]  # a ValueError for any other word
 
 
 def share(count: int, total: int) -> float:
-    """Compute how many per cent of `total` are `count`."""
+    """Return `count` in per cent of `total`."""
     return 100 * count / max(total, 1)
 
 
 @dataclass(frozen=True)
 class Limit:
-    """Two limits that only stop together: a few rows of a small file are a large share."""
+    """Two limits that stop only together, as a few rows of a small file are a large share."""
 
     rows: int
     pct: float
@@ -125,9 +123,9 @@ class Limit:
 
 
 def env(parse: Callable[[str], T], allowed: str, default: str = "", secret: bool = False) -> T:
-    """Declare a setting: its variable is its name in upper case. Without a default it may be None.
+    """Declare a setting. Its variable is its name in upper case; without a default it may be None.
 
-    The value of a secret is in no message.
+    The value of a secret is never shown.
     """
     return field(metadata=dict(parse=parse, allowed=allowed, default=default, secret=secret))
 
@@ -137,7 +135,7 @@ ROWS, PERCENT, DAYS = number(int, 0, 10**12), number(float, 0, 100), number(int,
 
 @dataclass(frozen=True, eq=False, repr=False)  # repr would show secrets; both take time to make
 class Settings:
-    """The checked values."""
+    """The checked values of all settings."""
 
     netflix_csv: str | None = env(source, "a path or a URL (http, https, s3, gs)", secret=True)
     data_dir: Path = env(duckdb_path, "a folder, no URL, UTF-8, no ? in its path", default="data")
@@ -224,7 +222,7 @@ class Settings:
 
     @property
     def source(self) -> str:
-        """Say where the catalogue file comes from: a path or a URL."""
+        """Where the catalogue file comes from: a path or a URL."""
         return self.netflix_csv or str(self.default_csv)
 
 
@@ -233,24 +231,25 @@ GIVEN_TO_MAKE = re.compile(r"(?:^|(?<!\\)\s)([A-Z][A-Z0-9_]*)=")  # a blank in a
 
 
 def find_env_file() -> Path | None:
-    """Return the project's .env; PYTHON_DOTENV_DISABLED=1, as python-dotenv has it, hides it."""
+    """Return the project's .env, if any; PYTHON_DOTENV_DISABLED=1 hides it, as in python-dotenv."""
     path = PROJECT / ".env"
     return path if path.is_file() and os.environ.get("PYTHON_DOTENV_DISABLED") != "1" else None
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Read .env. Raises SettingsError with file and line, never a value, for what is no setting."""
-    from dotenv import dotenv_values  # only where there is a file to read: 15 ms
+    """Read .env. Raises SettingsError with file and line, but never a value, for a wrong line."""
+    from dotenv import dotenv_values  # only if there is a file to read: 15 ms
     from dotenv.parser import parse_stream
 
     try:
         text = path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        line = error.object.count(b"\n", 0, error.start) + 1 if hasattr(error, "object") else 0
-        why = f"line {line} has a byte that is not UTF-8" if line else "cannot be read"
-        raise SettingsError(f"{path} {why}") from None
+    except OSError:
+        raise SettingsError(f"{path} cannot be read") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{path} line {line} has a byte that is not UTF-8") from None
     for name, value, (lines, line), is_wrong in parse_stream(StringIO(text)):
-        line += re.match(r"\s*", lines)[0].count("\n")
+        line += lines[: len(lines) - len(lines.lstrip())].count("\n")
         if is_wrong or (name and (value is None or not name.isidentifier())):
             raise SettingsError(f"{path} line {line} is not NAME=value with its quotes in pairs")
         if name and name not in NAMES:
@@ -259,16 +258,15 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def suggest_name(name: str) -> str:
-    from difflib import get_close_matches  # only for a name that is no setting
+    from difflib import get_close_matches  # only for an unknown name
 
     return "".join(f"; did you mean {near}?" for near in get_close_matches(name, NAMES, 1, 0.65))
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read and check every setting. Raises SettingsError naming variable, value and what fits.
+    """Read and check all settings. Raises SettingsError with variable, value and what is allowed.
 
-    Every script begins with it, so here is where its files become private: 0640, folders 0750, or
-    less where the umask takes more.
+    Also sets the umask, as every script begins here: files are 0640 and folders 0750, or stricter.
     """
     os.umask(os.umask(0o077) | 0o027)
     given = dict(os.environ if environ is None else environ)

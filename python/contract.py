@@ -1,4 +1,4 @@
-"""sql/contract.toml: the columns the catalogue must have, and how a file's are bound to them."""
+"""Read sql/contract.toml: the columns of the catalogue, and how a file's are bound to them."""
 
 import hashlib
 import tomllib
@@ -16,6 +16,8 @@ FIELD, ROW = "\x1f", "\x1e"  # between the parts of a text that SQL splits; in n
 
 @dataclass(frozen=True)
 class Contract:
+    """The checked content of sql/contract.toml."""
+
     columns: tuple[Column, ...]
     policy: dict[str, str]
     sha256: str
@@ -35,14 +37,14 @@ class Contract:
 
     @property
     def is_adapted(self) -> bool:
-        """Whether the publisher writes any value otherwise than staging does."""
+        """Whether the publisher writes any value in another form than staging has."""
         return any(c.words or c.brackets or c.separator != "," or c.unit for c in self.columns)
 
     @property
     def audiences(self) -> str:
-        """The ratings it names, the youngest audience first, as analytics/dimensions.sql reads."""
-        known = self["rating"].audiences
-        rows = [(rating, audience) for audience in known for rating in known[audience]]
+        """The ratings, those of the youngest audience first, as analytics/dimensions.sql reads."""
+        ratings = self["rating"].audiences
+        rows = [(rating, audience) for audience in ratings for rating in ratings[audience]]
         return "".join(
             f"{number}{FIELD}{rating}{FIELD}{audience}{ROW}"
             for number, (rating, audience) in enumerate(rows, 1)
@@ -50,10 +52,10 @@ class Contract:
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What the SQL reads of the contract with getvariable(), by name."""
+        """The variables that the SQL reads with getvariable(), by name."""
         columns, year, duration = self.columns, self["release_year"], self["duration"]
         words = [(column, *pair) for column in columns for pair in column.words.items()]
-        found = {
+        variables = {
             "list_columns": [column.name for column in columns if column.type == "list"],
             "not_null_columns": [column.name for column in columns if not column.nullable],
             "closed_columns": [column.name for column in columns if column.allowed],
@@ -70,31 +72,31 @@ class Contract:
             "years_ahead": year.years_ahead,
         }
         for column in columns:
-            found[f"separator_{column.name}"] = column.separator
-            found[f"dropped_{column.name}"] = FIELD if column.separator == "," else ","
+            variables[f"separator_{column.name}"] = column.separator
+            variables[f"dropped_{column.name}"] = FIELD if column.separator == "," else ","
             if column.type == "date":
                 short = [form for form in column.formats if "%y" in form]
-                found[f"formats_{column.name}"] = list(column.formats)
-                found[f"short_formats_{column.name}"] = short or list(column.formats)
+                variables[f"formats_{column.name}"] = list(column.formats)
+                variables[f"short_formats_{column.name}"] = short or list(column.formats)
             if column.type in NUMBERS:
                 least, most = column.range or (None, None)
-                found |= {f"least_{column.name}": least, f"most_{column.name}": most}
+                variables |= {f"least_{column.name}": least, f"most_{column.name}": most}
         for name in UNITS:
-            found[f"fewest_{name}"], found[f"most_{name}"] = getattr(duration, name)
-        return found
+            variables[f"fewest_{name}"], variables[f"most_{name}"] = getattr(duration, name)
+        return variables
 
     def __getitem__(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
 
 
-IDENTITY = ("type", "title", "release_year")  # what titles are known by with CDC_KEY=title
+IDENTITY = ("type", "title", "release_year")  # identify a title with CDC_KEY=title
 
 
 def load_contract(path: Path, cdc_key: str = "show_id") -> Contract:
     """Read and check the contract. Raises SettingsError naming the entry that is wrong.
 
-    With `cdc_key` "title" the columns of the key are attributes: a file may lack them, and a new
-    value makes no version.
+    With `cdc_key` "title" the key's columns are attributes: a file may lack them, and a new value
+    makes no version.
     """
     try:
         text = path.read_bytes()
@@ -114,8 +116,8 @@ def load_contract(path: Path, cdc_key: str = "show_id") -> Contract:
     given = {column.name for column in columns}
     if absent := [name for name in CANONICAL if name not in given]:
         raise SettingsError(
-            f"the contract {path} has no column {absent[0]}; one that the files lack may be "
-            "`required = false`, but not left out"
+            f"the contract {path} has no column {absent[0]}. If the files lack it, write "
+            "`required = false`, but do not leave it out"
         )
     wrong = [kind for kind, value in policy.items() if value not in ("warn", "stop")]
     if wrong:
@@ -140,7 +142,7 @@ def make_attribute(column: Column) -> Column:
 
 
 def freeze(entry: dict[str, Any]) -> dict[str, Any]:
-    """The properties of a column with tuples for lists, those in a table, too."""
+    """Return a column's properties with tuples for lists, also in tables."""
     return {
         key: tuple(value)
         if isinstance(value, list)
@@ -152,18 +154,18 @@ def freeze(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def bind(contract: Contract, columns: Sequence[str]) -> dict[str, str | None]:
-    """Canonical name -> the file's column that carries it, or None where there is none.
+    """Return canonical name -> the file's column for it, None if there is none.
 
-    A column's own name goes before its aliases, and those in the order of the contract.
+    A column's own name comes before its aliases, and those in the order of the contract.
     """
-    found = {normalise(column): column for column in reversed(columns)}
+    by_name = {normalise(column): column for column in reversed(columns)}
     return {
-        column.name: next((found[name] for name in column.names if name in found), None)
+        column.name: next((by_name[name] for name in column.names if name in by_name), None)
         for column in contract.columns
     }
 
 
 def tracked_columns(contract: Contract, columns: Sequence[str]) -> list[str]:
-    """Return the tracked columns, sorted, that a file with these columns has."""
+    """Return the tracked columns that a file with these columns has, sorted."""
     bound = bind(contract, columns)
     return sorted(name for name in contract.tracked if bound[name])

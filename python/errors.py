@@ -1,4 +1,4 @@
-"""What can go wrong, and the exit code each kind ends in, in every script alike.
+"""The kinds of error, and the exit code of each, the same in every script.
 
 0   done, or nothing new to do; `make status` also without a warehouse: it is a report, not a step
 1   crash: a defect or a broken machine; the traceback is in logs/pipeline.log
@@ -6,7 +6,7 @@
 20  stopped by contract or guard: the file or the history is not what it should be
 30  data-quality failure: a check of the audit failed; nothing is published
 40  the state does not fit together: a snapshot or decision is missing, damaged or of another
-    folder, or the warehouse is damaged; nothing was changed
+    folder, or the warehouse is damaged
 75  another run holds the lock; try again later (sysexits' EX_TEMPFAIL)
 128 plus the number of a signal: interrupted by it (130 Ctrl-C, 143 SIGTERM, 129 SIGHUP)
 """
@@ -22,7 +22,7 @@ class StepError(Exception):
 
 
 def exit_code(error: Exception) -> int:
-    """What a program ends with after this error; one that is not of this module has no code."""
+    """Return the exit code for an error: CRASH for any that is not a StepError."""
     return error.exit_code if isinstance(error, StepError) else CRASH
 
 
@@ -46,7 +46,7 @@ class NotReady(StepError):
 
 
 class Refused(StepError):
-    """The file, or what it would do to the history, was refused; nothing was changed."""
+    """The file, or what it would do to the history, was refused."""
 
     exit_code = STOPPED
 
@@ -58,7 +58,7 @@ class QualityError(StepError):
 
 
 class StateError(StepError):
-    """The data folder and the warehouse do not fit together, or a file of theirs is damaged."""
+    """Data folder and warehouse do not fit together, or one of their files is damaged."""
 
     exit_code = STATE
 

@@ -1,14 +1,13 @@
-"""The nightly job: every step in its order, under one lock; and tell how it ended.
+"""Run the nightly job: every step in order, under one lock; then send how it ended.
 
-`make run-all` calls it. Each step is the numbered script in a process of its own, forked from this
+`make run-all` calls it. Each step is a numbered script in a process of its own, forked from this
 one, which has loaded what all of them need: so a step starts in 10 ms instead of 130. The first
-that fails ends the chain; its exit code (see errors.py) is that of the job. Steps that find their
-work done say so, so a run that was stopped is simply run again.
+step that fails ends the chain; its exit code (see errors.py) is that of the job. Steps that are
+done already say so: a run that was stopped is simply run again.
 
 --quiet, for cron: all output goes to logs/cron.log, and only that of a failed run to stderr.
 
-Reads and writes: what the steps 02 to 09 do (00, too, if there never was an
-         input file), data/alerts.
+Reads and writes: what steps 02 to 09 do (and 00, if there never was an input file), data/alerts.
 Example: python python/run_all.py    or    make run-all NETFLIX_CSV=titles.csv
 """
 
@@ -46,11 +45,11 @@ CHAIN = (
     "09_publish.py",
 )
 AUDIT = "07_monitor_pipeline.py"
-LOADED_ONCE = (  # by this process, while the first step loads what it needs itself
+LOADED_ONCE = (  # by this process, while the first step runs
     *("argparse", "decimal", "pkgutil", "uuid", "staging.schema_drift", "history.merge"),
     *("audit.checks", "analytics.star_schema", "publish.exports", "publish.versions"),
 )
-ERROR_LENGTH = 4_000  # characters that a child hands over; a pipe takes 64 kB unread
+ERROR_LENGTH = 4_000  # characters that a child hands over; a pipe holds 64 kB
 
 
 def main(quiet: bool = False) -> int:
@@ -78,11 +77,11 @@ def main(quiet: bool = False) -> int:
 
 
 def chain(settings: Settings, quiet: bool) -> int:
-    """Run the steps up to the first that fails; keep for the alerts what that was."""
-    with suppress(Exception):  # what is wrong here stops the step that uses it
+    """Run the steps up to the first that fails, and store its error for the alerts."""
+    with suppress(Exception):  # an error here comes again in the step that uses it
         list_batches(read_ahead(settings))
-    scripts = CHAIN
-    if not quiet and may_make_sample(settings):  # a person tries it; no night makes data up
+    scripts: tuple[str, ...] = CHAIN
+    if not quiet and may_make_sample(settings):  # a person tries it out; cron never gets a sample
         scripts = ("00_make_sample_data.py", *CHAIN)
     for script in scripts:
         arguments = ["--if-missing"] if script.startswith("00") else []
@@ -90,13 +89,13 @@ def chain(settings: Settings, quiet: bool) -> int:
         if code == DONE:
             continue
         name = script.split("_")[0]
-        if code > SIGNALLED:  # the signal was for the whole chain, and this process is not yet up
+        if code > SIGNALLED:  # the signal was for the whole chain
             signals.end(code - SIGNALLED)
         killed = f"step {name} was killed by signal {-code}" if code < 0 else ""
         if killed:
             say_error(f"run-all   {killed}. {step.describe_rest(settings)} Then: make run-all")
         text = killed or error or f"step {name}: exit code {code}"
-        # What the audit found is kept as such; it is over when the next audit passes.
+        # The audit stores its failures itself; they are over when the next audit passes.
         audited = script == AUDIT and code == QUALITY
         is_saved(alerts.save_run_state, settings, None if audited else f"{script}: {text}")
         return CRASH if code < 0 else code
@@ -104,7 +103,7 @@ def chain(settings: Settings, quiet: bool) -> int:
 
 
 def tell_digest(settings: Settings) -> None:
-    """Queue the morning message; what is wrong with it is a line in the log, not a failed night."""
+    """Queue the morning message; an error is a line in the log, not a failed night."""
     from operations.digest import queue_digest
 
     try:
@@ -116,33 +115,33 @@ def tell_digest(settings: Settings) -> None:
 
 
 def is_saved(work: Callable[..., None], settings: Settings, *what: object) -> bool:
-    """Whether the alerts could be written down; a full disk must not silence the heartbeat, too."""
+    """Do `work` and return whether it could write; a full disk must not stop the heartbeat."""
     try:
         work(settings, *what)
         return True
     except OSError as error:
-        say_error(f"run-all   the alerts cannot be kept: {error}")
+        say_error(f"run-all   the alerts cannot be written: {error}")
         return False
 
 
 def run_forked(script: Path, arguments: list[str]) -> tuple[int, str]:
-    """Run a script in a child: (its exit code or minus the signal that ended it, its error)."""
+    """Run a script in a child; return its exit code, or minus its signal, and its error."""
     reader, writer = os.pipe()
     pid = signals.fork()
     if not pid:
         run_script(script, arguments, writer)
     os.close(writer)
-    with suppress(Exception):  # what is wrong here stops the step that uses it
+    with suppress(Exception):  # an error here comes again in the step that uses it
         for name in (*LOADED_ONCE, *(["rich.progress"] if is_terminal(sys.stdout) else [])):
             import_module(name)
     code = signals.wait(pid)
-    os.set_blocking(reader, False)  # a process that the step left behind may have the other end
+    os.set_blocking(reader, False)  # a process that outlives the step may have the other end
     with open(reader, "rb", buffering=0) as file:
         return code, (file.read() or b"").decode()
 
 
 def run_script(script: Path, arguments: list[str], writer: int) -> NoReturn:
-    """In the child: run the script as `python <script>` does, and write why it failed."""
+    """Run a script in the child as `python <script>` does; write why it failed to the pipe."""
     code = CRASH
     try:
         sys.argv = [str(script), *arguments]
@@ -154,7 +153,7 @@ def run_script(script: Path, arguments: list[str], writer: int) -> NoReturn:
         traceback.print_exc()
     finally:
         os.write(writer, step.last_error[:ERROR_LENGTH].encode())
-        for stream in (sys.stdout, sys.stderr):  # what a step printed, other than by say()
+        for stream in (sys.stdout, sys.stderr):  # for anything not printed by say()
             with suppress(Exception):
                 stream.flush()
         os._exit(code)

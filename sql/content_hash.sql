@@ -1,17 +1,17 @@
--- The hash of what a record says in some columns; two records of one hash say the same in them.
+-- Hashes a record's values in some columns: equal hashes mean equal values.
 -- Grain: none; scalar functions of one record.
 -- Inputs -> outputs: none -> temp macros.
 -- Running it twice is safe: it replaces the functions.
 
--- Name, length and value, so that neither NULL and '' nor a separator in a value can be mistaken;
--- nothing for NULL, so that a column that is empty everywhere adds nothing.
+-- Name, length and value: no separator in a value can be mistaken, and NULL differs from ''. NULL
+-- adds nothing, so a column that is empty everywhere does not change the hash.
 CREATE OR REPLACE TEMP MACRO hash_part(value, column_name, hashed_columns) AS
     CASE
         WHEN list_contains(hashed_columns, column_name)
             THEN column_name || '=' || length(value) || ':' || value || ';'
     END;
 
--- A number as every engine writes it: 7.5, and 7 for 7.0. A text that is no number is itself.
+-- A number as all engines write it: 7.5, and 7 for 7.0. Any other text stays as it is.
 CREATE OR REPLACE TEMP MACRO write_number(value) AS
     coalesce(
         CASE

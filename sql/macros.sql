@@ -1,12 +1,12 @@
--- The cleaning rules, as functions: what only DuckDB spells this way is in this file.
+-- Defines the cleaning rules as functions; SQL that only DuckDB understands is in this file.
 -- Grain: none; scalar functions of one value.
 -- Inputs -> outputs: the session variables of Contract.variables (contract.py) -> temp macros.
 -- Running it twice is safe: it replaces the functions and touches no table.
 
--- All Unicode blanks and control characters count as blanks; runs become one; NFC; '' is NULL.
--- Most values need none of that, and normalising costs four times what the rest does: only values
--- with a blank at an end, two in a row, or a character outside the ranges below are looked at. The
--- ranges hold no blank but U+0020, and no character that NFC changes or joins to the one before.
+-- All Unicode blanks and control characters count as blanks; several become one; NFC; '' is NULL.
+-- Most values need none of that, and normalising costs four times as much as all else. So only
+-- values with a blank at an end, two in a row, or a character outside the ranges below are changed.
+-- The ranges have no blank but U+0020, and no character that NFC changes or joins to another.
 CREATE OR REPLACE TEMP MACRO may_need_cleaning(value) AS
     regexp_matches(
         value,
@@ -27,7 +27,7 @@ CREATE OR REPLACE TEMP MACRO clean_text(value) AS
         ''
     );
 
--- A comma-separated list without empty entries, one blank behind each comma.
+-- A comma-separated list without empty entries, one blank after each comma.
 CREATE OR REPLACE TEMP MACRO clean_list(value) AS
     CASE
         WHEN regexp_matches(value, '^,|,$| ,|,[^ ]')
@@ -35,16 +35,15 @@ CREATE OR REPLACE TEMP MACRO clean_list(value) AS
         ELSE value
     END;
 
--- A cleaned value in the contract's words; where those are not the publisher's, see
--- staging/adapt.sql.
+-- A cleaned value in the contract's words; if the publisher's differ, staging/adapt.sql has it.
 CREATE OR REPLACE TEMP MACRO conform(value, column_name) AS
     CASE
         WHEN list_contains(getvariable('list_columns'), column_name) THEN clean_list(value)
         ELSE value
     END;
 
--- By the contract's `formats`, from 1900 on. "January 5, 21" is no day of the year 21: without a
--- full year only the formats with %y count.
+-- By the contract's `formats`, from 1900 on. "January 5, 21" is not in the year 21: a year of two
+-- digits is read only by the formats with %y.
 CREATE OR REPLACE TEMP MACRO parse_date(value, column_name) AS
     CAST(CASE
         WHEN try_strptime(value, getvariable('formats_' || column_name)) >= DATE '1900-01-01'
@@ -57,13 +56,13 @@ CREATE OR REPLACE TEMP MACRO parse_date(value, column_name) AS
 CREATE OR REPLACE TEMP MACRO parse_year(value) AS
     TRY_CAST(regexp_extract(value, '^([0-9]{1,4})([.,]0+)?$', 1) AS SMALLINT);
 
--- Six digits behind the point are kept. "1,5" and "1,000" are no numbers: nobody knows which.
+-- Keeps six decimals. "1,5" and "1,000" are not numbers, as they are ambiguous.
 CREATE OR REPLACE TEMP MACRO parse_number(value) AS
     round(TRY_CAST(regexp_extract(
         value, '^([+-]?([0-9]{1,18}([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,2})?)$', 1
     ) AS DOUBLE), 6) + 0;
 
--- "5", and "5.0" as data frames write it. "1.000" may be a thousand, and is none.
+-- "5", and "5.0" as data frames write it. "1.000" may mean a thousand, so it is not read.
 CREATE OR REPLACE TEMP MACRO parse_integer(value) AS
     TRY_CAST(regexp_extract(value, '^([+-]?[0-9]{1,18})([.]0)?$', 1) AS BIGINT);
 
@@ -82,7 +81,7 @@ CREATE OR REPLACE TEMP MACRO parse_minutes(value) AS
 CREATE OR REPLACE TEMP MACRO parse_seasons(value) AS
     TRY_CAST(regexp_extract(lower(value), '^([0-9]+) ?seasons?$', 1) AS INTEGER);
 
--- The contract's rule that a cleaned value breaks, as rule:column, or NULL.
+-- The rule of the contract that a cleaned value breaks, as rule:column, or NULL.
 CREATE OR REPLACE TEMP MACRO broken_rule(value, column_name) AS
     CASE
         WHEN value IS NULL AND list_contains(getvariable('not_null_columns'), column_name)
@@ -93,7 +92,7 @@ CREATE OR REPLACE TEMP MACRO broken_rule(value, column_name) AS
             THEN 'unknown_' || column_name || ':' || column_name
     END;
 
--- The contract's `range` of a number.
+-- Whether a number is outside the contract's `range`.
 CREATE OR REPLACE TEMP MACRO out_of_range(value, column_name) AS
     CASE
         WHEN value < getvariable('least_' || column_name)
@@ -104,7 +103,7 @@ CREATE OR REPLACE TEMP MACRO out_of_range(value, column_name) AS
 CREATE OR REPLACE TEMP MACRO key_part(value, column_name) AS
     CASE WHEN list_contains(getvariable('key_columns'), column_name) THEN value END;
 
--- Names a repair where the value after it differs from the value before.
+-- The name of a repair, if the value after it differs from the value before.
 CREATE OR REPLACE TEMP MACRO repair(before, after, rule) AS
     CASE WHEN before IS DISTINCT FROM after THEN rule END;
 

@@ -1,4 +1,4 @@
--- Measures the merged snapshot, for the checks that compare it with the runs before.
+-- Measures the merged snapshot, for the checks that compare it with earlier runs.
 -- Grain: metrics_now one row per metric; metrics_usual one per metric of the last 30 good batches.
 -- Inputs -> outputs: analytics_netflix_current, ops_merges, staging_netflix_quarantine, ops_metrics
 --   -> temp tables metrics_now (titles, new, changed, gone, quarantined, and null_pct:<column>) and

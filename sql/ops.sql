@@ -1,4 +1,4 @@
--- The pipeline's own records: who ran when, with what result.
+-- Creates the tables of the pipeline's own records: what ran when, with what result.
 -- Grain: ops_runs one row per step and run; ops_schema_changes one per change seen; ops_checks one
 --   per check and audit; ops_check_failures one per offending row (capped); ops_metrics one per
 --   batch and metric; ops_state one, the last known record; ops_proven_files one per night.
@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS ops_runs (
     "version" VARCHAR
 );
 
--- In a warehouse of a release before 1.0.0.
+-- For a warehouse from before 1.0.0.
 ALTER TABLE ops_runs ADD COLUMN IF NOT EXISTS "version" VARCHAR;
 
 CREATE TABLE IF NOT EXISTS ops_schema_changes (

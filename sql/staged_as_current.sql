@@ -1,4 +1,4 @@
--- Shows what is staged as current: for an audit before the first merge, where no history is yet.
+-- Shows what is staged as current, for an audit before the first merge.
 -- Grain: one row per staged title.
 -- Inputs -> outputs: staging_netflix_titles -> temp view analytics_netflix_current.
 -- Running it twice is safe: it replaces a temporary view.

@@ -1,4 +1,4 @@
--- The typed, cleaned form of records, as a view; staging/load_all.sql or load_changed.sql reads it.
+-- Cleans and types records, as a view that staging/load_all.sql or load_changed.sql reads.
 -- Grain: staged_records one row per record of records_to_stage.
 -- Inputs -> outputs: contract_netflix_titles (the raw columns under their canonical names, text),
 --   macros of content_hash.sql, session variables batch_id, snapshot_at, tracked_columns,
@@ -11,10 +11,10 @@ SELECT
     source_line
 FROM contract_netflix_titles;
 
--- The catalogue, in one pass over raw: text cleaned column by column, a duration that stands in
--- `rating` moved to where it belongs, each rule of the contract that a record breaks named in
--- broken_rules (and years that no film can have). record_hash is that of the record as the file
--- has it. Where a file has no key (CDC_KEY=title), the content is one: copies are one record.
+-- In one pass over raw: text is cleaned column by column, a duration in `rating` moves to
+-- `duration`, and broken_rules names each rule of the contract that a record breaks (and impossible
+-- years). record_hash is that of the record in the file. If the file has no key (CDC_KEY=title),
+-- the content is the key: copies are one record.
 CREATE OR REPLACE TEMP VIEW staged_records AS
 WITH cleaned AS (
     SELECT

@@ -1,9 +1,9 @@
 """Run the checks of sql/checks/, each a query for offending rows.
 
-A check is a file. Its first line is the rule, `-- broken:` the same said of where it does not hold;
-`-- severity: error|warn` is what one offending row means, `-- warn_if: > N` and `-- error_if: > N`
-set other limits (odd_titles_pct: the contract's share of all titles), `-- limit:` names the setting
-of an age, and `-- way_out:` says what a person can do where it does not pass.
+A check is a file. Its first line is the rule; `-- broken:` says what is wrong if it does not hold.
+`-- severity: error|warn` is the outcome of one offending row; `-- warn_if: > N` and
+`-- error_if: > N` set other limits (odd_titles_pct: the contract's share of all titles).
+`-- limit:` names the setting of an age, and `-- way_out:` says what to do if the check fails.
 """
 
 import logging
@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ from warehouse.columns import choose_columns, expand_columns
 from warehouse.database import Warehouse, has_tables, run_file, table_names
 
 CURRENT = "analytics_netflix_current"
-SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check: on the terminal, in the warehouse
-# A check of the history, which cannot be run before there is one.
+SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check on the terminal, and in the warehouse
+# A check of the history, which cannot run before there is one.
 OF_HISTORY = re.compile("analytics_netflix_history|ops_merges|ops_ambiguous_matches|metrics_now")
 LEVELS = {"pass": logging.INFO, "warn": logging.WARNING, "fail": logging.ERROR}
 WAY_OUT = "the pipeline did this, not the publisher: `make rebuild` replays the snapshots."
@@ -57,7 +58,7 @@ class Result:
 
 
 def compute_metrics(step: Step, columns: Sequence[Column]) -> None:
-    """metrics_now, and the batch it is of; empty where nothing was merged yet."""
+    """Create metrics_now and set step.batch_id to its batch; do nothing before the first merge."""
     if has_tables(step.con, "ops_merges", "analytics_netflix_history"):
         run_file(step.con, "metrics.sql", columns=columns)
         batch = step.con.execute("SELECT max(batch_id) FROM metrics_now").fetchone()
@@ -65,10 +66,10 @@ def compute_metrics(step: Step, columns: Sequence[Column]) -> None:
 
 
 def select_checks(con: Warehouse) -> tuple[list[Path], int]:
-    """The checks to run, and how many are left out: before the first merge those of the history.
+    """Return the checks to run, and how many are left out.
 
-    What is staged stands for what is current, then. That a merge comes is what run_is_fresh checks.
-    Raises NotReady if nothing was staged yet.
+    Before the first merge these are the checks of the history; the others read staging instead of
+    current, and run_is_fresh checks that a merge follows. Raises NotReady if nothing was staged.
     """
     paths = sorted((SQL / "checks").glob("*.sql"))
     merges = con.execute(
@@ -84,14 +85,14 @@ def select_checks(con: Warehouse) -> tuple[list[Path], int]:
 
 
 def choose_current_columns(con: Warehouse, columns: Sequence[Column]) -> Sequence[Column]:
-    """Those of the contract's columns that current has; all where there is no such view."""
+    """Return the contract's columns that current has; all if there is no such view."""
     if CURRENT not in table_names(con):
         return columns  # a check of its own says so
     return choose_columns(con, CURRENT, columns)
 
 
 def count_tolerated(con: Warehouse, odd_titles_pct: float) -> int:
-    """How many titles may be odd before the audit fails: a few are a large share of few titles."""
+    """Return how many titles may be odd before the audit fails, at least TOLERATED_TITLES."""
     if CURRENT not in table_names(con):
         return TOLERATED_TITLES  # a check of its own says so
     titles = con.execute(f"SELECT count(*) FROM {CURRENT}").fetchone()[0]
@@ -99,7 +100,7 @@ def count_tolerated(con: Warehouse, odd_titles_pct: float) -> int:
 
 
 def run_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence[Column]) -> Result:
-    """Run one check. One that cannot be run has failed, it alone: what it guards is not known.
+    """Run one check. One that cannot run has failed; the others still run.
 
     `tolerated` is the number of titles that odd_titles_pct stands for; `columns` are current's.
     """
@@ -109,21 +110,21 @@ def run_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence[Colu
         raise
     except Exception as error:
         rows = [f"{type(error).__name__}: {error}".splitlines()[0]]
-        way_out = f"the message says why {path} cannot be run: fix that, or the check"
-        return Result(path.stem, "it cannot be run", "error", "fail", 0, rows, way_out)
+        way_out = f"the message says why {path} cannot run: fix that, or the check"
+        return Result(path.stem, "it cannot run", "error", "fail", 0, rows, way_out)
 
 
 def evaluate_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence[Column]) -> Result:
-    """Count the rows that a check finds, and say what they mean. Raises what the query raises."""
+    """Count the rows that a check finds and judge them. Raises what the query raises."""
     text = path.read_text(encoding="utf-8")
     description = text.splitlines()[0].removeprefix("-- ")
-    found = re.search(r"^-- severity: (error|warn)$", text, re.MULTILINE)
-    if not found:
+    match = re.search(r"^-- severity: (error|warn)$", text, re.MULTILINE)
+    if not match:
         raise QualityError(f"{path} says no `-- severity: error` or `-- severity: warn`")
-    severity = found[1]
+    severity = match[1]
     broken = re.search(r"^-- broken: (.+)$", text, re.MULTILINE)
     way_out = re.search(r"^-- way_out: (.+)$", text, re.MULTILINE)
-    limits = {"error_if": 0 if severity == "error" else None, "warn_if": 0}
+    limits = {"error_if": 0 if severity == "error" else inf, "warn_if": 0}
     limit = re.compile(r"^-- (warn_if|error_if): > (\d+|odd_titles_pct)$", re.MULTILINE)
     for name, number in limit.findall(text):
         limits[name] = int(number) if number.isdigit() else tolerated
@@ -135,7 +136,7 @@ def evaluate_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence
         count += more
     shown = [", ".join(map("{}={}".format, names, row)) for row in rows]
     outcome = "pass"
-    if limits["error_if"] is not None and count > limits["error_if"]:
+    if count > limits["error_if"]:
         outcome = "fail"
     elif count > limits["warn_if"]:
         outcome = "warn"
@@ -146,7 +147,7 @@ def evaluate_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence
 
 
 def record_results(step: Step, results: list[Result], checked_at: Any, is_good: bool) -> None:
-    """The outcome as rows of the ops tables, whether the audit passes or not."""
+    """Add the outcome to the ops tables, whether the audit passes or not."""
     start = (step.run_id, step.batch_id, checked_at)
     insert_rows(
         step,
@@ -154,10 +155,10 @@ def record_results(step: Step, results: list[Result], checked_at: Any, is_good: 
         [(*start, r.name, r.severity, r.outcome, r.count, r.description) for r in results],
     )
     offending = [
-        (step.run_id, result.name, at, row)
+        (step.run_id, result.name, number, row)
         for result in results
         if result.outcome != "pass"
-        for at, row in enumerate(result.rows, 1)
+        for number, row in enumerate(result.rows, 1)
     ]
     insert_rows(step, "ops_check_failures", offending)
     if step.batch_id:
@@ -177,10 +178,10 @@ def insert_rows(step: Step, table: str, rows: list[tuple]) -> None:
 
 
 def report_results(step: Step, results: list[Result]) -> None:
-    """A line per check in monitor.log; on the terminal what is not well, alone also the table."""
+    """Write a line per check to monitor.log; show what did not pass, outside a chain all checks."""
     with open_log(step.settings, "monitor", step.run_id, "monitor.log") as log:
         for result in results:
-            fields = {"rows": result.count}
+            fields: dict[str, Any] = {"rows": result.count}
             if result.outcome != "pass":
                 fields["examples"] = "; ".join(result.rows[:SHOWN_ROWS])
             log.log(

@@ -1,12 +1,11 @@
 """The warehouse on another engine than DuckDB: a Warehouse (warehouse/database.py).
 
-One subclass per engine, in engines/<engine>.py. Each says how a translated statement is run and
+Each engine has one subclass, in engines/<engine>.py. It says how a translated statement is run and
 which tables there are; the rest is here.
 
-No statement is undone: these engines have no transaction over several statements of this kind
-(Delta has none, Snowflake and BigQuery end one at each CREATE). So the steps order their statements
-such that a run that dies between two of them is made good by the next: see
-sql/history/undo_partial.sql.
+Statements are not undone: these engines have no transaction over several such statements (Delta has
+none, Snowflake and BigQuery end one at each CREATE). So the steps order their statements such that
+the next run repairs what a run leaves that dies between two: see sql/history/undo_partial.sql.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 Rows = Iterable[tuple]
 HISTORY = "analytics_netflix_history"
-# What makes the tables that are published.
+# The files that create the published tables.
 DECLARED = (
     "ops.sql",
     "history/tables.sql",
@@ -51,13 +50,13 @@ class Adapter:
     """A session on an engine; `execute` takes DuckDB's SQL. Errors are raised as duckdb.Error."""
 
     has_transactions = False
-    settings: Settings  # as open_warehouse got them, and the folders that as_duckdb may touch
-    reads: Collection[Path] = ()
+    settings: Settings
+    reads: Collection[Path] = ()  # the folders that as_duckdb may touch
     copy: DuckDBWarehouse | None = None
 
     def __init__(self, translator: Translator) -> None:
         self.translator = translator
-        self.description: list[tuple[str]] = []
+        self.description: Sequence[tuple] = []
         self.rows: Iterator[tuple] = iter(())
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> "Adapter":
@@ -72,7 +71,7 @@ class Adapter:
         return self
 
     def has_column(self, alter: exp.Alter) -> bool:
-        """Whether the table has the column that is to be added; not all engines can ask it so."""
+        """Return whether a table has the column to add; not all engines know IF NOT EXISTS."""
         column = alter.args["actions"][0]
         column.set("exists", False)
         return column.name in column_names(self, alter.this.name)
@@ -82,27 +81,27 @@ class Adapter:
         names, rows = self.result(self.translator.text(tree))
         self.description, self.rows = [(name,) for name in names], iter(rows)
 
-    # what an engine says of itself
+    # what each engine implements
 
     errors: tuple[type[Exception], ...] = ()
 
     def result(self, sql: str) -> tuple[list[str], Rows]:
-        """Run a statement in the engine's own dialect: the names of the columns, and the rows."""
+        """Run a statement in the engine's dialect; return the column names and the rows."""
         raise NotImplementedError
 
     def objects(self) -> Iterable[tuple[str, bool]]:
-        """(name, whether it is a view) of all tables and views."""
+        """List (name, whether it is a view) of all tables and views."""
         raise NotImplementedError
 
     def load_parquet(self, view: str, path: Path) -> None:
-        """A table, or a session's view, of a Parquet file's rows."""
+        """Create a table, or a session's view, of a Parquet file's rows."""
         raise NotImplementedError
 
     def close(self) -> None:
         raise NotImplementedError
 
     def arrow(self, sql: str) -> "pyarrow.Table":
-        """The result of a query in the engine's own dialect, with the types of its columns."""
+        """Return the result of a query in the engine's dialect, with the types of its columns."""
         raise NotImplementedError
 
     # what is the same for all
@@ -112,14 +111,15 @@ class Adapter:
         return True
 
     def as_duckdb(self, *prefixes: str) -> DuckDBWarehouse:
-        """Copy tables and views whose names begin so into DuckDB, as tables with their comments.
+        """Copy tables and views with these prefixes into DuckDB, as tables with their comments.
 
-        Those that are there already are left as they are. Columns get the types that DuckDB gives
-        them: engines have others, and Snowflake's differ with the numbers in them.
+        Tables that exist there stay. Columns get the types that they have in DuckDB: engines have
+        others, and Snowflake's depend on the numbers in them.
         """
         con = self.copy = self.copy or connect(":memory:", self.settings, self.reads)
         objects = list(self.objects())
-        columns = load_contract(self.settings.contract_path, self.settings.cdc_key).columns
+        contract = load_contract(self.settings.contract_path, self.settings.cdc_key)
+        columns: Sequence[Column] = contract.columns
         if (HISTORY, False) in objects:
             columns = choose_columns(self, HISTORY, columns)
         types = declared_types(columns)
@@ -153,20 +153,20 @@ class Adapter:
 
 
 def declared_types(columns: Sequence[Column]) -> dict[str, list[tuple[str, str]]]:
-    """(column, type) of the tables and views that DuckDB makes of an empty history."""
+    """Return table -> [(column, type)] as DuckDB has them for an empty history."""
     with duckdb.connect() as con:
         con.execute("SET VARIABLE country_codes = ''")
         for name in DECLARED:
             con.execute(read_sql(name, columns))
-        found = con.execute(
+        cursor = con.execute(
             "SELECT table_name, list((column_name, data_type) ORDER BY column_index) "
             "FROM duckdb_columns() WHERE NOT internal GROUP BY table_name"
         )
-        return dict(found.fetchall())
+        return dict(cursor.fetchall())
 
 
 def comment_statements(tables: set[str], columns: Sequence[Column]) -> Iterator[str]:
-    """The COMMENT statements of sql/analytics for these tables, all of which are no views."""
+    """Yield the COMMENT statements of sql/analytics for these tables; none of them is a view."""
     for path in sorted((SQL / "analytics").glob("*.sql")):
         for tree in parse_statements(read_sql(f"analytics/{path.name}", columns)):
             if isinstance(tree, exp.Comment):
@@ -178,12 +178,12 @@ def comment_statements(tables: set[str], columns: Sequence[Column]) -> Iterator[
 
 
 def parquet_columns(path: Path, dialect: str) -> list[tuple[str, str]]:
-    """(name, type in an engine's own words) of each column, in the file's order."""
+    """Return (name, type in the engine's dialect) of each column, in the file's order."""
     with duckdb.connect() as con:
-        found = con.execute(
+        cursor = con.execute(
             "DESCRIBE SELECT * FROM read_parquet(?, hive_partitioning = false)", [str(path)]
         )
         return [
             (name, exp.DataType.build(kind, dialect="duckdb").sql(dialect=dialect))
-            for name, kind, *_ in found.fetchall()
+            for name, kind, *_ in cursor.fetchall()
         ]

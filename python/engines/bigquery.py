@@ -1,7 +1,7 @@
-"""BigQuery, through its own client: experimental, never run against the service.
+"""Connect to BigQuery through its own client: experimental, never run against the service.
 
-Names: all are quoted, as BigQuery reserves words like `new`, and tables stand with their dataset:
-in a view they must.
+All names are quoted, as BigQuery reserves words like `new`. Tables have their dataset: in a view
+they must.
 """
 
 import re
@@ -25,9 +25,9 @@ AGGREGATES = (exp.GroupConcat, exp.Sum)
 
 
 def connect(settings: Settings) -> "BigQuery":
-    """A client for BIGQUERY_DATASET. Raises SettingsError where that is missing.
+    """Make a client for BIGQUERY_DATASET. Raises SettingsError if that is not set.
 
-    Where BIGQUERY_ENDPOINT is plain http, it is an emulator, and no credentials are looked for.
+    A BIGQUERY_ENDPOINT with plain http is an emulator, which needs no credentials.
     """
     if not settings.bigquery_dataset:
         raise SettingsError(
@@ -39,17 +39,17 @@ def connect(settings: Settings) -> "BigQuery":
     from google.oauth2.service_account import Credentials
 
     endpoint = settings.bigquery_endpoint
-    credentials = None  # those that the machine has
+    credentials = None  # the machine's own
     if endpoint and endpoint.startswith("http://"):
         credentials = AnonymousCredentials()
     elif settings.bigquery_key_file:
         credentials = Credentials.from_service_account_file(settings.bigquery_key_file)
     project, dataset = settings.bigquery_dataset.split(".")
     config = bigquery.QueryJobConfig(default_dataset=f"{project}.{dataset}")
-    place = {"api_endpoint": endpoint} if endpoint else None
+    options = {"api_endpoint": endpoint} if endpoint else None
     try:
         client = bigquery.Client(
-            project, credentials, default_query_job_config=config, client_options=place
+            project, credentials, default_query_job_config=config, client_options=options
         )
     except GoogleAuthError as error:
         raise SettingsError(
@@ -59,7 +59,7 @@ def connect(settings: Settings) -> "BigQuery":
 
 
 class BigQuery(Adapter):
-    """A client of one dataset. There are no sessions: what is temporary elsewhere is real here."""
+    """A client of one dataset. There are no sessions, so temporary tables are real ones."""
 
     def __init__(self, client: Any, project: str, dataset: str):
         from google.api_core.exceptions import GoogleAPIError
@@ -81,7 +81,7 @@ class BigQuery(Adapter):
             yield table.table_id, table.table_type == "VIEW"
 
     def load_parquet(self, view: str, path: Path) -> None:
-        """No view: the file is loaded into a table, by a job of its own."""
+        """Load the file into a table, by a job of its own: there is no view of a file."""
         from google.cloud.bigquery import LoadJobConfig, SourceFormat
 
         table = f"{self.dataset}.{view}"
@@ -99,7 +99,7 @@ class BigQuery(Adapter):
 
 
 def qualified(tree: exp.Expression, project: str, dataset: str) -> exp.Expression:
-    """The statement with each table under its full name, and known by the one it had."""
+    """Give each table its full name, with the old one as its alias."""
     queries = {query.alias for query in tree.find_all(exp.CTE)}
     for table in list(tree.find_all(exp.Table)):
         if table.name in queries:
@@ -115,15 +115,15 @@ def qualified(tree: exp.Expression, project: str, dataset: str) -> exp.Expressio
 
 
 def rewrite(tree: exp.Expression) -> exp.Expression:
-    """A statement's tree with what BigQuery has under another name, or in another form."""
+    """Rewrite a statement's tree for what BigQuery has under another name, or in another form."""
     for select in list(tree.find_all(exp.Select)):
         with_medians(select)
         exploded(select)
-    for values in list(tree.find_all(exp.Values)):  # those of an INSERT are no table
+    for values in list(tree.find_all(exp.Values)):  # those of an INSERT are not a table
         if not isinstance(values.parent, exp.Insert):
             as_structs(values)
     tree = transform(tree, rewritten)
-    if isinstance(tree, exp.Create):  # a temporary table is a real one, replaced by the next run
+    if isinstance(tree, exp.Create):  # a temporary table is real, and replaced by the next run
         tree.set("properties", None)
     if isinstance(tree, exp.Delete) and not tree.args.get("where"):
         tree.set("where", exp.Where(this=exp.true()))
@@ -141,7 +141,7 @@ def rewritten(node: exp.Expression) -> exp.Expression:
         return call_function(
             "REGEXP_EXTRACT", node.this, one_group(node.expression, node.args["group"])
         )
-    if isinstance(node, exp.ConcatWs):  # no NULL is in it
+    if isinstance(node, exp.ConcatWs):  # it has no NULL
         parts = exp.Array(expressions=node.expressions[1:])
         return call_function("ARRAY_TO_STRING", parts, node.expressions[0])
     if isinstance(node, exp.DPipe):  # of texts only
@@ -149,8 +149,8 @@ def rewritten(node: exp.Expression) -> exp.Expression:
             if isinstance(node.args[side], exp.Length):
                 node.set(side, exp.cast(node.args[side], "TEXT"))
     elif isinstance(node, exp.Contains):
-        found = call_function("STRPOS", node.this, node.expression)
-        return exp.GT(this=found, expression=exp.Literal.number(0))
+        position = call_function("STRPOS", node.this, node.expression)
+        return exp.GT(this=position, expression=exp.Literal.number(0))
     elif isinstance(node, exp.SplitPart):
         parts = exp.func("SPLIT", node.this, node.args["delimiter"])
         return parsed("x[SAFE_ORDINAL(y)]", x=parts, y=node.args["part_index"])
@@ -194,7 +194,7 @@ def function(call: exp.Anonymous) -> exp.Expression:
 
 
 def parsed(sql: str, **parts: exp.Expression) -> exp.Expression:
-    """An expression in BigQuery's own words, with its placeholders filled in."""
+    """Parse an expression in BigQuery's dialect, and fill in its placeholders."""
     root = exp.Paren(this=sqlglot.parse_one(sql, read=DIALECT))
     for column in list(root.find_all(exp.Column)):
         if column.name in parts:
@@ -203,19 +203,19 @@ def parsed(sql: str, **parts: exp.Expression) -> exp.Expression:
 
 
 def one_group(pattern: exp.Expression, group: exp.Expression) -> exp.Expression:
-    """A regular expression with that group only, which is all that REGEXP_EXTRACT takes."""
+    """Return a regular expression with only that group: REGEXP_EXTRACT takes no more."""
     count = 0
 
-    def numbered(found: re.Match) -> str:
+    def numbered(match: re.Match) -> str:
         nonlocal count
-        count += found[0] == "("
-        return found[0] if found[0] != "(" or count == int(group.name) else "(?:"
+        count += match[0] == "("
+        return match[0] if match[0] != "(" or count == int(group.name) else "(?:"
 
     return exp.Literal.string(re.sub(r"\\.|\[[^]]*\]|\(\?|\(", numbered, pattern.name))
 
 
 def as_structs(values: exp.Values) -> None:
-    """VALUES with names of columns, as the array of structs that BigQuery has for it."""
+    """Rewrite VALUES with column names as an array of structs."""
     owner = values if values.alias_column_names else values.find_ancestor(exp.CTE)
     names = owner.alias_column_names
     rows = [
@@ -238,7 +238,7 @@ def as_structs(values: exp.Values) -> None:
 
 
 def with_medians(select: exp.Select) -> None:
-    """median() over groups, as any_value() of the window that BigQuery has: of each group's rows.
+    """Rewrite median() over groups as any_value() of a window over each group's rows.
 
     The select must be over one table.
     """
@@ -258,12 +258,12 @@ def with_medians(select: exp.Select) -> None:
 
 
 def exploded(select: exp.Select) -> None:
-    """unnest() among the columns, as an UNNEST next to the tables; others by its positions."""
+    """Rewrite unnest() among the columns: the first as an UNNEST join, others by position."""
     number = exp.Add(this=exp.column("entry_offset"), expression=exp.Literal.number(1))
-    found = find_unnests(select, number)
-    if not found:
+    unnests = find_unnests(select, number)
+    if not unnests:
         return
-    first, *others = found
+    first, *others = unnests
     entries = first.this
     for node in list(select.find_all(exp.Length)):
         if node.this == entries:

@@ -1,12 +1,12 @@
-"""Dates of other engines: strptime's words as regular expressions, for engines/translator.py.
+"""Write strptime formats as SQL for other engines, for engines/translator.py.
 
-The macros that the text names are those of sql/engines/portable.sql.
+The SQL uses the macros of sql/engines/portable.sql.
 """
 
 import re
 
 NUMBER, WORD = "([0-9]{1,2})", "([a-z]+)"
-# What each word of strptime matches, in lower case; a year is one from 1900 on.
+# What each sign of strptime matches, in lower case; years begin at 1900.
 PATTERNS = {
     "Y": "(19[0-9]{2}|[2-9][0-9]{3})",
     **dict.fromkeys("ymd", NUMBER),
@@ -19,8 +19,9 @@ CAPTURED = "YymBbd"
 
 
 def portable_date(form: str) -> str:
-    """Write a day of the column `value` by one format, as SQL of portable macros."""
-    pattern, places = "^", {}
+    """Return SQL that reads the day in the column `value` by one format."""
+    pattern = "^"
+    places: dict[str, int] = {}
     for word, text in re.findall(r"%-?(.)|([^%]+)", form):
         pattern += PATTERNS[word] if word else re.escape(text.lower()).replace("\\ ", " ")
         if word in CAPTURED and word:

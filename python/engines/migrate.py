@@ -1,13 +1,13 @@
-"""Move the warehouse from DuckDB to another engine, history included, and prove it is the same.
+"""Move the warehouse from DuckDB to another engine with its history, and compare the two.
 
-Reads:   the warehouse; data/ must be where the other engine can read files from (docs/engines.md)
-Writes:  on the engine that --to names: the history, its records and the quarantine; what follows
-         from them is built there by the next run
+Reads:   the warehouse; the other engine must be able to read files below data/ (docs/engines.md)
+Writes:  on the engine that --to names: the history, its records and the quarantine; the next run
+         builds the rest there
 Fails when: its packages are missing, or what was written is gone with its session (exit 2), it
-         holds a history already (exit 20), or something else afterwards than DuckDB (exit 30).
+         has a history already (exit 20), or it differs from DuckDB afterwards (exit 30).
          DuckDB's file stays as it is.
 
-The records of the merges are copied last: a migration that died is simply run again.
+The merge records are copied last: a migration that died is simply run again.
 
 Example: make migrate TO=spark
 """
@@ -48,9 +48,9 @@ MOVED = (
     "staging_netflix_quarantine",
     "analytics_netflix_history",
     "ops_state",
-    "ops_merges",  # last: it says that the history is whole
+    "ops_merges",  # last: it says that the history is complete
 )
-# The setting of each engine that says where its tables are.
+# Engine -> the setting that says where its tables are.
 PLACE = {"spark": "SPARK_LOCATION", "snowflake": "SNOWFLAKE_URL", "bigquery": "BIGQUERY_DATASET"}
 COMPARED = (*MOVED, "analytics_netflix_current", "cdc_netflix_changes")
 
@@ -77,7 +77,7 @@ def run(step: Step, to: str) -> None:
             columns = choose_columns(here, "analytics_netflix_history", contract.columns)
             run_file(there, "history/views.sql", columns=columns)
         with (
-            closing(open_warehouse(elsewhere)) as there,  # what lasts, another session finds
+            closing(open_warehouse(elsewhere)) as there,  # a new session finds only what lasts
             closing(open_warehouse(settings, read_only=True)) as here,
         ):
             if not has_tables(there, *MOVED):
@@ -95,14 +95,14 @@ def run(step: Step, to: str) -> None:
 
 
 def refuse_history(there: Warehouse) -> None:
-    """Raises Refused where the other engine holds a history already."""
+    """Raise Refused if the other engine has a history already."""
     if not has_tables(there, "ops_merges"):
         return
     merges = there.execute("SELECT count(*) FROM ops_merges").fetchone()[0]
     if merges:
         raise Refused(
-            f"the warehouse there holds a history of {merges:,} merges already; nothing was "
-            "changed. Move into an empty one, or go on with the one that is there."
+            f"the warehouse there holds a history of {merges:,} merges already. "
+            "Move into an empty one, or go on with the one that is there."
         )
 
 
@@ -118,7 +118,7 @@ def move(here: Warehouse, there: Warehouse, table: str, folder: Path) -> None:
 
 
 def compare(here: Warehouse, there: Warehouse) -> list[str]:
-    """The tables whose rows differ in number or content; one line per table for the person."""
+    """Print a line per table; return the tables whose rows differ in number or content."""
     different = []
     for table in COMPARED:
         names = column_names(here, table)
@@ -139,11 +139,11 @@ def main() -> int:
 
 
 FETCHED_ROWS = 10_000
-DIGITS = 9  # of a number with a fraction, behind the point
+DIGITS = 9  # kept of a fraction
 
 
 def table_digest(con: Warehouse, table: str, columns: list[str]) -> tuple[int, int]:
-    """(rows, sum of the SHA-256 of each row): the order of the rows makes no difference."""
+    """Return (rows, sum of the rows' SHA-256): the order of the rows does not matter."""
     names = ", ".join(map(identifier, columns))
     cursor = con.execute(f"SELECT {names} FROM {table}")
     count, total = 0, 0
@@ -156,7 +156,7 @@ def table_digest(con: Warehouse, table: str, columns: list[str]) -> tuple[int, i
 
 
 def normalise_number(value: object) -> object:
-    """Engines give numbers with a fraction as float or Decimal."""
+    """Round a number with a fraction, which engines return as float or Decimal."""
     return round(float(value), DIGITS) if isinstance(value, (float, Decimal)) else value
 
 

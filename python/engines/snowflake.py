@@ -1,7 +1,7 @@
-"""Snowflake, through its own client: experimental, never run against the service.
+"""Connect to Snowflake through its own client: experimental, never run against the service.
 
-Names: all are written in capitals and quoted, which is how Snowflake keeps those that nobody
-quotes. So "cast" is no keyword here, and a query by hand needs no quotes.
+All names are in capitals and quoted, as Snowflake stores names without quotes. So "cast" is not
+taken for a keyword, and a query by hand needs no quotes.
 """
 
 import re
@@ -24,15 +24,14 @@ if TYPE_CHECKING:
 
 DIALECT = "snowflake"
 HASH_TYPE = "NUMBER(38, 1)"  # a sum of 64-bit hashes fits; for fakesnow, (38, 0) is 64 bits wide
-# An account may have other forms as its default, and casts between texts and dates follow them.
+# An account may have other formats as its default, and casts between texts and dates use them.
 FORMATS = {
     "DATE_INPUT_FORMAT": "YYYY-MM-DD",
     "DATE_OUTPUT_FORMAT": "YYYY-MM-DD",
     "TIMESTAMP_INPUT_FORMAT": "AUTO",
     "TIMESTAMP_NTZ_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI:SS.FF6",
 }
-# What Snowflake has no function for, or none that keeps the order: JavaScript on its side, for as
-# long as the session lasts.
+# JavaScript functions of the session, for what Snowflake lacks or does not do in order.
 FUNCTIONS = {
     "NFC_NORMALIZE (VALUE VARCHAR) RETURNS VARCHAR": 'return VALUE.normalize("NFC");',
     "STRIP_ACCENTS (VALUE VARCHAR) RETURNS VARCHAR": (
@@ -43,7 +42,7 @@ FUNCTIONS = {
         "return WANTED.every(word => WORDS.includes(word));"
     ),
 }
-# What the patterns in sql/ have and Snowflake does not document: those characters themselves.
+# Classes in the patterns of sql/ that Snowflake does not document -> their characters.
 CLASSES = {
     r"\t": "\t",
     r"\r": "\r",
@@ -55,7 +54,7 @@ CLASSES = {
 
 
 def connect(settings: Settings) -> "Snowflake":
-    """A session on SNOWFLAKE_URL. Raises SettingsError where that is missing."""
+    """Open a session on SNOWFLAKE_URL. Raises SettingsError if that is not set."""
     if not settings.snowflake_url:
         raise SettingsError(
             "SNOWFLAKE_URL is not set: WAREHOUSE=snowflake needs it, like "
@@ -71,18 +70,18 @@ def connect(settings: Settings) -> "Snowflake":
 
 
 def options(url: str) -> dict[str, Any]:
-    """The client's own options of a URL; what stands behind its ? is passed on as it is."""
+    """Return the client's options from a URL; those after the ? are passed on as they are."""
     parts = urlsplit(url)
     database, schema = (unquote(name) for name in parts.path.strip("/").split("/"))
-    found = {"database": database, "schema": schema, **dict(parse_qsl(parts.query))}
+    given = {"database": database, "schema": schema, **dict(parse_qsl(parts.query))}
     account = parts.netloc.rpartition("@")[2]
     named = {"user": parts.username, "password": parts.password, "account": account}
-    found |= {name: unquote(value) for name, value in named.items() if value}
-    return {"autocommit": True, "session_parameters": FORMATS, **found}
+    given |= {name: unquote(value) for name, value in named.items() if value}
+    return {"autocommit": True, "session_parameters": FORMATS, **given}
 
 
 class Snowflake(Adapter):
-    """A Snowflake session; it has the temporary tables and views, too."""
+    """A Snowflake session; it also holds the temporary tables and views."""
 
     def __init__(self, session: Any):
         from snowflake.connector import Error
@@ -110,7 +109,7 @@ class Snowflake(Adapter):
                 yield row[names.index("name")].lower(), kind == "VIEWS"
 
     def load_parquet(self, view: str, path: Path) -> None:
-        """No view: the file is copied into a table, through the stage that each table has."""
+        """Copy the file into a table, through the table's stage: there is no view of a file."""
         columns = ", ".join(
             f"{identifier(name.upper())} {kind}" for name, kind in parquet_columns(path, DIALECT)
         )
@@ -127,7 +126,7 @@ class Snowflake(Adapter):
 
 
 def rewrite(tree: exp.Expression) -> exp.Expression:
-    """A statement's tree with what Snowflake has under another name, or in another form."""
+    """Rewrite a statement's tree for what Snowflake has under another name, or in another form."""
     for select in list(tree.find_all(exp.Select)):
         exploded(select)
     tree = transform(tree, rewritten)
@@ -149,7 +148,7 @@ def rewritten(node: exp.Expression) -> exp.Expression:
         )
     if isinstance(node, exp.TryCast):
         node.set("requires_string", True)
-    elif isinstance(node, exp.Trim):  # fakesnow forgets the characters where nothing is cast
+    elif isinstance(node, exp.Trim):  # fakesnow forgets the characters if nothing is cast
         node.set("this", exp.cast(node.this, "VARCHAR"))
     elif isinstance(node, exp.ConcatWs):
         return joined(node.expressions[0], node.expressions[1:])
@@ -165,24 +164,24 @@ def rewritten(node: exp.Expression) -> exp.Expression:
 
 
 def summed(node: exp.Filter) -> exp.Sum:
-    """sum(CAST(x AS type)) FILTER (WHERE y), the cast outermost: fakesnow sums others as DOUBLE."""
+    """Rewrite sum(CAST(x AS type)) FILTER (WHERE y) with the cast outermost, for fakesnow."""
     cast = node.this.this
     branch = exp.If(this=node.expression.this, true=cast.this)
     return exp.Sum(this=exp.Cast(this=exp.Case(ifs=[branch]), to=cast.to))
 
 
 def pattern(node: exp.Expression) -> exp.Expression:
-    """A regular expression with its Unicode classes as the characters that they stand for."""
+    """Replace the classes in a regular expression by their characters."""
     if not node.is_string:
         return node
-    text = re.sub(r"\\x([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), node.this)
+    text = re.sub(r"\\x([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), node.this)
     for name, characters in CLASSES.items():
         text = text.replace(name, characters)
     return exp.Literal.string(text)
 
 
 def joined(separator: exp.Expression, parts: list[exp.Expression]) -> exp.Expression:
-    """concat_ws without its NULLs; Snowflake's own is NULL where one part is."""
+    """Rewrite concat_ws, which skips NULLs; Snowflake's is NULL if one part is."""
     texts = []
     for part in parts:
         if separator.name:
@@ -197,30 +196,30 @@ def joined(separator: exp.Expression, parts: list[exp.Expression]) -> exp.Expres
 
 
 def exploded(select: exp.Select) -> None:
-    """unnest() among the columns, as a FLATTEN next to the tables.
+    """Rewrite unnest() among the columns as a FLATTEN join.
 
-    Of lists that are written out, each entry is a column of its own type: those are numbered by
-    VALUES and chosen by CASE.
+    Entries of a literal list have types of their own: they are numbered by VALUES and chosen by
+    CASE.
     """
     entry, place = exp.column("value", "exploded"), exp.column("index", "exploded")
     number = exp.Add(this=place.copy(), expression=exp.Literal.number(1))
-    found = find_unnests(select, number)
-    if not found:
+    unnests = find_unnests(select, number)
+    if not unnests:
         return
-    lists = [node.this for node in found]
+    lists = [node.this for node in unnests]
     if isinstance(lists[0], exp.Array):
         numbers = ", ".join(f"({number})" for number in range(len(lists[0].expressions)))
         rows = source(f"(VALUES {numbers}) AS exploded (index)")
-        for node, entries in zip(found, lists, strict=True):
+        for node, entries in zip(unnests, lists, strict=True):
             node.replace(chosen(place, entries.expressions))
     elif isinstance(lists[0], exp.GenerateSeries):
         first, last = text(lists[0].args["start"]), text(lists[0].args["end"])
         rows = flattened(select, f"ARRAY_GENERATE_RANGE(0, DATEDIFF(DAY, {first}, {last}) + 1)")
         day = f"DATEADD(DAY, exploded.value::INT, {first})"
-        found[0].replace(sqlglot.parse_one(day, read=DIALECT))
+        unnests[0].replace(sqlglot.parse_one(day, read=DIALECT))
     else:
         rows = flattened(select, text(lists[0]))
-        found[0].replace(exp.cast(entry, "VARCHAR"))
+        unnests[0].replace(exp.cast(entry, "VARCHAR"))
         for node in list(select.find_all(exp.Length)):
             if node.this == lists[0]:
                 node.replace(call_function("ARRAY_SIZE", node.this))
@@ -247,7 +246,7 @@ def chosen(place: exp.Expression, entries: list[exp.Expression]) -> exp.Case:
 
 
 def source(sql: str) -> exp.Expression:
-    """What stands behind FROM, parsed."""
+    """Parse what follows FROM."""
     return sqlglot.parse_one(f"SELECT 1 FROM {sql}", read=DIALECT).args["from_"].this
 
 

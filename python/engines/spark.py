@@ -1,4 +1,4 @@
-"""Spark through Spark Connect, with Delta tables: Databricks, EMR, open-source Spark, Sail."""
+"""Connect to Spark through Spark Connect, with Delta tables: Databricks, EMR, Spark, Sail."""
 
 import hashlib
 import socket
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     import pyarrow
 
 OBJECTS = "warehouse_objects"
-PORT, ANSWER_S = 15002, 10  # Spark Connect's own port; how long the server may take to answer
+PORT, ANSWER_S = 15002, 10  # Spark Connect's port; how long the server may take to answer
 RETRIES = 6  # of a request, over a minute in all
-PARTS = 4  # files that a table is written in where it is made by a query
-BATCH_ROWS = 10_000  # that become values of Python at a time
+PARTS = 4  # files of a table that a query creates
+BATCH_ROWS = 10_000  # converted to Python values at a time
 
 
 def connect(settings: Settings) -> "Spark":
-    """Open a session on SPARK_REMOTE. Raises SettingsError without it, StepError without answer."""
+    """Open a session on SPARK_REMOTE. Raises SettingsError if unset, StepError without answer."""
     if not settings.spark_remote:
         raise SettingsError(
             "SPARK_REMOTE is not set: WAREHOUSE=spark needs the Spark Connect server, like "
@@ -46,21 +46,21 @@ def connect(settings: Settings) -> "Spark":
 
 
 def require_answer(remote: str) -> None:
-    """Raises StepError where nobody listens at a Spark Connect URL; its client asks for minutes."""
+    """Raise StepError if nothing listens at the URL; Spark's client would retry for minutes."""
     url = urlsplit(remote)
     try:
         socket.create_connection((url.hostname, url.port or PORT), ANSWER_S).close()
     except OSError as error:
         raise StepError(
             f"the Spark Connect server at {url.hostname}:{url.port or PORT} does not answer "
-            f"({error}); nothing was changed there. Start it, or set SPARK_REMOTE, and run again."
+            f"({error}). Start it, or set SPARK_REMOTE, and run again."
         ) from None
 
 
 class Spark(Adapter):
-    """A Spark session. With `location`, the tables that are there are made known to it first.
+    """A Spark session. With `location`, the tables there are registered in it first.
 
-    What no function of Spark does is done in Python, on the server: see server_functions.
+    Functions that Spark lacks run in Python on the server: see server_functions.
     """
 
     def __init__(self, session: Any, location: str | None):
@@ -78,9 +78,9 @@ class Spark(Adapter):
             self.register()
 
     def register(self) -> None:
-        """Make known to the session which tables and views there are, in the order of their making.
+        """Register the existing tables and views in the session, in the order of their creation.
 
-        A catalogue that lasts does that by itself; that of Sail ends with the session.
+        A lasting catalogue does that by itself; Sail's ends with the session.
         """
         self.result(
             f"CREATE TABLE IF NOT EXISTS {OBJECTS} (place INT, name STRING, definition STRING) "
@@ -90,7 +90,7 @@ class Spark(Adapter):
         for name, place, definition in rows:
             self.known[name] = place, definition
             is_view = definition.startswith("CREATE OR REPLACE VIEW")
-            with suppress(*(self.errors if is_view else ())):  # its columns may be gone by now
+            with suppress(*(self.errors if is_view else ())):  # its columns may be gone
                 self.result(definition)
 
     def run(self, tree: exp.Expression) -> None:
@@ -120,9 +120,9 @@ class Spark(Adapter):
         self.remember(name, definition)
 
     def choose_folder(self, name: str, tree: exp.Create) -> str:
-        """The table's folder; another one where it is replaced by one of other columns.
+        """Return the table's folder; a new one if the table is replaced by one with other columns.
 
-        Sail 0.7 writes into the columns that a folder has; without its folder the table is new.
+        Sail 0.7 keeps the columns of an existing folder; in a new folder the table is new.
         """
         before = self.known.get(name, (0, None))[1] or ""
         location = sqlglot.parse_one(before or "SELECT 1", read=DIALECT).find(exp.LocationProperty)
@@ -141,10 +141,10 @@ class Spark(Adapter):
         return f"{self.location}/{name}-{digest}"
 
     def spread(self, tree: exp.Create | exp.Insert) -> None:
-        """Let a query be done before its rows are written, in PARTS parts.
+        """Finish a query before its rows are written, in PARTS parts.
 
         A cluster of Sail 0.7 cannot do both at once ("no UDF found for min", for nullif in a view
-        that is read); a shuffle parts them.
+        that is read); a shuffle separates them.
         """
         query = tree.expression
         if self.location and isinstance(query, exp.Query):
@@ -169,15 +169,15 @@ class Spark(Adapter):
                 stale.add(name)
 
     def remember(self, name: str, definition: str | None) -> None:
-        """Keep how a later session makes a table or view known to itself; nothing where it is.
+        """Store the statement by which a later session registers a table or view.
 
-        The whole list is written each time: a file for each entry would have to be read by each
-        session, and an UPDATE on a cluster of Sail 0.7 wants a task slot for each of them.
+        The whole list is written each time: each session would have to read a file per entry, and
+        an UPDATE on a cluster of Sail 0.7 needs a task slot for each of them.
         """
         if not self.location:
             return
         last = max((place for place, _ in self.known.values()), default=0)
-        place, before = self.known.get(name, (last + 1, None))  # what it is made of was there
+        place, before = self.known.get(name, (last + 1, None))  # after all that it is made of
         if before == definition:
             return
         self.known[name] = place, definition
@@ -208,7 +208,7 @@ class Spark(Adapter):
                 yield name, name in views
 
     def load_parquet(self, view: str, path: Path) -> None:
-        """The cluster reads the file itself: it has to see it under the same path."""
+        """Let the cluster read the file, which it must see under the same path."""
         made = f"CREATE TABLE IF NOT EXISTS {view} USING parquet LOCATION {text(str(path))}"
         self.result(f"DROP TABLE IF EXISTS {view}")
         self.result(made)
@@ -224,7 +224,7 @@ def text(value: str) -> str:
 
 
 def server_functions() -> list[Callable[[str | None], str | None]]:
-    """DuckDB's functions that Spark has none for; inside this one they are sent with their code."""
+    """Return DuckDB's functions that Spark lacks; nested here, they are sent with their code."""
 
     def nfc_normalize(value: str | None) -> str | None:
         return value if value is None else unicodedata.normalize("NFC", value)

@@ -1,4 +1,4 @@
-"""The SQL of this project as Spark speaks it, beyond what sqlglot translates by itself."""
+"""Rewrite this project's SQL for Spark, beyond what sqlglot translates by itself."""
 
 from sqlglot import exp
 
@@ -10,7 +10,7 @@ MAX_CHR = 127  # Spark's chr() counts modulo 256
 
 
 def rewrite(tree: exp.Expression) -> exp.Expression:
-    """A statement's tree with what Spark has under another name, or in another form."""
+    """Rewrite a statement's tree for what Spark has under another name, or in another form."""
     for select in list(tree.find_all(exp.Select)):
         explode_lists(select)
     tree = transform(tree, rewrite_node)
@@ -52,13 +52,13 @@ def rewrite_call(call: exp.Anonymous) -> exp.Expression:
 
 
 def join_texts(node: exp.GroupConcat) -> exp.Expression:
-    """string_agg(x, ', ' ORDER BY x): Spark had no LISTAGG before 4.0."""
+    """Rewrite string_agg(x, ', ' ORDER BY x): Spark had no LISTAGG before 4.0."""
     array = exp.func("sort_array", exp.func("collect_list", node.this.this))
     return exp.func("array_join", array, node.args["separator"])
 
 
 def count_boundaries(node: exp.DateDiff) -> exp.Expression:
-    """date_diff counts how often the unit began; Spark's counts whole units between times."""
+    """Rewrite date_diff, which counts how often the unit began; Spark's counts whole units."""
     unit = node.unit.name.lower()
     start, end = (
         call_function("date_trunc", exp.Literal.string(unit), time)
@@ -68,7 +68,7 @@ def count_boundaries(node: exp.DateDiff) -> exp.Expression:
 
 
 def explode_lists(select: exp.Select) -> None:
-    """unnest() among the columns, as a LATERAL VIEW: the first list; others by its positions."""
+    """Rewrite unnest() among the columns: the first list as a LATERAL VIEW, others by position."""
     number = exp.Add(this=exp.column("place", "exploded"), expression=exp.Literal.number(1))
     if not (unnests := find_unnests(select, exp.paren(number))):
         return
@@ -82,7 +82,7 @@ def explode_lists(select: exp.Select) -> None:
 
 
 def delta_table(tree: exp.Create) -> exp.Create:
-    """A table in the Delta format; a temporary one is a real one, replaced by the next run."""
+    """Give a table the Delta format; a temporary one is real, and replaced by the next run."""
     name, value = exp.Literal.string("overwriteSchema"), exp.Literal.string("true")
     delta = exp.FileFormatProperty(this=exp.var("delta"))
     properties = [delta, exp.Property(this=name, value=value)]

@@ -1,14 +1,13 @@
-"""The SQL of this project, as another engine speaks it: parsed as DuckDB's, written as the other's.
+"""Translate this project's SQL: parse DuckDB's dialect, write another engine's.
 
-The dialect that sql/ is written in is DuckDB's. What sqlglot carries to other engines by itself is
-left to it; what no engine but DuckDB has is taken out here, for all of them:
+sqlglot does most of it. What only DuckDB has is replaced here, for all engines:
 
-- macros: expanded where they are called. Those of sql/engines/portable.sql stand for the macros of
-  the same name that only DuckDB can run; a macro that is a table (catalog_as_of) has none.
-- getvariable('x') and `?`: become literals; what they decide (list_contains, CASE) is decided.
-- SET, CHECKPOINT, BEGIN, COMMIT: DuckDB's own settings and transactions; COMMENT: the published
-  copy has the comments. All are left out.
-- rowid: the time that the row tells of. DuckDB's is safe against clocks that are set back.
+- macros: expanded at each call. Those of sql/engines/portable.sql replace the macros of the same
+  name that only DuckDB can run; table macros (catalog_as_of) do not exist there.
+- getvariable('x') and `?`: become literals; conditions on them (list_contains, CASE) are folded.
+- SET, CHECKPOINT, BEGIN, COMMIT (DuckDB's settings and transactions) and COMMENT (the published
+  copy has them): left out.
+- rowid: the time in the row. DuckDB's rowid is safe if the clock is set back.
 
 What one engine needs beyond that is the function `rewrite` of its module, engines/<engine>.py.
 """
@@ -30,23 +29,23 @@ ROWID = {"ops_runs": "finished_at", "ops_checks": "checked_at"}
 
 
 class Translator:
-    """Translates statements one after the other; remembers the macros and variables of a session.
+    """Translates statements one by one; remembers the macros and variables of a session.
 
-    `dialect` is sqlglot's name of the engine, `rewrite` changes a statement's tree to what sqlglot
-    then writes in that dialect.
+    `dialect` is sqlglot's name of the engine; `rewrite` changes a statement's tree before sqlglot
+    writes it in that dialect.
     """
 
     def __init__(self, dialect: str, rewrite: Rewrite):
         self.dialect, self.rewrite = dialect, rewrite
         self.variables: dict[str, Any] = {}
         self.macros: dict[str, tuple[list[str], exp.Expression]] = {}
-        self.portable: frozenset[str] = frozenset()  # set when they are all known
+        self.portable: frozenset[str] = frozenset()  # set once they are all known
         for tree in parse_statements((SQL / "engines/portable.sql").read_text(encoding="utf-8")):
             self.remember(tree)
         self.portable = frozenset(self.macros)
 
     def statements(self, sql: str, values: Sequence[Any] = ()) -> Iterator[exp.Expression]:
-        """The trees to run instead of `sql`, in their order; write each with `text`."""
+        """Yield the trees to run instead of `sql`, in order; write each with `text`."""
         for tree in parse_statements(sql):
             if is_macro(tree):
                 self.remember(tree)
@@ -56,7 +55,7 @@ class Translator:
                 yield self.rewrite(self.fill_in_values(tree, values))
 
     def text(self, tree: exp.Expression) -> str:
-        """The statement in the engine's own words. Raises where sqlglot knows none."""
+        """Return the statement in the engine's dialect. Raises if sqlglot cannot write it."""
         return tree.sql(dialect=self.dialect, comments=False)
 
     def remember(self, tree: exp.Create) -> None:
@@ -71,7 +70,7 @@ class Translator:
         self.variables[setting.this.name] = values[0]
 
     def fill_in_values(self, tree: exp.Expression, values: Sequence[Any]) -> exp.Expression:
-        """The statement with its macros expanded, its values filled in and its constants folded."""
+        """Expand a statement's macros, fill in its values and fold its constants."""
         tree = self.expand_macros(tree)
         marks = list(tree.find_all(exp.Placeholder, bfs=False))
         for mark, value in zip(marks, values, strict=True):
@@ -87,13 +86,13 @@ class Translator:
         return fold_constants(tree)
 
     def write_date(self, value: exp.Expression, formats: list[exp.Expression]) -> exp.Expression:
-        """What DuckDB's try_strptime gives, from 1900 on."""
+        """Return SQL for what DuckDB's try_strptime returns, from 1900 on."""
         dates = ", ".join(portable_date(form.name) for form in formats)
         body = self.expand_macros(sqlglot.parse_one(f"coalesce({dates})", read="duckdb"))
         return fill_in(body, {"value": value})
 
     def expand_macros(self, tree: exp.Expression) -> exp.Expression:
-        """With each call of a macro replaced by what it stands for, the innermost first."""
+        """Replace each call of a macro by its body, the innermost first."""
         root = exp.Paren(this=tree)  # so that the tree itself can be replaced
         for call in reversed(list(root.find_all(exp.Anonymous))):
             name = call.name.lower()
@@ -117,17 +116,17 @@ def is_variable(tree: exp.Expression) -> bool:
 
 
 def find_calls(tree: exp.Expression, *names: str) -> list[exp.Anonymous]:
-    """The calls of functions that sqlglot does not know, the innermost first."""
+    """Return the calls of functions that sqlglot does not know, the innermost first."""
     return [c for c in reversed(list(tree.find_all(exp.Anonymous))) if c.name.lower() in names]
 
 
 def call_function(name: str, *arguments: exp.Expression) -> exp.Anonymous:
-    """A call of one of the engine's own functions."""
+    """Make a call of one of the engine's own functions."""
     return exp.Anonymous(this=name, expressions=list(arguments))
 
 
 def fill_in(body: exp.Expression, given: dict[str, exp.Expression]) -> exp.Expression:
-    """A macro's body with its parameters replaced, in brackets where an operator could tear it."""
+    """Replace the parameters in a macro's body, in brackets if an operator could split it."""
     root = exp.Paren(this=body.copy())
     for column in list(root.find_all(exp.Column)):
         if not column.table and column.name in given:
@@ -140,7 +139,7 @@ def put_in_brackets(tree: exp.Expression) -> exp.Expression:
 
 
 def to_literal(value: Any) -> exp.Expression:
-    """A Python value as a literal: text, number, bool, date, time, None, or a list of texts."""
+    """Make a literal of a text, number, bool, date, time, None, or a list of texts."""
     if isinstance(value, list):
         return exp.Array(expressions=[to_literal(entry) for entry in value])
     if isinstance(value, datetime):
@@ -151,23 +150,23 @@ def to_literal(value: Any) -> exp.Expression:
 
 
 def timestamp_text(value: datetime) -> str:
-    """As DuckDB casts it to text."""
+    """Write a time as DuckDB casts it to text."""
     text = value.isoformat(" ", "microseconds")
     return text.rstrip("0").removesuffix(".") if value.microsecond else text[:19]
 
 
 def find_source(column: exp.Column) -> str:
-    """The table that a column of a statement over one table is of."""
+    """Return the table of a column, in a statement over one table."""
     return column.find_ancestor(exp.Select).find(exp.Table).name
 
 
 def fold_constants(tree: exp.Expression) -> exp.Expression:
-    """With what constants decide decided, from the inside out."""
+    """Fold all that constants decide, from the inside out."""
     return transform(tree, fold_node)
 
 
 def transform(tree: exp.Expression, change: Rewrite) -> exp.Expression:
-    """The tree with each of its expressions replaced by what `change` gives for it, inside out."""
+    """Replace each expression of a tree by what `change` returns for it, from the inside out."""
     root = exp.Paren(this=tree)  # so that the tree itself can be replaced
     for node in reversed(list(root.walk())):
         result = change(node)
@@ -177,7 +176,7 @@ def transform(tree: exp.Expression, change: Rewrite) -> exp.Expression:
 
 
 def find_unnests(select: exp.Select, position: exp.Expression) -> list[exp.Explode]:
-    """Each unnest() among the columns of a select, and of no query in them.
+    """Return each unnest() among the columns of a select, but none of its subqueries.
 
     generate_subscripts(list, 1), the number of an entry from 1, becomes `position`.
     """
@@ -193,7 +192,7 @@ def find_unnests(select: exp.Select, position: exp.Expression) -> list[exp.Explo
 
 
 def fold_node(node: exp.Expression) -> exp.Expression:
-    """What is known of one expression whose parts are folded already; itself where nothing is."""
+    """Fold one expression whose parts are folded already; return it if nothing is known."""
     if isinstance(node, exp.Literal) and node.is_string:
         return exp.Literal.string(re.sub(r"\\x\{([0-9A-F]+)\}", from_code_point, node.this))
     if isinstance(node, exp.Paren) and isinstance(node.this, (exp.Boolean, exp.Null, exp.Literal)):
@@ -215,9 +214,9 @@ def fold_node(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def from_code_point(found: re.Match) -> str:
-    r"""RE2 writes a character as \x{A1}; as itself every engine reads it."""
-    return chr(int(found[1], 16))
+def from_code_point(match: re.Match) -> str:
+    r"""Return the character that RE2 writes as \x{A1}: all engines can read it."""
+    return chr(int(match[1], 16))
 
 
 def is_time(node: exp.Expression) -> bool:
@@ -232,7 +231,7 @@ def fold_contains(value: exp.Expression, entries: list[exp.Expression]) -> exp.E
 
 
 def fold_logic(node: exp.And | exp.Or) -> exp.Expression:
-    """TRUE OR x, FALSE AND x are decided; FALSE OR x, TRUE AND x are x."""
+    """Fold TRUE OR x to TRUE, FALSE AND x to FALSE, and FALSE OR x or TRUE AND x to x."""
     decides = isinstance(node, exp.Or)
     for one, other in ((node.left, node.right), (node.right, node.left)):
         if isinstance(one, exp.Boolean):
@@ -241,7 +240,7 @@ def fold_logic(node: exp.And | exp.Or) -> exp.Expression:
 
 
 def fold_case(node: exp.Case) -> exp.Expression:
-    """A CASE without the branches that are never taken, and without itself where one always is."""
+    """Remove the branches of a CASE that are never taken, and the CASE if one always is."""
     branches, default = [], node.args.get("default") or exp.Null()
     for branch in node.args["ifs"]:
         if not isinstance(branch.this, exp.Boolean):
@@ -255,7 +254,7 @@ def fold_case(node: exp.Case) -> exp.Expression:
 
 
 def write_as_merge(tree: exp.Update) -> exp.Merge:
-    """UPDATE t SET ... FROM one source WHERE ..., as the MERGE that does the same."""
+    """Write UPDATE t SET ... FROM one source WHERE ... as the MERGE that does the same."""
     source = tree.args["from_"].this
     sets = [
         exp.EQ(this=exp.column(item.this.this), expression=item.expression)

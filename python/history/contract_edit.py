@@ -1,10 +1,12 @@
-"""An edit of the contract replays the history; here the guard judges what that changes."""
+"""Judge an edit of the contract by what the replay of the history changes."""
 
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
+from typing import Any, cast
 
+from column import Column
 from config import Settings
 from contract import Contract, bind
 from errors import Refused
@@ -16,23 +18,23 @@ from runner.step import Step
 from warehouse.columns import choose_columns, column_names, stored_columns
 from warehouse.database import Warehouse, fetch_file, identifier, run_file, set_variables
 
-SQL_RULES = 1  # raised by a change of the SQL that makes other values of the same contract
-SAYS_NOTHING_OF_VALUES = {  # but what is bound, refused, checked or explained
+SQL_RULES = 1  # raise it if a change of the SQL makes other values from the same contract
+SAYS_NOTHING_OF_VALUES = {  # but of what is bound, refused, checked or explained
     *("columns", "policy", "sha256", "odd_titles_pct"),
     *("aliases", "required", "minutes", "seasons", "audiences", "description"),
 }
 
 
 def contract_fingerprint(contract: Contract, columns: Sequence[str]) -> str:
-    """Return a digest of what decides on the values of a file with these columns.
+    """Return a digest of all that decides on the values of a file with these columns.
 
-    An alias counts where a column is bound by it, any other property where it is not the default.
+    An alias counts if a column is bound by it, any other property if it is not the default.
     """
-    rules = [SQL_RULES, contract.key, sorted(bind(contract, columns).items())]
+    rules: list[Any] = [SQL_RULES, contract.key, sorted(bind(contract, columns).items())]
     for part in (contract, *sorted(contract.columns, key=lambda column: column.name)):
-        for entry in fields(part):
-            is_made = entry.default_factory is not MISSING
-            default = entry.default_factory() if is_made else entry.default
+        for entry in fields(cast(Contract | Column, part)):
+            make: Any = entry.default_factory
+            default = entry.default if make is MISSING else make()
             value = getattr(part, entry.name)
             if entry.name not in SAYS_NOTHING_OF_VALUES and value != default:
                 rules.append([entry.name, value])
@@ -42,7 +44,7 @@ def contract_fingerprint(contract: Contract, columns: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class EditDiff:
-    """What the replay changed in the catalogue of the last snapshot that was merged before."""
+    """What the replay changes in the catalogue, at the time of the last merged snapshot."""
 
     titles: int
     inserted: int
@@ -62,9 +64,9 @@ class EditDiff:
 
 
 def keep_titles(con: Warehouse, settings: Settings, contract: Contract) -> None:
-    """Keep the catalogue as it is, to compare the one after the replay with it.
+    """Keep a copy of the catalogue, to compare it with the one after the replay.
 
-    Raises Refused on an engine that could not undo the replay, unless the edit is accepted.
+    Raises Refused on an engine that cannot undo the replay, unless the edit is accepted.
     """
     if not (con.has_transactions or is_edit_accepted(settings, contract)):
         raise Refused(
@@ -133,9 +135,9 @@ def judge_edit(step: Step, con: Warehouse, contract: Contract, edit: str) -> Non
 
 
 def require_judged_contract(settings: Settings, contract: Contract, batches: list[Batch]) -> None:
-    """Raise Refused if the contract was edited since the last night, and nobody accepted that.
+    """Raise Refused if the contract was edited since the last night and nobody accepted it.
 
-    Only a night can judge an edit: it has the history from before.
+    Only a night can judge an edit: it has the history from before it.
     """
     judged = loaded_state(settings).contracts
     used = {contract_fingerprint(contract, batch.columns) for batch in batches}
@@ -143,7 +145,7 @@ def require_judged_contract(settings: Settings, contract: Contract, batches: lis
         return
     if not is_edit_accepted(settings, contract):
         raise Refused(
-            "the contract was edited since the last night, and nobody judged that. "
+            "the contract was edited since the last night, and the edit was not judged yet. "
             f"{name_commands(contract)}"
         )
     more = {"contracts": sorted(used)}
@@ -155,14 +157,15 @@ def name_edit(contract: Contract) -> str:
 
 
 def is_edit_accepted(settings: Settings, contract: Contract) -> bool:
-    """Whether a person let this very contract pass, with ACCEPT now or before."""
-    named = bool(settings.accept) and contract.sha256.startswith(settings.accept)
+    """Return whether a person accepted this edit, with ACCEPT now or earlier."""
+    if settings.accept and contract.sha256.startswith(settings.accept):
+        return True
     decision = loaded_state(settings).find_decision(name_edit(contract))
-    return named or bool(decision and decision["verdict"] == "accepted")
+    return decision is not None and decision["verdict"] == "accepted"
 
 
 def name_commands(contract: Contract) -> str:
     return (
-        "Nothing was changed. See it with `make plan`; if it is right: "
+        "See it with `make plan`; if it is right: "
         f"make run-all ACCEPT={contract.sha256[:12]}. If not: put the contract back."
     )

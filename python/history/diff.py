@@ -1,4 +1,4 @@
-"""What a staged snapshot changes in the history, and why that is implausible."""
+"""Find what a staged snapshot changes in the history, and whether that is implausible."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from ingest.manifest import Batch
 from warehouse.database import Warehouse, fetch_file, run_file, set_variables
 
 OPERATIONS = ("insert", "reappear", "update", "delete", "fill", "carry")
-EXTRA = (("reappear", "reappeared"), ("fill", "filled"), ("carry", "kept as they were"))
+EXTRA = (("reappear", "reappeared"), ("fill", "filled"), ("carry", "carried forward"))
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Diff:
     staged: int
     counts: dict[str, int]
     tracked: list[str]  # the columns of the contract that the snapshot has
-    is_rehashed: bool  # they are others than those of the merge before
+    is_rehashed: bool  # these columns are not those of the previous merge
     attributes: list[str]  # columns of the snapshot that are not tracked, and not its key
     objection: str | None = None  # why the guard finds this change implausible
 
@@ -40,7 +40,7 @@ class Diff:
 
 
 def find_changes(con: Warehouse, batch: Batch, settings: Settings, contract: Contract) -> Diff:
-    """Find what the staged snapshot changes: the temp table merge_changes, and its counts."""
+    """Create the temp table merge_changes: what the staged snapshot changes; return its counts."""
     bound = bind(contract, batch.columns)
     tracked = tracked_columns(contract, batch.columns)
     before = con.execute(
@@ -91,11 +91,11 @@ def show_rejects(con: Warehouse, batch: Batch, settings: Settings) -> None:
     )
 
 
-REKEYED = Limit(rows=20, pct=5)  # no publisher corrects that many titles at once
+REKEYED = Limit(rows=20, pct=5)  # no publisher corrects so many titles at once
 
 
 def find_implausible_change(con: Warehouse, diff: Diff, settings: Settings) -> str | None:
-    """Return why this change is implausible, or None; a first load has nothing to compare with."""
+    """Return why this change is implausible, or None. A first load has nothing to compare with."""
     if not diff.previous:
         return None
     if settings.cdc_key == "show_id" and (objection := find_renumbered_ids(con, diff)):
@@ -114,7 +114,7 @@ def find_exceeded_limit(
 ) -> str | None:
     """Return which limit of the settings is exceeded, or None.
 
-    `counts` are what was deleted, inserted and updated, in this order, under the words for it.
+    `counts` has the words for deleted, inserted and updated titles, in this order -> their number.
     """
     limits = (
         (settings.max_deleted_rows, settings.max_deleted_pct),
@@ -131,7 +131,7 @@ def find_exceeded_limit(
 
 
 def find_renumbered_ids(con: Warehouse, diff: Diff) -> str | None:
-    """Return that many titles have another key than before (so none means anything), or None."""
+    """Return an objection if many titles came under another id (then no id means anything)."""
     if not REKEYED.exceeded_by(diff.counts["update"] + diff.counts["delete"], diff.previous):
         return None
     rows = fetch_file(con, "history/renumbered_ids.sql")
@@ -141,6 +141,6 @@ def find_renumbered_ids(con: Warehouse, diff: Diff) -> str | None:
         f"\n  {row['title']!r}: {row['old_key']} is now {row['new_key']}" for row in rows
     )
     return (
-        f"show_id was renumbered: {moved:,} of {diff.previous:,} titles are there under another "
+        f"show_id was renumbered: {moved:,} of {diff.previous:,} titles came under another "
         f"id. CDC_KEY=title merges such a source by title, type and year.{examples}"
     )

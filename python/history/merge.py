@@ -1,8 +1,8 @@
-"""Merge one snapshot after the other into the history; check each before and after.
+"""Merge snapshots into the history one by one; check each before and after.
 
-The history is a function of snapshots, decisions and contract: a snapshot that comes late or is
-withdrawn, an edit of the contract that changes staged values, or another CDC_KEY replays all of
-them in their order, in one transaction.
+The history is a function of snapshots, decisions and contract. If a snapshot comes late or is
+withdrawn, if an edit of the contract changes staged values, or CDC_KEY is another, all snapshots
+are replayed in order, in one transaction.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from column import Column
 from config import Settings
 from contract import Contract
-from errors import Refused, StepError, left_behind
+from errors import Refused, StepError
 from history.contract_edit import contract_fingerprint, judge_edit, keep_titles
 from history.diff import Diff, find_changes, find_implausible_change
 from history.tables import clear_history, create_views, has_columns, merged_batches
@@ -31,20 +31,20 @@ from warehouse.database import Warehouse, fetch_file, run_file
 
 
 class LateRefused(Refused):
-    """What the one after a late snapshot changes is implausible."""
+    """After a late snapshot, the next one would change too much."""
 
 
 def create_tables(con: Warehouse, columns: Sequence[Column] = KNOWN) -> None:
     """Create the history's tables, views and macros.
 
-    A history with other columns than the contract's is left as it is: a replay is to come.
+    A history with other columns than the contract's stays as it is: the replay will replace it.
     """
     run_file(con, "history/tables.sql")
     if has_columns(con, columns):
         create_views(con, columns)
     elif not merged_batches(con):
         clear_history(con, columns)
-    if not con.has_transactions:  # no transaction held the merge together that a run died in
+    if not con.has_transactions:  # a run that died may have left half a merge
         run_file(
             con,
             "history/undo_partial.sql",
@@ -54,23 +54,23 @@ def create_tables(con: Warehouse, columns: Sequence[Column] = KNOWN) -> None:
 
 @dataclass(frozen=True)
 class Pending:
-    """What is to be merged, in order."""
+    """What to merge, in order."""
 
     todo: list[Batch]
-    judged: set[str]  # ids of those that no limit stops: they were decided on
+    judged: set[str]  # ids of snapshots that were decided on: no limit stops them
     asked: tuple[Batch, ...] = ()  # those that the run is for: it stops if one is refused
-    is_replay: bool = False  # the history is emptied first: todo are all that belong in it
+    is_replay: bool = False  # the history is emptied first; todo has all that belong in it
     edit: str | None = None  # why the guard has to judge what the replay changes
-    is_retry: bool = False  # a late one is left out now, which was merged in this run
+    is_retry: bool = False  # a late snapshot was merged in this run, and is left out now
 
 
 def find_pending(
     con: Warehouse, batches: list[Batch], settings: Settings, contract: Contract
 ) -> Pending:
-    """Compare what the decisions let into the history with what was merged.
+    """Compare what the decisions let into the history with what is merged.
 
-    A refused snapshot is left out, unless ACCEPT names it or this run was asked to take it: that
-    one is judged again, since somebody may have changed the contract or the settings.
+    A refused snapshot is left out, unless ACCEPT names it or the run is for it: then it is judged
+    again, as contract or settings may have changed.
     """
     asked = find_asked(settings, batches)
     key = settings.cdc_key
@@ -96,9 +96,9 @@ def find_pending(
 
 
 def find_asked(settings: Settings, batches: list[Batch]) -> tuple[Batch, ...]:
-    """Return the snapshots that this run was asked to take: if one is refused, it stops.
+    """Return the snapshots that this run is for: if one is refused, it stops.
 
-    The newest, that of SNAPSHOT_AT, and the one that was landed last, until it is judged.
+    These are the newest, that of SNAPSHOT_AT, and the one landed last if it was not judged yet.
     """
     time = settings.snapshot_at and settings.snapshot_at.replace(microsecond=0)
     last = max(batches, key=lambda batch: batch.landed_at)
@@ -111,7 +111,7 @@ def find_asked(settings: Settings, batches: list[Batch]) -> tuple[Batch, ...]:
 
 
 def describe_edit(fingerprints: set[str | None]) -> str | None:
-    """Say by which other contracts there are merges; None if there are none."""
+    """Say why the merged snapshots have other contracts; None if they have not."""
     if None in fingerprints:
         return "an older version of this project made the history"
     return "the contract was edited" if fingerprints else None
@@ -125,23 +125,24 @@ def merge_pending(
     pending: Pending,
     dry_run: bool = False,
 ) -> list[tuple[Batch, Diff]]:
-    """Merge all that is pending in order. What is refused is left out, unless it was asked for.
+    """Merge what is pending, in order, without snapshots that are refused; return (batch, diff).
 
-    A late snapshot is also judged by what the one after it changes then. With `dry_run` what was
-    asked for is merged even if the guard objects, so that the plan can show it. Raises Refused if
-    that is refused, if the guard objects to an edit of the contract, or if a snapshot that was
-    decided on cannot be merged.
+    A late snapshot is also judged by what the next one then changes. With `dry_run`, snapshots that
+    the run is for are merged even if the guard objects, so that the plan can show them.
+
+    Raises Refused if the guard refuses a snapshot that the run is for, or an edit of the contract,
+    or if a snapshot that was decided on cannot be merged.
     """
     record_origins(con, batches)
     settings, todo = step.settings, pending.todo
     merges: list[tuple[Batch, Diff]] = []
-    late: Batch | None = None  # merged just now, and never judged before
+    late: Batch | None = None  # the previous one, if it was judged for the first time
     if (pending.edit or (dry_run and pending.is_replay)) and not pending.is_retry:
         keep_titles(con, settings, contract)
     if pending.is_replay:
         clear_history(con, contract.columns)
     key, merged = settings.cdc_key, () if dry_run else pending.judged
-    for batch in todo:  # of an older release: no record says that it passed
+    for batch in todo:  # merged by an older release: no record says that it passed
         if batch.batch_id in merged and not find_verdict(settings, batch, key):
             record_decision(settings, batch, "passed", "merged before", key)
     for batch in todo:
@@ -158,7 +159,7 @@ def merge_pending(
             show_only = dry_run and (before or batch) in pending.asked
             diff = merge_batch(con, batch, settings, contract, enforce_limits, show_only, before)
         except Refused as error:
-            refused = before if isinstance(error, LateRefused) else batch
+            refused = before if before and isinstance(error, LateRefused) else batch
             if not enforce_limits and refused is batch:
                 raise
             record_decision(settings, refused, "refused", str(error), settings.cdc_key)
@@ -167,16 +168,16 @@ def merge_pending(
             step.warn(f"snapshot {refused.batch_id} is left out of the history: {error}")
             if refused is batch:
                 continue
-            rest = [one for one in todo if one is not before]  # it is merged: again without it
+            rest = [one for one in todo if one is not before]  # merge all again without it
             again = replace(pending, todo=rest, is_replay=True, is_retry=True)
             return merge_pending(step, con, batches, contract, again, dry_run)
-        if before and diff.objection:  # the late one answers for it
+        if before and diff.objection:  # the late snapshot caused it
             first = merges[-1][1].objection or diff.objection
             merges[-1] = (before, replace(merges[-1][1], objection=first))
             diff = replace(diff, objection=None)
         late = batch if enforce_limits else None
         merges.append((batch, diff))
-        if not (pending.edit or dry_run):  # on the disk before the merge is: a rebuild obeys it
+        if not (pending.edit or dry_run):  # on disk before the merge, for a rebuild to follow it
             record_passed(settings, batch, contract)
     if pending.edit and not dry_run:
         judge_edit(step, con, contract, pending.edit)
@@ -186,20 +187,17 @@ def merge_pending(
 
 
 def record_origins(con: Warehouse, batches: list[Batch]) -> None:
-    """Write where the snapshots came from that have no row in ops_origin yet."""
-    known = {batch_id for (batch_id,) in con.execute("SELECT batch_id FROM ops_origin").fetchall()}
+    """Add the snapshots that ops_origin does not have yet."""
+    rows = con.execute("SELECT batch_id FROM ops_origin").fetchall()
+    recorded = {batch_id for (batch_id,) in rows}
     for batch in batches:
-        if batch.batch_id not in known:
+        if batch.batch_id not in recorded:
             row = [batch.batch_id, batch.snapshot_at, batch.source, batch.sample]
             con.execute("INSERT INTO ops_origin VALUES (?, ?, ?, ?)", row)
 
 
 def record_passed(settings: Settings, batch: Batch, contract: Contract) -> None:
     record_merge_decision(settings, batch, contract_fingerprint(contract, batch.columns))
-
-
-def describe_merges(merges: list[tuple[Batch, Diff]]) -> str:
-    return "; ".join(str(diff) for _, diff in merges)
 
 
 def count_ambiguous(con: Warehouse, batch: Batch) -> int:
@@ -212,7 +210,7 @@ def count_ambiguous(con: Warehouse, batch: Batch) -> int:
 def stage_batch(
     con: Warehouse, batch: Batch, settings: Settings, contract: Contract, enforce: bool
 ) -> None:
-    """Stage the snapshot that raw holds. Raises Refused if a column is missing or too much lost."""
+    """Stage the loaded snapshot. Raises Refused if a column is missing or too much is lost."""
     bind_columns(con, batch, contract)
     counts = build_staging(con, batch, contract)
     if enforce:
@@ -230,19 +228,17 @@ def merge_batch(
 ) -> Diff:
     """Merge the staged snapshot into the history and verify the result.
 
-    Raises Refused if the guard objects and nobody accepted the file; not so in a `dry_run`. Behind
-    a `late` one, which came between two that were judged, the late one answers for the change.
+    Raises Refused if the guard objects and nobody accepted the file, but not in a `dry_run`. If the
+    snapshot was judged before and `late` came in front of it, `late` is refused.
     """
     diff = find_changes(con, batch, settings, contract)
     objection = find_implausible_change(con, diff, settings) if enforce_limits or late else None
     if objection and late:
-        objection = f"with this file before it, snapshot {batch.batch_id} is refused: {objection}"
+        objection = f"after this file, snapshot {batch.batch_id} is refused: {objection}"
     if objection and not dry_run:
         judged = late or batch
         if not is_accepted(settings, judged):
-            advice = "It was not merged. If"  # another engine has no plan, and may have merged more
-            if con.has_transactions:
-                advice = "Nothing was changed. See it with `make plan`; if"
+            advice = "See it with `make plan`; if" if con.has_transactions else "If"
             raise (LateRefused if late else Refused)(
                 f"{objection}\n  {advice} it is right: "
                 f"make run-all ACCEPT={judged.source_sha256[:12]}"
@@ -271,16 +267,15 @@ def verify_merge(con: Warehouse, batch: Batch, diff: Diff) -> None:
     broken = [name for name, value in differences.items() if value]
     if broken or carried != diff.counts["carry"]:
         raise StepError(
-            f"the merge of {batch.batch_id} breaks an invariant ({', '.join(broken)}); "
-            f"{left_behind(con.has_transactions)}. This is a defect: please report it with this "
-            "line."
+            f"the merge of {batch.batch_id} breaks an invariant ({', '.join(broken)}). "
+            "This is a defect: please report it with this line."
         )
 
 
 def record_merge(
     con: Warehouse, batch: Batch, settings: Settings, diff: Diff, contract: str
 ) -> None:
-    """Write the merge's row in ops_merges; without it, the merge counts as not made."""
+    """Write the merge's row in ops_merges; without it, the merge does not count."""
     c = diff.counts
     accepted = find_verdict(settings, batch) == "accepted"
     con.execute(

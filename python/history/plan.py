@@ -1,7 +1,7 @@
-"""Show what the input file would change: the whole run, on a copy in a scratch folder.
+"""Show what the input file would change, by a run on a copy in a scratch folder.
 
-Used by `06_merge_cdc.py --plan`. The scratch folder has the warehouse as a copy and the snapshots
-as links. So steps 02 to 05 and the merge run as they will, and nothing of it stays.
+Used by `06_merge_cdc.py --plan`. The scratch folder has a copy of the warehouse and links to the
+snapshots. Steps 02 to 05 and the merge run there as they would, and nothing of it stays.
 """
 
 import os
@@ -40,7 +40,7 @@ STEPS = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_
 
 
 def show_plan() -> int:
-    """Print the plan; 0 where the run would pass, the step's exit code where it would stop."""
+    """Print the plan; return 0 if the run would pass, else the exit code it would stop with."""
     signals.watch("plan")
     try:
         settings = load_settings()
@@ -69,7 +69,7 @@ def show_plan() -> int:
 
 
 def copy_state(settings: Settings, scratch: Path) -> None:
-    """Copy warehouse and records (and lists of an older version), and link the snapshots."""
+    """Copy the warehouse and the records (and the lists of an older version); link snapshots."""
     data = scratch / "data"
     for folder in (settings.snapshots, settings.decisions):
         target = data / folder.relative_to(settings.data_dir)
@@ -90,7 +90,7 @@ def copy_state(settings: Settings, scratch: Path) -> None:
 
 
 def compare_with_history(settings: Settings) -> int:
-    """Merge into the copy, and show what that changes and what the guard says."""
+    """Merge into the copy; show what that changes and what the guard says."""
     contract = load_contract(settings.contract_path, settings.cdc_key)
     batch, diff, objection = show_pending(settings, contract)
     if objection and not is_edit_accepted(settings, contract):
@@ -98,7 +98,7 @@ def compare_with_history(settings: Settings) -> int:
         return STOPPED
     if objection:
         say(f"plan      ACCEPT lets it pass: {objection}", YELLOW)
-    if not diff:
+    if not (batch and diff):
         return DONE
     if diff.objection and is_accepted(settings, batch):
         say(f"plan      ACCEPT lets it pass: {diff.objection}", YELLOW)
@@ -117,7 +117,7 @@ def show_pending(
 ) -> tuple[Batch | None, Diff | None, str | None]:
     """Merge what is pending and show it.
 
-    Return the snapshot that the run would take, its diff, and what the guard has against a replay.
+    Return the snapshot that the run is for, its diff, and the guard's objection to a replay.
     """
     con = connect(settings.warehouse_path, settings, [settings.snapshots])
     with closing(con), open_log(settings, "plan", "plan") as log, transaction(con):
@@ -172,14 +172,14 @@ def show_replay(
 
 
 def show_merge(con: Warehouse, batch: Batch, diff: Diff) -> None:
-    """Show the counts, columns and samples of the merge that was made last."""
+    """Show the counts, columns and samples of the last merge."""
     c = diff.counts
     say(
         f"plan      {batch.source.rpartition('/')[2]} ({batch.source_sha256[:12]}) against "
         f"{diff.previous:,} titles\n"
         f"          +{c['insert'] + c['reappear']:,} ~{c['update']:,} -{c['delete']:,}, "
         f"{diff.unchanged:,} unchanged, {c['fill']:,} filled, "
-        f"{c['carry']:,} kept as they were"
+        f"{c['carry']:,} carried forward"
     )
     for row in fetch_file(con, "reports/plan_columns.sql"):
         say(f"          {row['column_name']:<14}{row['titles']:>9,} changed")

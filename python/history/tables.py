@@ -1,4 +1,4 @@
-"""The history's tables and views, with the columns of the contract."""
+"""Create the history's tables and views, with the columns of the contract."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def create_views(con: Warehouse, columns: Sequence[Column]) -> None:
 
 
 def has_columns(con: Warehouse, columns: Sequence[Column]) -> bool:
-    """Whether there is a history, and its columns are these."""
+    """Return whether there is a history with these columns."""
     if not has_tables(con, "analytics_netflix_history"):
         return False
     stored = column_names(con, "analytics_netflix_history")
@@ -23,7 +23,7 @@ def has_columns(con: Warehouse, columns: Sequence[Column]) -> bool:
 def merged_batches(con: Warehouse) -> list[tuple[str, str, str | None]]:
     """Return (batch id, CDC_KEY, contract) of all merges in snapshot order.
 
-    The contract is the fingerprint of the one they were staged by, NULL if that is not known.
+    The contract is the fingerprint of the one they were staged by, None if it is not known.
     """
     return con.execute(
         "SELECT batch_id, cdc_key, contract FROM ops_merges ORDER BY snapshot_at"
@@ -31,9 +31,9 @@ def merged_batches(con: Warehouse) -> list[tuple[str, str, str | None]]:
 
 
 def clear_history(con: Warehouse, columns: Sequence[Column] = KNOWN) -> None:
-    """Empty the history, to rebuild it in the same transaction, with these columns.
+    """Empty the history and give it these columns; the caller rebuilds it in its transaction.
 
-    Its records go first: the next run undoes a history without them.
+    The merge records go first: without them, the next run undoes what is left.
     """
     for table in ("ops_merges", "ops_ambiguous_matches"):
         con.execute(f"DELETE FROM {table}")

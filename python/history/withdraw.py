@@ -1,7 +1,7 @@
 """Take a snapshot back (`make withdraw BATCH=<id>`), or let it count again (`make restore`).
 
-Shows what that changes, and records it as a decision; the snapshot's files stay. Step 06, which the
-targets run next, makes the history as if the snapshot had not come.
+Shows what that changes and records the decision; the snapshot's files stay. Step 06, which the
+targets run next, rebuilds the history as if the snapshot had not come.
 
 Reads:   the records and snapshots of data/raw, the decisions, the warehouse
 Writes:  a decision
@@ -40,8 +40,8 @@ def run(step: Step, batch_id: str) -> None:
         return
     if in_play == [batch]:
         raise SettingsError(
-            f"{batch_id} is the only snapshot; nothing was changed. Land the right file first, or "
-            "begin elsewhere: make run-all DATA_DIR=... WAREHOUSE_PATH=..."
+            f"{batch_id} is the only snapshot. Land the right file first, or begin elsewhere: "
+            "make run-all DATA_DIR=... WAREHOUSE_PATH=..."
         )
     if verdict == "restored":
         for kind in filter(lambda name: getattr(batch, name), KINDS):
@@ -52,7 +52,7 @@ def run(step: Step, batch_id: str) -> None:
 
 
 def show_effect(step: Step, batch: Batch, verdict: str) -> None:
-    """Show on a copy what the decision changes in the history; on another engine nothing."""
+    """Show on a copy what the decision changes in the history; on another engine, do nothing."""
     settings = step.settings
     if settings.warehouse != "duckdb" or not settings.warehouse_path.exists():
         return

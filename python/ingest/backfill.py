@@ -1,13 +1,13 @@
-"""`make backfill`: load dated exports in the order of their time, each as a night of its own.
+"""Load dated exports in the order of their dates, each as a night of its own (`make backfill`).
 
-The plan is shown first (--plan: nothing but that). What is in is not loaded again, so after a stop
-the same command goes on. Freshness fails no night here, as old files are meant to be old; nobody
-gets a morning message, and no heartbeat is sent.
+The plan is printed first (--plan: nothing else). Files that are loaded already are skipped, so
+after a stop the same command goes on. Freshness is not checked, as old files are meant to be old.
+No morning message and no heartbeat is sent.
 
 Reads:   the FILES (paths or patterns like 'exports/*.csv'), the manifest
 Writes:  what run_all.py writes, once for each file
 Fails when: a file's time is not in its name or two files have the same one (exit 2), or a night
-         fails (its exit code); later files are not tried then.
+         fails (its exit code; later files are not tried)
 
 Example: make backfill FILES='exports/*.csv' AT='name %Y-%m-%d'
 """
@@ -28,20 +28,20 @@ from runner import signals
 from runner.console import say, say_error
 from runner.options import make_parser
 
-# What strptime reads, as it stands in a file name.
+# What each sign of strptime looks like in a file name.
 FORMS = {"Y": r"\d{4}", "y": r"\d{2}", "j": r"\d{3}", "b": "[A-Za-z]{3}", "B": "[A-Za-z]+"}
 FORMS |= dict.fromkeys("mdHMS", r"\d{2}")
 QUIET = {"FRESHNESS_DAYS": "36500", "DIGEST_URLS": "", "HEARTBEAT_URL": ""}
 
 
 def run(patterns: list[str], at: str, only_plan: bool) -> int:
-    """Show the plan, and load what is not in yet; return the code of the first night that fails."""
+    """Print the plan and load what is new; return the exit code of the first night that fails."""
     settings = load_settings()
     files = find_files(patterns)
     times = find_times(files, at)
     landed = {(batch.snapshot_at, batch.source) for batch in read_batches(settings)}
     is_in = [(moment, recorded_source(str(path))) in landed for moment, path in times]
-    # The last one that is in may have stopped on its way: to run it again costs next to nothing.
+    # The last loaded one may have stopped halfway; running it again costs next to nothing.
     first = max((number for number, known in enumerate(is_in) if known), default=0)
     say(f"backfill  {len(times)} file(s), the oldest first:")
     for (moment, path), known in zip(times, is_in, strict=True):
@@ -61,9 +61,9 @@ def run(patterns: list[str], at: str, only_plan: bool) -> int:
 
 
 def find_files(patterns: list[str]) -> list[Path]:
-    """List the files of paths or patterns; a relative one is relative to the project folder.
+    """List the files of paths or patterns, which are relative to the project folder.
 
-    Raises SettingsError where a pattern has no file.
+    Raises SettingsError if a pattern matches no file.
     """
 
     def find(pattern: str) -> set[Path]:  # glob takes absolute patterns, Path.glob does not
@@ -83,9 +83,9 @@ def find_files(patterns: list[str]) -> list[Path]:
 
 
 def find_times(files: list[Path], at: str) -> list[tuple[datetime, Path]]:
-    """Read each file's time from its name, in order. Raises SettingsError where that is not clear.
+    """Read each file's time from its name; return (time in UTC, path), the oldest first.
 
-    `at` is the word name and a format of strptime; without offset, a time is UTC.
+    `at` is the word name and a format of strptime. Raises SettingsError if a time is not clear.
     """
     where, _, form = at.partition(" ")
     if where != "name" or "%" not in form:
@@ -98,12 +98,12 @@ def find_times(files: list[Path], at: str) -> list[tuple[datetime, Path]]:
     )
     times: dict[datetime, Path] = {}
     for path in files:
-        found = set(re.findall(rf"(?<!\d){pattern}(?!\d)", path.name))
+        hits = set(re.findall(rf"(?<!\d){pattern}(?!\d)", path.name))
         try:
-            (text,) = found
+            (text,) = hits
             moment = datetime.strptime(text, form.strip())
         except ValueError:
-            seen = f"{len(found)} of them" if len(found) != 1 else f"{found.pop()!r}, which is none"
+            seen = f"{len(hits)} of them" if len(hits) != 1 else f"{hits.pop()!r}, which is none"
             raise SettingsError(
                 f"{path.name} should have one time like {form}; it has {seen}"
             ) from None

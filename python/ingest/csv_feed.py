@@ -1,4 +1,4 @@
-"""Feed DuckDB with the records that a scan gives, and let it write them as Parquet.
+"""Feed DuckDB with the records of a scan, and let it write them as Parquet.
 
 Who feeds whom, in `stream_through_pipes`; each arrow is a hand-over, each line of it a thread:
 
@@ -6,9 +6,9 @@ Who feeds whom, in `stream_through_pipes`; each arrow is a hand-over, each line 
     pour, twice:    queue -> a named pipe (part0.csv, part1.csv)
     the caller's:   its block: digest the file, then write_snapshot: DuckDB reads both pipes
 
-A piece is text of whole records with their line numbers. `scan` has the header before the block
-begins, and the counts when it is over: by then all threads have ended. The first error of any of
-them is the one that is raised. Without named pipes, `write_to_file` goes before the block.
+A piece is text of whole records with their line numbers. `scan` has the header when the block
+begins, and the counts when it ends: by then all threads have ended. The first error of any of them
+is raised. Without named pipes, `write_to_file` runs before the block.
 """
 
 import os
@@ -30,16 +30,16 @@ from warehouse.database import connect, identifier, literal
 
 PIPES = 2  # DuckDB reads each with one thread; the scan keeps two busy
 POLL_S = 0.001  # how often a writer looks for its reader
-AHEAD = 256  # pieces, of 1 MB mostly, that may wait for a pipe while the digest is taken
-SPARE_RECORD_BYTES = 2 << 20  # DuckDB's own limit on a record; longer ones get what they need
+AHEAD = 256  # pieces, mostly of 1 MB, that may wait for a pipe while the digest is computed
+SPARE_RECORD_BYTES = 2 << 20  # DuckDB's own limit on a record; raised for longer ones
 
 
 @contextmanager
 def stream_through_pipes(pieces: Iterator[bytes], scan: Scan, folder: Path) -> Iterator[None]:
-    """Let scan.parts be pipes, through which the text runs while it is scanned: once, unordered.
+    """Make scan.parts pipes: the text runs through them while it is scanned, once and unordered.
 
-    Behind the block the scan is at its end, whether the text was read or not, and what it (or a
-    pipe) raised is raised. Where there are no named pipes the text waits in a file.
+    After the block the scan is complete, even if the text was not read, and an error of the scan or
+    a pipe is raised. On a system without named pipes the text waits in a file.
     """
     first = next(pieces, b"")  # with it the header is known
     parts = [folder / f"part{number}.csv" for number in range(PIPES)]
@@ -53,7 +53,9 @@ def stream_through_pipes(pieces: Iterator[bytes], scan: Scan, folder: Path) -> I
         write_to_file(chain([first], pieces), scan, folder / "whole.csv")
         yield
         return
-    queue, failed, over, top = Queue(AHEAD), [], Event(), skip_line(scan, first)
+    queue: Queue[bytes | None] = Queue(AHEAD)
+    failed: list[BaseException] = []
+    over, top = Event(), skip_line(scan, first)
 
     def scan_on() -> None:
         try:
@@ -69,7 +71,7 @@ def stream_through_pipes(pieces: Iterator[bytes], scan: Scan, folder: Path) -> I
     def pour(end: BinaryIO) -> None:
         waiting = iter(queue.get, None)
         try:
-            with suppress(BrokenPipeError), end:  # the parser may object, or not even begin
+            with suppress(BrokenPipeError), end:  # the parser may fail, or not even begin
                 if wait_for_reader(end, over):
                     end.write(top)
                     end.writelines(waiting)
@@ -95,7 +97,7 @@ def stream_through_pipes(pieces: Iterator[bytes], scan: Scan, folder: Path) -> I
 
 
 def open_pipe(path: Path) -> BinaryIO:
-    """Make a named pipe, and open its end for writing: so its reader need not wait for that."""
+    """Make a named pipe and open its end for writing, so that its reader need not wait."""
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without one the other end does not open
     try:
@@ -105,20 +107,20 @@ def open_pipe(path: Path) -> BinaryIO:
 
 
 def wait_for_reader(end: BinaryIO, over: Event) -> bool:
-    """Wait until somebody opened the other end; False where it is over before.
+    """Wait until a reader opened the other end; return False if `over` is set before.
 
-    Not before may this end be closed, be it for an error: the other would wait to be opened.
+    This end must not be closed earlier, even on an error: the reader would wait forever to open it.
     """
     look = select.poll()
     look.register(end, 0)
-    while look.poll(0):  # no reader: an error, which is told unasked
+    while look.poll(0):  # no reader yet: poll reports an error
         if over.wait(POLL_S):
             return False
     return True
 
 
 def write_to_file(pieces: Iterator[bytes], scan: Scan, path: Path) -> None:
-    """Write all pieces of a scan into a file, to be read more than once."""
+    """Write all pieces of a scan into a file, which can be read more than once."""
     first = next(pieces, b"")
     with open(path, "wb") as file:
         file.write(skip_line(scan, first) + first)
@@ -127,7 +129,7 @@ def write_to_file(pieces: Iterator[bytes], scan: Scan, path: Path) -> None:
 
 
 def skip_line(scan: Scan, text: bytes) -> bytes:
-    """A first line, to be skipped: the parser learns from it how the lines of this text end."""
+    """Return a first line for the parser to skip: it shows how the lines of this text end."""
     line_end = b"\r\n" if b"\r\n" in text[: text.find(b"\n") + 1] else b"\n"
     return scan.delimiter.join(["head"] * (1 + len(scan.header))).encode() + line_end
 
@@ -182,10 +184,10 @@ def write_rejects(scan: Scan, parquet: Path, lineage: list, settings: Settings) 
 
 
 def read_csv_query(scan: Scan, width: int) -> str:
-    """The query for all records: source_line, c0, c1, ... as text.
+    """Return the query for all records: source_line, and c0, c1, ... as text.
 
-    DuckDB's strict parser raises where a record does not have this very form; a record that it
-    takes for another cannot begin with a line number.
+    DuckDB's strict parser raises if a record does not have this form. If it splits one at the wrong
+    place, the rest does not begin with a line number.
     """
     columns = ", ".join(
         ["'source_line': 'BIGINT'", *(f"'c{number}': 'VARCHAR'" for number in range(width))]

@@ -1,6 +1,6 @@
-"""Take a damaged file apart record by record: keep what fits the header, set the rest aside.
+"""Read a damaged file record by record: keep what fits the header, reject the rest.
 
-For files where `scan_csv` and DuckDB's parser disagree. Slower by far.
+For files on which `scan_csv` and DuckDB's parser disagree. Far slower.
 """
 
 import csv
@@ -9,18 +9,18 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from config import Settings
 from errors import Refused
 from ingest.csv_scan import MAX_LINE_BYTES, Scan, read_header, read_text_blocks
-from ingest.source_file import SourceFile, open_source
+from ingest.source_file import Readable, SourceFile, open_source
 
 
 def repair_source(delivery: SourceFile, names: set[str], folder: Path, settings: Settings) -> Scan:
-    """Take the file apart record by record: the two parsers disagree, or one cannot tell.
+    """Read the file record by record, as the two parsers disagree or one cannot tell.
 
-    Where no record fits, but one would without a delimiter at its end, that is the file's form.
+    If no record fits, but one would without the delimiter at its end, the file is read again as one
+    whose records all end that way.
     """
     for surplus in (0, 1):
         with open_source(delivery, settings.max_file_size) as stream:
@@ -30,10 +30,10 @@ def repair_source(delivery: SourceFile, names: set[str], folder: Path, settings:
     return scan
 
 
-def repair_csv(stream: BinaryIO, folder: Path, names: set[str], surplus: int = 0) -> Scan:
-    """Like `scan`, but record by record: misfits go to a rejects file, the rest into the parts.
+def repair_csv(stream: Readable, folder: Path, names: set[str], surplus: int = 0) -> Scan:
+    """Scan record by record: misfits go to a rejects file, all others into one part.
 
-    The rejects file is a CSV with source_line, reason, raw_text. Slower by far; for damaged files.
+    The rejects file is a CSV with source_line, reason, raw_text.
     """
     scan = Scan(is_repaired=True, surplus=surplus)
     csv.field_size_limit(2 * MAX_LINE_BYTES)
@@ -61,12 +61,12 @@ def repair_csv(stream: BinaryIO, folder: Path, names: set[str], surplus: int = 0
                 kept.writerow([number, *fields])
     if not scan.header:
         raise Refused("the file is empty")
-    scan.parts, scan.rejects = [part], rejects if scan.rejected else None
+    scan.parts, scan.rejects = [part], rejects
     return scan
 
 
 def read_lines(blocks: Iterable[bytes], scan: Scan, names: set[str]) -> Iterator[tuple[int, str]]:
-    """(line number, line with its end) behind the header."""
+    """Yield (line number, line with its end) of each line after the header."""
     for block in blocks:
         if not scan.header:
             block = block[read_header(block, scan, names) :]
@@ -78,11 +78,11 @@ def read_lines(blocks: Iterable[bytes], scan: Scan, names: set[str]) -> Iterator
 
 def split_records(
     lines: Iterator[tuple[int, str]], scan: Scan
-) -> Iterator[tuple[int, list[str] | None, str, str]]:
-    """Yield (line, fields, "", raw) for a good record and (line, None, reason, raw) for a misfit.
+) -> Iterator[tuple[int, list[str], str, str]]:
+    """Yield (line, fields, "", raw) for a good record and (line, [], reason, raw) for a misfit.
 
-    A record over several lines must be perfectly quoted; where it is not, only its first line is
-    a misfit and reading goes on at the next line, so that one open quote costs one line.
+    A record over several lines must be perfectly quoted. If it is not, only its first line is a
+    misfit, and reading goes on at the next line: one open quote costs one line.
     """
     ahead: deque[tuple[int, str]] = deque()
     while True:
@@ -108,33 +108,33 @@ def split_records(
             fields, reason = parse_record([text for _, text in taken], scan)
             if reason or not is_strictly_quoted(raw, scan.delimiter):
                 ahead.extendleft(reversed(taken[1:]))
-                fields, reason, raw = None, OPEN_QUOTE, line
+                fields, reason, raw = [], OPEN_QUOTE, line
         yield number, fields, reason, raw
 
 
 OPEN_QUOTE = "a quote is opened and never properly closed"
 
 
-def parse_record(lines: list[str], scan: Scan) -> tuple[list[str] | None, str]:
-    """The fields of one record, or the reason why it is a misfit."""
+def parse_record(lines: list[str], scan: Scan) -> tuple[list[str], str]:
+    """Return the fields of one record and "", or no fields and the reason why it is a misfit."""
     if any("\0" in line for line in lines):
-        return None, "a NUL byte"
+        return [], "a NUL byte"
     try:
         records = list(csv.reader(lines, delimiter=scan.delimiter, strict=True))
     except csv.Error as error:
         if "unexpected end" in str(error):
-            return None, OPEN_QUOTE
-        return None, f"broken quotes: {error}"
+            return [], OPEN_QUOTE
+        return [], f"broken quotes: {error}"
     if len(records) != 1:
-        return None, OPEN_QUOTE
+        return [], OPEN_QUOTE
     fields, width = records[0], len(scan.header)
     if len(fields) == width + scan.surplus and not any(fields[width:]):
         return fields[:width], ""
     scan.may_have_surplus |= len(fields) == width + 1 and not fields[-1]
-    return None, f"{len(fields)} fields, the header has {width}"
+    return [], f"{len(fields)} fields, the header has {width}"
 
 
 def is_strictly_quoted(raw: str, delimiter: str) -> bool:
-    """Whether quotes stand only around whole fields (RFC 4180)."""
+    """Return whether quotes stand only around whole fields (RFC 4180)."""
     one = rf'(?:"(?:[^"]++|"")*+"|[^"{re.escape(delimiter)}\r\n]*+)'
     return bool(re.fullmatch(rf"{one}(?:{re.escape(delimiter)}{one})*+(?:\r\n|\n|\r)?", raw))

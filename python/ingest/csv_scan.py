@@ -1,9 +1,8 @@
-"""One pass over the delivered bytes: encoding repair, line ends, and an own record count.
+"""Scan the delivered bytes once: repair the encoding, number the lines, count the records.
 
-The pass gives the text as clean UTF-8, for a CSV parser to read meanwhile; each record has its line
-number before its first field. `scan_csv` trusts the file's structure and counts its records and
-their delimiters by the parity of quote characters, at memory speed: a second opinion that a
-parser's own count must equal.
+A CSV parser reads the result meanwhile: clean UTF-8, each record with its line number as first
+field. `scan_csv` trusts the file's structure and counts records and delimiters by the parity of
+quote characters, at memory speed. The parser's own count must equal this second opinion.
 """
 
 import codecs
@@ -13,16 +12,17 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 from column import normalise
 from errors import Refused
+from ingest.source_file import Readable
 from runner.files import BLOCK_BYTES
 
-PIECE_BYTES = 1 << 20  # of text, for a pipe; the blocks are smaller, as a core's cache is
-MAX_LINE_BYTES = 64 << 20  # no catalogue has such a line; a file that has is not text
+PIECE_BYTES = 1 << 20  # of text, for a pipe; blocks are smaller, to fit into a core's cache
+MAX_LINE_BYTES = 64 << 20  # a file with a longer line is not text
 MAX_REPORTED_LINES = 100
-MAX_COLUMNS = 1_000  # DuckDB takes 1 MB a column to write Parquet; no catalogue has so many
+MAX_COLUMNS = 1_000  # DuckDB needs 1 MB per column to write Parquet; no catalogue has so many
 DELIMITERS = ",;\t|"
 NOT_STRUCTURE = {
     sign.encode(): bytes(set(range(256)) - set(f'"{sign}\r\n'.encode())) for sign in DELIMITERS
@@ -32,12 +32,12 @@ UTF8_BOM, UTF16_BOMS = codecs.BOM_UTF8, (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_B
 
 @dataclass
 class Scan:
-    """What one pass scan. Lines count from 1 and end in LF, CRLF or, in odd files, CR."""
+    """What one scan found. Lines count from 1 and end in LF, CRLF or, in odd files, CR."""
 
     header: list[str] = field(default_factory=list)
     delimiter: str = ","
     encoding: str = "utf-8"
-    size: int = 0  # bytes of text, as they were delivered
+    size: int = 0  # bytes of text as delivered
     lines: int = 0  # line feeds read so far
     records: int = 0
     delimiters: int = 0  # of all records
@@ -52,43 +52,43 @@ class Scan:
     quote_left_open: bool = False  # at the end, or for longer than any record is
     ends_with_newline: bool = True
     longest_record: int = 0
-    surplus: int = 0  # empty fields that each record has at its end, beyond the header: 0 or 1
-    may_have_surplus: bool = False  # a record was a misfit for one
-    last_misfit: str = ""  # why the last record does not fit, where it does not
+    surplus: int = 0  # empty fields at the end of each record, beyond the header: 0 or 1
+    may_have_surplus: bool = False  # a record was rejected only for such a field
+    last_misfit: str = ""  # why the last record does not fit; empty if it does
     parts: list[Path] = field(default_factory=list)  # where the parser finds the records
-    rejects: Path | None = None
-    is_repaired: bool = False  # read record by record; its parts have commas whatever the file has
+    rejects: Path = Path()  # where they are, if there are any
+    is_repaired: bool = False  # read record by record; its parts are separated by commas
 
     @property
     def is_strict_csv(self) -> bool:
-        """Whether a strict CSV parser should read the parts as they are."""
+        """Whether a strict CSV parser can read the parts as they are."""
         return not (self.lines_cr or self.nul_bytes or self.quote_left_open or self.is_uneven)
 
     @property
     def is_uneven(self) -> bool:
-        """Whether some records, but not all, may have a field more than the header.
+        """Whether some records, but not all, may have one field more than the header.
 
-        DuckDB raises for a record with a field too few, but takes one with a field too many for
-        whole if that is empty: then each value behind a stray delimiter is in another column.
+        DuckDB raises for a record with too few fields, but accepts an extra field that is empty:
+        then each value after a stray delimiter is in the wrong column.
         """
         surplus = self.delimiters - self.records * (len(self.header) - 1)
         return surplus not in (0, self.records)
 
 
-def scan_csv(stream: BinaryIO, scan: Scan, names: set[str]) -> Iterator[bytes]:
-    """Repair and number a stream; the text behind its header, in pieces of whole records.
+def scan_csv(stream: Readable, scan: Scan, names: set[str]) -> Iterator[bytes]:
+    """Repair and number a stream; yield the text after its header, in pieces of whole records.
 
-    `names` are the column names (as `normalised` gives them) by which a header is recognised.
-    `scan` has the header with the first piece, and the counts, by quote parity, behind the last.
-    Raises Refused where the bytes are not a delimited text with such a header.
+    A header is recognised by `names`, column names as `normalise` returns them. `scan` has the
+    header once the first piece is out, and the counts after the last. Raises Refused if the bytes
+    are not delimited text with such a header.
     """
     pieces, waiting, odd, last, any_lf = [], 0, False, b"\n", False
     for block in read_text_blocks(stream, scan):
         last, any_lf = block[-1:], any_lf or b"\n" in block
         if not scan.header:
             block = block[read_header(block, scan, names) :]
-        # What is left of the block without its text is quotes, delimiters and line ends; without
-        # what is in quotes, too, it is the delimiters of each record, and its end.
+        # `marks` is the block without its text: quotes, delimiters and line ends. `outside` lacks
+        # what is in quotes, too: what is left are the delimiters and the end of each record.
         delimiter = scan.delimiter.encode()
         marks = block.translate(None, NOT_STRUCTURE[delimiter])
         line_feeds = marks.count(b"\n")
@@ -121,9 +121,9 @@ def scan_csv(stream: BinaryIO, scan: Scan, names: set[str]) -> Iterator[bytes]:
 
 
 def add_line_numbers(block: bytes, inside: list[int], scan: Scan) -> bytes:
-    """The block with its line number as first field of each record.
+    """Return the block with the line number as first field of each record.
 
-    `inside` are the lines of the block (from 0) that begin within quotes: they start no record.
+    `inside` are the lines of the block (from 0) that begin within quotes: no record starts there.
     """
     lines = block.split(b"\n")
     prefix = b"\n%d" + scan.delimiter.encode()
@@ -134,12 +134,12 @@ def add_line_numbers(block: bytes, inside: list[int], scan: Scan) -> bytes:
     for line in inside:
         pieces[2 * line] = b"\n"
     if not lines[-1]:
-        pieces[-2] = b"\n"  # the end of the last line: no record begins behind it
+        pieces[-2] = b"\n"  # after the last line end no record begins
     return b"".join(pieces).removeprefix(b"\n")
 
 
 def find_lines_inside_quotes(marks: bytes, delimiter: bytes, odd: bool) -> list[int]:
-    """Which lines (from 0) begin within quotes, from a block's quotes and line ends alone."""
+    """Return the lines (from 0) that begin within quotes, from a block's quotes and line ends."""
     marks = (b'"' * odd + marks.translate(None, delimiter)).replace(b'""', b"")
     inside = [0] if odd else []
     for quoted in re.finditer(rb'"[^"]*("|$)', marks):
@@ -149,9 +149,9 @@ def find_lines_inside_quotes(marks: bytes, delimiter: bytes, odd: bool) -> list[
 
 
 def read_header(block: bytes, scan: Scan, names: set[str]) -> int:
-    """Set scan.header, .delimiter and .lines from the first block; return the header's length.
+    """Set scan.header, .delimiter and .lines from the first block; return the header's bytes.
 
-    The delimiter is the one under which most columns have a known name.
+    The delimiter is the one that gives the most columns a known name.
     """
     lines = list(io.StringIO(block.decode(), newline=""))
     blank = 0
@@ -159,7 +159,7 @@ def read_header(block: bytes, scan: Scan, names: set[str]) -> int:
         blank += 1
     if blank == len(lines):
         raise Refused("the file is empty: it has only blank lines")
-    best = (0, [], ",", 0)
+    best: tuple[int, list[str], str, int] = (0, [], ",", 0)
     for delimiter in DELIMITERS:
         reader = csv.reader(lines[blank:], delimiter=delimiter, strict=True)
         try:
@@ -177,22 +177,19 @@ def read_header(block: bytes, scan: Scan, names: set[str]) -> int:
             f"{', '.join(sorted(names)[:5])}"
         )
     if any("\0" in name for name in header):
-        raise Refused("the header has a NUL byte; nothing was changed")
+        raise Refused("the header has a NUL byte")
     if len(header) > MAX_COLUMNS:
-        raise Refused(
-            f"the header names {len(header):,} columns, allowed are {MAX_COLUMNS:,}; nothing was "
-            "changed"
-        )
+        raise Refused(f"the header names {len(header):,} columns, allowed are {MAX_COLUMNS:,}")
     scan.header, scan.delimiter = [name.strip() for name in header], delimiter
     scan.lines = taken
     return len("".join(lines[:taken]).encode())
 
 
-def read_text_blocks(stream: BinaryIO, scan: Scan) -> Iterator[bytes]:
-    """The stream as clean UTF-8 without BOM, in blocks that end with a line.
+def read_text_blocks(stream: Readable, scan: Scan) -> Iterator[bytes]:
+    """Yield the stream as clean UTF-8 without BOM, in blocks that end with a line.
 
-    Bytes that are no UTF-8 are read as Windows-1252, only they and nothing around them; the five
-    bytes that Windows-1252 leaves undefined are read as Latin-1.
+    Only the bytes that are not UTF-8 are read as Windows-1252, and the five bytes that Windows-1252
+    leaves undefined as Latin-1.
     """
     codecs.register_error("foreign-bytes", read_as_windows_1252)
     for block in split_at_line_ends(decode_blocks(stream, scan)):
@@ -219,8 +216,8 @@ def read_text_blocks(stream: BinaryIO, scan: Scan) -> Iterator[bytes]:
         yield block
 
 
-def read_as_windows_1252(error: UnicodeDecodeError) -> tuple[str, int]:
-    """A codec error handler: the offending bytes, and only they, are Windows-1252."""
+def read_as_windows_1252(error: Any) -> tuple[str, int]:
+    """Handle a codec's error: decode the offending bytes, and only them, as Windows-1252."""
     run = error.object[error.start : error.end]
     return "".join(WINDOWS_1252[byte] for byte in run), error.end
 
@@ -231,8 +228,8 @@ WINDOWS_1252 = [
 ]
 
 
-def decode_blocks(stream: BinaryIO, scan: Scan) -> Iterator[bytes]:
-    """The stream's blocks as UTF-8 (or nearly), whatever its byte order mark says."""
+def decode_blocks(stream: Readable, scan: Scan) -> Iterator[bytes]:
+    """Yield the stream's blocks as UTF-8 without byte order mark; foreign bytes stay in."""
     block = read_block(stream, scan)
     if block.startswith(UTF8_BOM):
         scan.encoding = "utf-8 with BOM"
@@ -256,14 +253,14 @@ def decode_blocks(stream: BinaryIO, scan: Scan) -> Iterator[bytes]:
         block = read_block(stream, scan)
 
 
-def read_block(stream: BinaryIO, scan: Scan) -> bytes:
+def read_block(stream: Readable, scan: Scan) -> bytes:
     block = stream.read(BLOCK_BYTES)
     scan.size += len(block)
     return block
 
 
 def split_at_line_ends(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Regroup blocks so that each ends with a line end (the last one may not)."""
+    """Regroup blocks so that each but the last ends with a line end."""
     rest = b""
     for block in blocks:
         block = rest + block

@@ -1,8 +1,8 @@
-"""What the guard and people decided: passed, refused, accepted, withdrawn, restored.
+"""Record what the guard and people decided: passed, refused, accepted, withdrawn, restored.
 
 Each decision is a record (ingest/records.py) with its reason and the limits of that night.
-Snapshots, decisions and the contract determine the history: a replay obeys what was decided and
-judges only what never was.
+Snapshots, decisions and the contract determine the history: a replay follows the decisions, and
+judges only snapshots that have none.
 """
 
 from collections.abc import Iterator
@@ -25,21 +25,21 @@ LIMITS = [
 
 
 def find_verdict(settings: Settings, batch: Batch, cdc_key: str | None = None) -> str | None:
-    """Return what holds for the snapshot: its last verdict, None if it was never judged."""
+    """Return the last verdict on the snapshot, None if there is none."""
     decision = loaded_state(settings).find_decision(batch.batch_id, cdc_key)
-    return decision and decision["verdict"]
+    return decision["verdict"] if decision else None
 
 
 def record_decision(
     settings: Settings, batch: Batch, verdict: str, reason: str, cdc_key: str | None = None
 ) -> None:
-    """Record a verdict, if it is a new one; with `cdc_key` it holds for that key only."""
+    """Record a verdict if it is new; with `cdc_key` it holds for that key only."""
     if find_verdict(settings, batch, cdc_key) != verdict:
         write_decision(settings, batch.batch_id, verdict, reason, {"cdc_key": cdc_key})
 
 
 def record_merge_decision(settings: Settings, batch: Batch, contract: str) -> None:
-    """Record that the snapshot comes into the history, by the contract with this fingerprint."""
+    """Record that the snapshot is merged, and the fingerprint of the contract used."""
     key, verdict = settings.cdc_key, find_verdict(settings, batch, settings.cdc_key)
     if verdict in IN_HISTORY and contract in loaded_state(settings).contracts:
         return
@@ -68,8 +68,8 @@ def write_decision(
 def record_refusal(settings: Settings, batch: Batch) -> Iterator[None]:
     """Record that the snapshot is refused if the block raises Refused.
 
-    So no later one is compared with it. One that is in the history already stays there: it is the
-    edit of the contract that is refused.
+    Later snapshots are then not compared with it. A snapshot that is in the history stays there:
+    what is refused is an edit of the contract.
     """
     try:
         yield
@@ -86,20 +86,21 @@ def find_refused(settings: Settings, batches: list[Batch]) -> list[Batch]:
 
 
 def is_accepted(settings: Settings, batch: Batch) -> bool:
-    """Whether a person let the file that this batch was made of pass, with ACCEPT now or before."""
-    named = bool(settings.accept) and batch.source_sha256.startswith(settings.accept)
-    return named or find_verdict(settings, batch) == "accepted"
+    """Return whether a person accepted the file of this batch, with ACCEPT now or earlier."""
+    if settings.accept and batch.source_sha256.startswith(settings.accept):
+        return True
+    return find_verdict(settings, batch) == "accepted"
 
 
 def record_acceptance(settings: Settings, batch: Batch, reason: str) -> None:
-    """Record that an accepted file passed, and what it would else have been refused for."""
+    """Record that an accepted file passed, and what it would have been refused for."""
     record_decision(settings, batch, "accepted", reason)
 
 
 def find_baseline(settings: Settings, batches: list[Batch], before: datetime) -> Batch | None:
-    """Return what a snapshot of that time is compared with: the last sound one before it.
+    """Return the snapshot to compare one of that time with: the last one before it.
 
-    A refused or withdrawn one does not count, nor a later one.
+    Refused and withdrawn snapshots do not count.
     """
     for batch in reversed(batches):
         sound = find_verdict(settings, batch) not in ("refused", *LEFT_OUT)

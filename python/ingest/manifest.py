@@ -1,7 +1,6 @@
-"""What reads like a manifest: the snapshots, each from its own record (ingest/records.py).
+"""List the snapshots, each from its own record (ingest/records.py).
 
-A Parquet file without a record is a leftover of a run that died before it was done, and does not
-count.
+A Parquet file without a record is left over from a run that died, and does not count.
 """
 
 import os
@@ -22,10 +21,10 @@ from ingest.takeover import read_old_lines, write_notice
 from runner.files import sha256
 from runner.step import Step
 
-PROVEN_BYTES = 32 << 20  # each night
-LEAST_BYTES = 256 << 10  # that a file counts for: to open it takes as long
+PROVEN_BYTES = 32 << 20  # digested each night
+LEAST_BYTES = 256 << 10  # what a small file counts as: opening it takes as long as reading these
 LARGE_BYTES = 256 << 20
-OLD_S = 3600  # no temporary file is in use for so long
+OLD_S = 3600  # no temporary file is in use for that long
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Batch:
     parquet_sha256: str
     rejects: str | None  # file name below snapshots/, where records were rejected
     rejects_sha256: str | None
-    records: int  # in the file, as the second parser counted
+    records: int  # in the file, as the scan counted them
     raw_rows: int
     rejected: int
     encoding: str
@@ -53,9 +52,9 @@ class Batch:
     header: list[str]  # as the file has it
     columns: list[str]  # as the Parquet has it, without the lineage columns
     versions: dict[str, str]
-    url_sha256: str | None = None  # of a remote source's URL: a condition is for that very URL
+    url_sha256: str | None = None  # of a remote source's URL: its ETag counts for that URL only
     sample: bool = False  # made up by 00_make_sample_data.py
-    parquet_bytes: int | None = None  # None: not proven when an older version's was taken over
+    parquet_bytes: int | None = None  # None if its digest was wrong when it was taken over
     rejects_bytes: int | None = None
 
 
@@ -80,15 +79,15 @@ def make_batch(fields: dict[str, Any]) -> Batch:
 
 
 def read_batches(settings: Settings) -> list[Batch]:
-    """Read all snapshots that have a sound record, or a line of a list not taken over yet."""
+    """Read all snapshots with a sound record, or those of a list that was not taken over yet."""
     batches = list_batches(load_state(settings))
     return batches or [make_batch(line) for line in read_old_lines(settings)]
 
 
 def landed_batches(step: Step, needs_warehouse: bool = True) -> list[Batch]:
-    """Return the snapshots that are not withdrawn, the newest last, once the state is proven.
+    """Check the state, and return the snapshots that are not withdrawn, the newest last.
 
-    Raises StateError if it does not fit together, NotReady if nothing was landed yet.
+    Raises StateError if the state does not fit together, NotReady if nothing was landed yet.
     """
     state = check_state(step, needs_warehouse)
     batches = [batch for batch in list_batches(state) if not is_left_out(state, batch)]
@@ -98,13 +97,13 @@ def landed_batches(step: Step, needs_warehouse: bool = True) -> list[Batch]:
 
 
 def is_left_out(state: State, batch: Batch) -> bool:
-    """Whether a person took the snapshot back, or gave it up as it was lost."""
+    """Return whether the snapshot was withdrawn, or given up as lost."""
     decision = state.find_decision(batch.batch_id)
-    return bool(decision) and decision["verdict"] in LEFT_OUT
+    return decision is not None and decision["verdict"] in LEFT_OUT
 
 
 def remove_leftovers(settings: Settings, batches: list[Batch], folder: Path) -> None:
-    """Remove the temporary files of a run that died; set its snapshot without a record aside."""
+    """Remove the temporary files of a run that died; move snapshots without a record aside."""
     shutil.rmtree(folder, ignore_errors=True)
     listed = {name for batch in batches for name in (batch.parquet, batch.rejects)}
     shutil.rmtree(f"{settings.warehouse_path}.tmp", ignore_errors=True)  # DuckDB's
@@ -127,17 +126,17 @@ def remove_leftovers(settings: Settings, batches: list[Batch], folder: Path) -> 
 
 
 def add_batch(settings: Settings, batch: Batch) -> None:
-    """Write the record of a snapshot that is on the disk: from now on it counts."""
+    """Write the record of a snapshot that is on disk: from now on it counts."""
     write_notice(settings)
     fields = asdict(batch) | {name: getattr(batch, name).isoformat() for name in TIMES}
     append_record(loaded_state(settings), settings.snapshots, f"{batch.batch_id}.json", fields)
 
 
 def prove_some_files(step: Step, batches: list[Batch]) -> None:
-    """Prove by their digest the files that come after the last one proven, in a ring: rot is found.
+    """Check the digests of a few files, starting after the last one checked: this finds bit rot.
 
-    As many as cost some 50 ms, at least one. Larger ones than LARGE_BYTES, which take more than a
-    second, are left to `make verify`.
+    Checks as many as fit into some 50 ms, at least one. Files larger than LARGE_BYTES, which take
+    more than a second, are left to `make verify`.
     """
     files = [
         (getattr(batch, kind), getattr(batch, f"{kind}_bytes") or 0, kind, batch)
@@ -160,16 +159,16 @@ def prove_some_files(step: Step, batches: list[Batch]) -> None:
 
 
 def verify_snapshot(snapshots: Path, batch: Batch, kind: str = "parquet") -> Path:
-    """The batch's Parquet file (or its "rejects"), if its digest proves it to be as it landed.
+    """Return the path of the batch's Parquet file (or its "rejects"), once its digest is checked.
 
-    Raises StateError where it is missing or damaged.
+    Raises StateError if the file is missing or damaged.
     """
     path, digest = snapshots / getattr(batch, kind), getattr(batch, f"{kind}_sha256")
     digest_now = sha256(path)[:12] if path.exists() else ""
     if digest_now != digest[:12]:
         wrong = f"damaged (SHA-256 {digest_now}, not {digest[:12]})" if digest_now else "missing"
         raise StateError(
-            f"snapshot {path} is {wrong}; nothing was changed. Restore it from a backup, then: "
-            f"make run-all. If there is none, take it back: make withdraw BATCH={batch.batch_id}"
+            f"snapshot {path} is {wrong}. Restore it from a backup, then: make run-all. "
+            f"If there is no backup, take it back: make withdraw BATCH={batch.batch_id}"
         )
     return path

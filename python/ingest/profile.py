@@ -1,6 +1,6 @@
-"""Profile a catalogue file: what is in it, as pandas tables, before anything is loaded.
+"""Profile a catalogue file before it is loaded: what is in it, as pandas tables.
 
-The one module that imports pandas: that takes 0.4 s, so the nightly chain does without.
+Importing pandas takes 0.4 s, so no module of the nightly chain does.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,8 +22,8 @@ from ingest.source_file import SourceFile, open_source, source_digest
 from runner.signals import scratch_folder
 from warehouse.database import Warehouse, connect, run_file
 
-EXACT_ROWS = 100_000  # up to here distinct values are counted exactly, above it by HyperLogLog
-CERTAIN_FROM = 10  # fewer multi-byte characters might be valid UTF-8 by chance
+EXACT_ROWS = 100_000  # distinct values are counted exactly up to here, above by HyperLogLog
+CERTAIN_FROM = 10  # fewer multi-byte characters may be valid UTF-8 by chance
 EXAMPLES = 3
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 
@@ -33,13 +33,13 @@ Foresee = Callable[[Warehouse, list[str], Settings], tuple[list[tuple[str, str, 
 
 @dataclass
 class Profile:
-    """What was counted in one file. Its texts are those of the file: escape what you show."""
+    """What was counted in one file. Texts come from the file: escape them before you show them."""
 
     delivery: SourceFile
     scan: Scan
     contract: Contract
     bound: dict[str, str | None]  # canonical name -> name in the file
-    columns: pd.DataFrame  # one row per column; what is saved ends with `examples`
+    columns: pd.DataFrame  # one row per column; saved up to `examples`
     keys: dict[str, Any]  # see inspect_keys in sql/reports/inspect.sql
     beyond_ascii: int  # records with such characters; counted if bytes were repaired
     misfits: str  # line and reason of the first three records that do not fit
@@ -48,9 +48,9 @@ class Profile:
 
 
 def profile_source(settings: Settings, foresee: Foresee) -> Profile:
-    """Fetch, scan and profile the source. Raises Refused if it is no readable catalogue.
+    """Fetch, scan and profile the source. Raises Refused if it is not a readable catalogue.
 
-    `foresee` finds in the view `records` what later steps would say of it (staging/foresee.py).
+    `foresee` looks into the view `records` for what later steps would refuse (staging/foresee.py).
     """
     contract = load_contract(settings.contract_path, settings.cdc_key)
     with scratch_folder("netflix-inspect-") as folder:
@@ -62,7 +62,7 @@ def profile_source(settings: Settings, foresee: Foresee) -> Profile:
             write_to_file(scan_csv(stream, scan, contract.known_names), scan, folder / "whole.csv")
         arguments = delivery, contract, settings, foresee
         profile = profile_parts(scan, *arguments) if scan.is_strict_csv else None
-        if not profile:  # the two parsers disagree: take it apart record by record, as step 02
+        if not profile:  # the two parsers disagree: read it record by record, as step 02 does
             for part in scan.parts:
                 part.unlink()
             scan = repair_source(delivery, contract.known_names, folder, settings)
@@ -78,7 +78,7 @@ def profile_parts(
     """Run sql/reports/inspect.sql on the parts; None if DuckDB's parser does not agree."""
     names = [name or f"unnamed_{position}" for position, name in enumerate(scan.header, 1)]
     bound = bind(contract, names)
-    keys = [f"c{names.index(bound[name])}" for name in contract.key if bound[name]]
+    keys = [f"c{names.index(source)}" for name in contract.key if (source := bound[name])]
     complete = " AND ".join(f"trim({key}) <> ''" for key in keys) or "false"
     key = keys[0] if len(keys) == 1 else f"concat_ws(' + ', {', '.join(keys) or 'NULL'})"
     con = connect(":memory:", settings, [scan.parts[0].parent])
@@ -111,7 +111,7 @@ def profile_parts(
     columns.insert(0, "is_named", [bool(normalise(name)) for name in scan.header])
     columns.insert(0, "column", names)
     columns.insert(0, "position", range(1, len(names) + 1))
-    first = pd.read_csv(scan.rejects, nrows=3).itertuples() if scan.rejects else ()
+    first = pd.read_csv(scan.rejects, nrows=3).itertuples() if scan.rejected else ()
     misfits = "; ".join(f"line {row.source_line}: {row.reason}" for row in first)
     about = (delivery, scan, contract, bound, columns, inspect_keys, beyond_ascii, misfits)
     return Profile(*about, *foreseen)
@@ -133,7 +133,7 @@ def list_facts(profile: Profile) -> dict[str, str]:
 
 
 def describe_encoding(profile: Profile) -> str:
-    """Name the encoding and how sure it is, from what was counted."""
+    """Name the encoding and how certain it is, from what was counted."""
     scan, inside = profile.scan, int(profile.columns["multi_byte"].sum())
     multi_byte = inside + sum(not c.isascii() for name in scan.header for c in name)
     characters = many(multi_byte, "multi-byte character")
@@ -159,7 +159,7 @@ def many(count: int, noun: str) -> str:
 
 
 def tabulate_warnings(profile: Profile) -> pd.DataFrame:
-    """List each warning and the column that it is about, which is empty for the whole file."""
+    """List the warnings, each with its column; the column is empty for the whole file."""
     rows = [("", text) for text in (*warn_of_file(profile), *warn_of_header(profile))]
     rows += warn_of_values(profile)
     for column, text, lines in profile.findings:

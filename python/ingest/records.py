@@ -1,9 +1,9 @@
-"""The state: one sealed file for each snapshot and each decision, all of them in one chain.
+"""Read and write the state: one sealed file for each snapshot and each decision, in one chain.
 
 A record is data/raw/snapshots/<batch>.json or data/decisions/<number>-<what>.json, written once and
-never changed. It holds its number, its own name, the name and the seal of the record before it, and
-at its end its own seal: the SHA-256 of all bytes before. So no record can be lost, cut, edited,
-swapped or replaced unnoticed but the last ones, and how many there are the warehouse knows, too.
+never changed. It holds its number, its own name, name and seal of the record before it, and at its
+end its own seal: the SHA-256 of all bytes before. So a record that is lost, cut, edited or swapped
+is noticed. The end of the chain could be lost unnoticed, so the warehouse knows the last record.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from runner.files import replace_atomically, sync
 
 SEAL_BYTES = len(b', "seal": "') + 64 + len(b'"}\n')
 FORMAT = 1  # of a record that does not say which; a release that changes it raises this
-LEFT_OUT = ("withdrawn", "lost")  # whatever was decided before, until the snapshot is restored
-# Path -> (what the file system says of it, record): read once by a process and its children.
+LEFT_OUT = ("withdrawn", "lost")  # outweigh earlier verdicts, until the snapshot is restored
+# Path -> (its size and times, record): read once by a process and its children.
 records_read: dict[str, tuple[tuple, "Record | None"]] = {}
 read_before: "tuple[list[tuple], State] | None" = None  # by a chain, which has the lock
 SETTLED_NS = 3_000_000_000  # a file system's clock may stand still for two seconds
@@ -30,7 +30,7 @@ SETTLED_NS = 3_000_000_000  # a file system's clock may stand still for two seco
 
 @dataclass(frozen=True)
 class Record:
-    """One link of the chain; `fields` is what it says of the snapshot or of the decision."""
+    """One link of the chain; `fields` describes the snapshot or the decision."""
 
     path: Path
     number: int
@@ -42,10 +42,10 @@ class Record:
 
 @dataclass
 class State:
-    """All records in their order, and what is wrong with them."""
+    """All records in order, and what is wrong with them."""
 
     records: list[Record]
-    last_number: int = 0  # also of a record that is damaged
+    last_number: int = 0  # damaged records count, too
     problems: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)  # names of files that are no link
     sizes: dict[str, int] = field(default_factory=dict)  # of the files below snapshots/
@@ -59,7 +59,7 @@ class State:
 
     @property
     def head(self) -> tuple[int, str, str]:
-        """Number, name and seal of the last record; zero and nothing where there is none."""
+        """Number, name and seal of the last record; 0 and empty texts if there is none."""
         if not self.records:
             return self.last_number, "", ""
         last = self.records[-1]
@@ -68,9 +68,8 @@ class State:
     def find_decision(self, batch_id: str, cdc_key: str | None = None) -> dict | None:
         """Return the decision that holds for a snapshot; None if it was never judged.
 
-        "restored" brings back what held before "withdrawn". With `cdc_key` without the verdicts
-        that hold for merging by the other key only: renumbered ids are no reason to leave a
-        snapshot out of a history by title.
+        "restored" cancels "withdrawn". With `cdc_key`, verdicts that hold for the other key only do
+        not count: renumbered ids are no reason to leave a snapshot out of a history by title.
         """
         judged, left_out = None, None
         for entry in self.decisions.get(batch_id, ()):
@@ -85,7 +84,7 @@ class State:
         return left_out or judged
 
     def count_decision(self, fields: dict) -> None:
-        """Keep a decision with the snapshot that it is about."""
+        """Add a decision to those on its snapshot."""
         if "verdict" not in fields:
             return
         self.lost_seals.update(fields.get("lost_seals", ()))
@@ -97,7 +96,7 @@ class State:
 
 
 def read_state(settings: Settings) -> State:
-    """Read and check the whole chain; what does not fit is in `problems`."""
+    """Read and check the whole chain; `problems` says what does not fit."""
     if read_before and read_before[0] == look_at_folders(settings):
         return read_before[1]
     snapshots = look_at(settings.snapshots)
@@ -142,7 +141,7 @@ def read_state(settings: Settings) -> State:
 
 
 def read_ahead(settings: Settings) -> State:
-    """Read the state for all steps of a chain: they read again only if a folder was changed."""
+    """Read the state for all steps of a chain; they read it again only if a folder changed."""
     global read_before
     read_before, folders = None, look_at_folders(settings)
     state = read_state(settings)
@@ -152,13 +151,13 @@ def read_ahead(settings: Settings) -> State:
 
 
 def look_at_folders(settings: Settings) -> list[tuple]:
-    """Return which folders hold the records, and when a file came into them or left last."""
+    """Return the folders that hold the records, and when a file last came or went there."""
     folders = [folder for folder in (settings.snapshots, settings.decisions) if folder.is_dir()]
     return [(str(folder), folder.stat().st_ino, folder.stat().st_mtime_ns) for folder in folders]
 
 
 def look_at(folder: Path) -> dict[str, tuple]:
-    """Return path -> size and what else tells that a file is the one of before."""
+    """Return path -> size, times and inode: equal means that the file did not change."""
     entries = os.scandir(folder) if folder.is_dir() else ()
     seen = {}
     for entry in sorted(entries, key=lambda entry: entry.name):
@@ -174,11 +173,11 @@ def name_file(settings: Settings, path: Path) -> str:
 
 
 def read_record(path: str, key: tuple) -> Record | None:
-    """Read one record; None if it is damaged, or not the file that it was written as."""
-    known = records_read.get(path)
-    if not known or known[0] != key:
-        known = records_read[path] = key, parse_record(path)
-    return known[1]
+    """Read one record; None if it is damaged or under another name."""
+    cached = records_read.get(path)
+    if not cached or cached[0] != key:
+        cached = records_read[path] = key, parse_record(path)
+    return cached[1]
 
 
 def parse_record(path: str) -> Record | None:
@@ -189,8 +188,8 @@ def parse_record(path: str) -> Record | None:
     fields = json.loads(text)
     if fields.pop("format", FORMAT) != FORMAT:
         raise StateError(
-            f"{path} was written by a newer release of this project; nothing was changed. Go on "
-            "with that release, or restore the data folder and the warehouse from before it"
+            f"{path} was written by a newer release of this project. Go on with that release, or "
+            "restore data folder and warehouse from before it."
         )
     if fields.pop("file") != path.rpartition(os.sep)[2]:
         return None
@@ -209,14 +208,14 @@ def compute_seal(body: bytes) -> bytes:
 
 
 def append_record(state: State, folder: Path, name: str, fields: dict[str, Any]) -> Record:
-    """Write the next record of the chain: it is on the disk when this returns.
+    """Write the next record of the chain; it is on disk when this returns.
 
-    `name` is the file's, with {number:06} for the number where it has one.
+    `name` is the file's name, with {number:06} in it if the number is a part.
     """
     number, previous_file, previous_seal = state.head
     path = folder / name.format(number=number + 1)
     if path.exists():
-        raise StateError(f"{path} is there already; a record is written once")
+        raise StateError(f"{path} exists already; a record is written once")
     if not folder.exists():
         folder.mkdir(parents=True)
         sync(folder.parent)
@@ -226,6 +225,7 @@ def append_record(state: State, folder: Path, name: str, fields: dict[str, Any])
     with replace_atomically(path) as temporary:
         temporary.write_bytes(body + compute_seal(body))
     record = parse_record(str(path))
+    assert record, f"{path} was changed while it was written"
     state.records.append(record)
     state.count_decision(record.fields)
     return record

@@ -1,7 +1,6 @@
-"""Remote sources: http(s) by the standard library, s3 and gs by pyarrow's filesystems.
+"""Fetch remote sources: http(s) by the standard library, s3 and gs by pyarrow's filesystems.
 
-A file is downloaded whole into a temporary folder or not at all; an unchanged one costs one
-request.
+A file is downloaded completely or not at all; an unchanged one costs one request.
 """
 
 import base64
@@ -18,6 +17,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from config import Settings
@@ -29,20 +29,20 @@ from runner.files import BLOCK_BYTES
 from runner.redact import redact, strip_credentials
 
 WAIT_S = 0.5  # before the first retry; doubled for each further one
-MIN_BYTES_PER_S = 50_000  # a file that comes slower than this, on average, is given up
-LONGEST_S = 2 * 3600  # for a file, however large it is
+MIN_BYTES_PER_S = 50_000  # a file that arrives slower, on average, is given up
+LONGEST_S = 2 * 3600  # for a file of any size
 
 
 @dataclass
 class Deadline:
-    """When a fetch is given up, whatever it waits for: the later, the more bytes have come."""
+    """When a fetch is given up: the later, the more bytes have arrived."""
 
-    seconds: float  # without a byte of the file
+    seconds: float  # before the first byte of the file
     start: float = field(default_factory=time.monotonic)
     received: int = 0  # bytes of the file, of all attempts
 
     def left(self) -> float:
-        """Return the seconds until then. Raises TimeoutError when it is over."""
+        """Return the seconds left. Raises TimeoutError if there are none."""
         allowed = min(self.seconds + self.received / MIN_BYTES_PER_S, LONGEST_S)
         if (left := self.start + allowed - time.monotonic()) <= 0:
             raise TimeoutError("the answer came too slowly")
@@ -50,15 +50,15 @@ class Deadline:
 
 
 def make_deadline(settings: Settings) -> Deadline:
-    """Return the deadline of a fetch with all its attempts, each with a second to wait before."""
+    """Return the deadline of a fetch with all its attempts, each after a second's wait."""
     return Deadline((settings.http_retries + 1) * (settings.http_timeout_s + 1))
 
 
 def run_until(deadline: Deadline, work: Callable[[], SourceFile | None]) -> SourceFile | None:
     """Return what `work` returns. Raises TimeoutError at the deadline.
 
-    It works in a thread, which is left behind then: no library has a limit for the look-up of a
-    name, or for a header that comes byte by byte.
+    It runs in a thread, which is then abandoned: no library limits the lookup of a host name, or a
+    header that arrives byte by byte.
     """
     done: Future[SourceFile | None] = Future()
 
@@ -77,17 +77,18 @@ def run_until(deadline: Deadline, work: Callable[[], SourceFile | None]) -> Sour
 def fetch_http(
     url: str, settings: Settings, folder: Path, etag: str | None, modified: str | None
 ) -> SourceFile:
-    """Download `url`, conditionally if `etag` or `modified` are known, within one deadline.
+    """Download `url`, conditionally if `etag` or `modified` is known, within one deadline.
 
-    Only a 200 with a whole body is a file. Server errors, time-outs and cut bodies are tried again;
-    any other answer is not.
+    Only a 200 with a complete body is a file. Server errors, time-outs and cut bodies are retried;
+    other answers are not. Raises Refused if all attempts fail.
     """
     condition = {}
     if etag:
         condition = {"If-None-Match": etag}
     elif modified:
         condition = {"If-Modified-Since": modified}
-    deadline, problems = make_deadline(settings), []
+    problems: list[str] = []
+    deadline = make_deadline(settings)
     try:
         if delivery := run_until(
             deadline, lambda: try_to_fetch(url, settings, folder, condition, deadline, problems)
@@ -97,7 +98,7 @@ def fetch_http(
         problems.append(f"TimeoutError: {error}")
     raise Refused(
         f"{strip_credentials(url)} could not be fetched after {len(problems)} attempt(s): "
-        f"{redact(problems[-1], url)}; nothing was changed. The next run tries again."
+        f"{redact(problems[-1], url)}. The next run tries again."
     )
 
 
@@ -109,7 +110,7 @@ def try_to_fetch(
     deadline: Deadline,
     problems: list[str],
 ) -> SourceFile | None:
-    """Fetch the file and its digest; None if that is of no use, and `problems` tells why."""
+    """Fetch the file and its promised digest; None if that fails, and `problems` says why."""
     name = printable(unquote(strip_credentials(url)).rpartition("/")[2]) or "download.csv"
     for attempt in range(settings.http_retries + 1):
         if attempt:
@@ -131,7 +132,7 @@ def try_to_fetch(
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == 304 and condition and error.geturl() == request.full_url:
-                return SourceFile(None, name)
+                return SourceFile(folder / "download", name, is_unmodified=True)
             problems.append(f"the server answers {error.code} {error.reason}")
             if error.code < 500 and error.code not in (408, 429):
                 return None
@@ -141,7 +142,7 @@ def try_to_fetch(
 
 
 def build_request(url: str, condition: dict[str, str]) -> urllib.request.Request:
-    """Build a request; where a redirect leads, neither password nor condition are sent on."""
+    """Build a request whose password and condition do not follow a redirect."""
     parts = urlsplit(url)
     user, _, host = parts.netloc.rpartition("@")
     request = urllib.request.Request(
@@ -157,7 +158,7 @@ def build_request(url: str, condition: dict[str, str]) -> urllib.request.Request
 
 
 def open_request(request: urllib.request.Request, settings: Settings) -> http.client.HTTPResponse:
-    """Send a request. Raises HTTPError for any other answer than 200: a 206 is part of a file."""
+    """Send a request. Raises HTTPError for any answer but 200: a 206 is only part of a file."""
     response = urllib.request.urlopen(request, timeout=settings.http_timeout_s)
     if response.status != 200:
         answer = response.status, response.reason, response.headers
@@ -170,7 +171,7 @@ def save_body(
 ) -> Path:
     """Write the body to `path`. Raises IncompleteRead if it is not as long as the server says."""
     expected, size = response.length, 0
-    body = SizeLimitedReader(response.read1, settings.max_file_size)  # a drip comes through
+    body = SizeLimitedReader(response.read1, settings.max_file_size)  # read1 gives what has arrived
     with open(path, "wb") as file:
         while size != expected and (block := body.read(BLOCK_BYTES)):
             size += file.write(block)
@@ -182,7 +183,7 @@ def save_body(
 
 
 def fetch_promised_digest(url: str, settings: Settings) -> str | None:
-    """The digest that <url>.sha256 promises, where there is one."""
+    """Return the digest that <url>.sha256 promises; None if there is no such file."""
     parts = urlsplit(url)
     promise = urlunsplit(parts._replace(path=parts.path + ".sha256"))
     try:
@@ -200,8 +201,8 @@ def fetch_promised_digest(url: str, settings: Settings) -> str | None:
 def fetch_object(uri: str, settings: Settings, folder: Path, etag: str | None) -> SourceFile:
     """Download an object of S3 or Google Cloud Storage, within one deadline.
 
-    Keys come from the environment as the cloud's own tools read them; a test server is named in
-    the URI (?endpoint_override=...&scheme=http). Size and time of the object serve as its ETag.
+    Keys come from the environment, as for the cloud's own tools; a test server is named in the URI
+    (?endpoint_override=...&scheme=http). Size and time of the object serve as its ETag.
     """
     try:
         return run_in_child(
@@ -212,19 +213,19 @@ def fetch_object(uri: str, settings: Settings, folder: Path, etag: str | None) -
     except (OSError, ValueError, EOFError) as error:  # EOFError: the child was killed
         raise Refused(
             f"{strip_credentials(uri)} could not be fetched: "
-            f"{redact(str(error).splitlines()[0], uri)}; nothing was changed. "
-            "The next run tries again."
+            f"{redact(str(error).splitlines()[0], uri)}. The next run tries again."
         ) from None
 
 
 def run_in_child(deadline: Deadline, path: Path, work: Callable[[], SourceFile]) -> SourceFile:
-    """Return or raise what `work`, which writes to `path`, does in a child of its own.
+    """Return or raise what `work`, which writes to `path`, returns or raises in a child process.
 
-    At the deadline the child is killed, with TimeoutError: the cloud's libraries try again for
-    minutes, and no process that has them loaded can end before they do.
+    At the deadline the child is killed, and TimeoutError raised: the cloud's libraries retry for
+    minutes, and a process that has them loaded cannot end earlier.
     """
     reader, writer = os.pipe()
     pid = signals.fork()
+    answer: Any
     if not pid:
         try:
             answer = work()
@@ -255,11 +256,11 @@ def download_object(uri: str, settings: Settings, path: Path, etag: str | None) 
     filesystem, key = fs.FileSystem.from_uri(uri)
     info = filesystem.get_file_info(key)
     if info.type != fs.FileType.File:
-        raise Refused(f"{strip_credentials(uri)} does not exist; nothing was changed")
+        raise Refused(f"{strip_credentials(uri)} does not exist")
     tag = f"{info.size}-{info.mtime_ns}"
     name = printable(Path(key).name)
     if tag == etag:
-        return SourceFile(None, name, tag)
+        return SourceFile(path, name, tag, is_unmodified=True)
     if info.size > settings.max_file_size:
         raise Refused(f"{strip_credentials(uri)} has {info.size:,} bytes, over MAX_FILE_SIZE")
     with filesystem.open_input_stream(key, compression=None) as source, open(path, "wb") as file:

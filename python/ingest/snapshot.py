@@ -1,4 +1,4 @@
-"""A delivered file becomes an immutable Parquet snapshot, its rejects file and its record."""
+"""Turn a delivered file into an immutable Parquet snapshot, its rejects file and its record."""
 
 import json
 import os
@@ -30,17 +30,17 @@ from runner.step import Step
 
 LARGE_BLOCK_BYTES = 8 << 20  # for a digest that is taken during the scan
 MIXED = {
-    False: "this is a real file, but the history so far is of made-up sample data; nothing was "
-    "changed. Run `make clean-sample`, which removes the sample and what came of it, and again.",
-    True: "this is made-up sample data, but the history so far is of real files; nothing was "
-    "changed. Name another place for it: make run-all DATA_DIR=... WAREHOUSE_PATH=...",
+    False: "this is a real file, but the history so far is of made-up sample data. "
+    "Run `make clean-sample` to remove the sample data, then run this again.",
+    True: "this is made-up sample data, but the history so far is of real files. "
+    "Put it elsewhere: make run-all DATA_DIR=... WAREHOUSE_PATH=...",
 }
 LINEAGE = ("ingestion_ts", "source_file", "source_line", "batch_id", "record_hash")
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot in the making: how it is named, and what each of its rows says of its origin."""
+    """A snapshot in the making: its names, and the lineage that each of its rows gets."""
 
     batch_id: str
     snapshot_at: datetime
@@ -52,11 +52,11 @@ class Snapshot:
 
 
 def find_landed(delivery: SourceFile, batches: list[Batch], settings: Settings) -> Batch | None:
-    """Return the newest snapshot (with SNAPSHOT_AT that of then) if it is of these very bytes.
+    """Return the newest snapshot (with SNAPSHOT_AT: that of the time) if it has these bytes.
 
-    One of another size is not: then its digest can wait.
+    The size is compared first; if it differs, the digest can wait.
     """
-    if delivery.path is None:
+    if delivery.is_unmodified:
         return batches[-1]
     time = settings.snapshot_at
     of_then = [batch for batch in batches if batch.snapshot_at == time] if time else batches[-1:]
@@ -82,15 +82,15 @@ def land_snapshot(step: Step, delivery: SourceFile, batches: list[Batch], folder
             scan = repair_source(delivery, names, folder, settings)
             check_scan(step, scan, previous, snapshot.digest)
             rows = write_snapshot(scan, columns, snapshot.temporary, snapshot.lineage, settings)
-        check_counts(delivery, scan, rows)
-    return register_snapshot(step, delivery, snapshot, scan, columns, rows)
+        raw_rows = check_counts(delivery, scan, rows)
+    return register_snapshot(step, delivery, snapshot, scan, columns, raw_rows)
 
 
 @contextmanager
 def scan_source(
     delivery: SourceFile, names: set[str], folder: Path, settings: Settings
 ) -> Iterator[Scan]:
-    """Scan the file while the block runs; DuckDB can read its records there from scan.parts."""
+    """Scan the file while the block runs, which can read its records from scan.parts."""
     scan = Scan()
     check_digest(delivery)
     with (
@@ -102,7 +102,7 @@ def scan_source(
 
 @contextmanager
 def begin_snapshot(step: Step, delivery: SourceFile, batches: list[Batch]) -> Iterator[Snapshot]:
-    """Name the snapshot, and give it a temporary file that becomes it at the end of the block."""
+    """Name the snapshot and give it a temporary file, which is renamed at the end of the block."""
     settings = step.settings
     digest = source_digest(delivery, LARGE_BLOCK_BYTES)  # the scan runs ahead meanwhile
     sample = is_sample(delivery, digest)
@@ -117,7 +117,7 @@ def begin_snapshot(step: Step, delivery: SourceFile, batches: list[Batch]) -> It
 
 
 def is_sample(delivery: SourceFile, digest: str) -> bool:
-    """Whether step 00 made this file up: its truth.json stands next to it and names its digest."""
+    """Return whether step 00 made this file: the truth.json next to it has its digest."""
     try:
         truth = json.loads(delivery.path.with_suffix(".truth.json").read_bytes())
         return truth["sha256"] == digest
@@ -126,28 +126,29 @@ def is_sample(delivery: SourceFile, digest: str) -> bool:
 
 
 def choose_snapshot_time(step: Step, batches: list[Batch]) -> datetime:
-    """SNAPSHOT_AT, or now; without SNAPSHOT_AT always later than the newest snapshot.
+    """Return SNAPSHOT_AT, or now: without SNAPSHOT_AT always later than the newest snapshot.
 
-    Raises SettingsError where SNAPSHOT_AT is more than a day ahead of the clock.
+    Raises SettingsError if SNAPSHOT_AT is more than a day ahead of the clock, Refused if another
+    snapshot has it.
     """
     now = utc_now().replace(microsecond=0)
     if time := step.settings.snapshot_at:
         time = time.replace(microsecond=0)
         if any(batch.snapshot_at == time for batch in batches):
             raise Refused(
-                f"there is another snapshot of {time:%Y-%m-%d %H:%M:%S} UTC already; nothing was "
-                "changed. Give this file a SNAPSHOT_AT of its own."
+                f"there is another snapshot of {time:%Y-%m-%d %H:%M:%S} UTC already. "
+                "Give this file a SNAPSHOT_AT of its own."
             )
         if time - now > timedelta(days=1):
             raise SettingsError(
                 f"SNAPSHOT_AT is {time:%Y-%m-%d %H:%M:%S} UTC, but the clock says "
-                f"{now:%Y-%m-%d %H:%M:%S} UTC; nothing was changed. Allowed is a day ahead: the "
-                "files to come are filed after it."
+                f"{now:%Y-%m-%d %H:%M:%S} UTC. It may be at most a day ahead, as all later files "
+                "are filed after it."
             )
         if time - now > timedelta(minutes=1):
             step.warn(
                 f"SNAPSHOT_AT is {time:%Y-%m-%d %H:%M:%S} UTC, but the clock says "
-                f"{now:%Y-%m-%d %H:%M:%S} UTC; the files to come are filed after it"
+                f"{now:%Y-%m-%d %H:%M:%S} UTC; all later files are filed after it"
             )
         return time
     in_play = [b for b in batches if find_verdict(step.settings, b) not in LEFT_OUT]
@@ -156,8 +157,8 @@ def choose_snapshot_time(step: Step, batches: list[Batch]) -> datetime:
     newest, way_out = in_play[-1].snapshot_at, f"make withdraw BATCH={in_play[-1].batch_id}"
     if newest >= datetime.max - timedelta(seconds=2):
         raise Refused(
-            f"the newest snapshot is of {newest:%Y-%m-%d %H:%M:%S} UTC, and no later one can be "
-            f"filed; nothing was changed. Take it back: {way_out}"
+            f"the newest snapshot is of {newest:%Y-%m-%d %H:%M:%S} UTC, and no later time exists. "
+            f"Take it back: {way_out}"
         )
     if newest - now > timedelta(minutes=1):
         step.warn(
@@ -169,9 +170,9 @@ def choose_snapshot_time(step: Step, batches: list[Batch]) -> datetime:
 
 
 def name_raw_columns(header: list[str]) -> list[str]:
-    """Names for the Parquet: as in the file; unnamed ones get their position, as `unnamed_13`.
+    """Return the column names for the Parquet file: those of the header, `unnamed_13` for blanks.
 
-    Raises Refused where two columns have the same name.
+    Raises Refused if two columns have the same name.
     """
     seen: dict[str, str] = {}
     columns = []
@@ -183,8 +184,7 @@ def name_raw_columns(header: list[str]) -> list[str]:
             name = f"{name}__in_file"
         if normalise(name) in seen:
             raise Refused(
-                f"the header names {name!r} twice (columns {seen[normalise(name)]} and "
-                f"{position}); nothing was changed"
+                f"the header names {name!r} twice (columns {seen[normalise(name)]} and {position})"
             )
         seen[normalise(name)] = str(position)
         columns.append(name)
@@ -194,7 +194,7 @@ def name_raw_columns(header: list[str]) -> list[str]:
 def register_snapshot(
     step: Step, delivery: SourceFile, new: Snapshot, scan: Scan, columns: list[str], rows: int
 ) -> Batch:
-    """Set the rejects next to the snapshot, report the scan, and write the record."""
+    """Write the rejects next to the snapshot, report the scan, and write the record."""
     settings = step.settings
     rejects = write_rejects(scan, new.parquet, new.lineage, settings) if scan.rejected else None
     report_scan(step, scan, new.digest)
@@ -230,7 +230,7 @@ def register_snapshot(
 
 
 def report_scan(step: Step, scan: Scan, digest: str) -> None:
-    """What was repaired and set aside, in the log and for the person."""
+    """Report what was repaired and rejected, in the log and on the terminal."""
     ends = {"CRLF": scan.lines_crlf, "LF": scan.lines_lf, "CR": scan.lines_cr}
     step.event(
         "read",
@@ -254,7 +254,7 @@ def report_scan(step: Step, scan: Scan, digest: str) -> None:
 
 
 def link_latest_snapshot(settings: Settings, batch: Batch) -> None:
-    """Let netflix_titles_raw.parquet be this snapshot: the same file, or a copy."""
+    """Make netflix_titles_raw.parquet this snapshot: a hard link, or a copy."""
     newest = settings.snapshots / batch.parquet
     if settings.latest.exists() and settings.latest.samefile(newest):
         return

@@ -1,9 +1,9 @@
-"""Whether data folder and warehouse fit together; each step looks before it works.
+"""Check that data folder and warehouse belong together; each step does so before it works.
 
-The warehouse (ops_state), and the published copy where there is no warehouse, hold number, name and
-seal of the last record that they know. A data folder without that record is another one, an old one
-or a damaged one: StateError, exit code 40. ACCEPT with the code of that very state lets it pass:
-what is lost is given up for good, by a decision "adopted" that says so.
+The warehouse (ops_state) holds number, name and seal of the last record that it knows; so does the
+published copy, which counts if there is no warehouse. A data folder without that record is another,
+an older or a damaged one: StateError, exit code 40. ACCEPT with the code of that state lets it
+pass: what is lost is given up for good, and a decision "adopted" says so.
 """
 
 import hashlib
@@ -28,21 +28,21 @@ _loaded: tuple[Path, State] | None = None
 def loaded_state(settings: Settings) -> State:
     """Return the state as the step found it, and what was recorded since."""
     if not _loaded or _loaded[0] != settings.data_dir:
-        load_state(settings)
+        return load_state(settings)
     return _loaded[1]
 
 
 def load_state(settings: Settings) -> State:
     global _loaded
-    _loaded = settings.data_dir, read_state(settings)
-    return _loaded[1]
+    _loaded = settings.data_dir, (state := read_state(settings))
+    return state
 
 
 def check_state(step: Step, needs_warehouse: bool = True) -> State:
-    """Read the state and prove that all of it is here, and that the warehouse belongs to it.
+    """Read the state; check that all of it is here and that the warehouse belongs to it.
 
-    Raises StateError if not; with ACCEPT it goes on with what there is. A rebuild needs no
-    warehouse that can be read.
+    Raises StateError if not; with ACCEPT the step goes on with what there is. A rebuild does not
+    need a readable warehouse.
     """
     settings = step.settings
     take_over_lists(settings)
@@ -66,16 +66,16 @@ def describe_problems(settings: Settings, problems: list[str], code: str) -> str
     if len(problems) > SHOWN_PROBLEMS:
         shown += f"\n  and {len(problems) - SHOWN_PROBLEMS:,} more"
     return (
-        f"the state in {settings.data_dir} does not fit together; nothing was changed.{shown}\n"
+        f"the state in {settings.data_dir} does not fit together.{shown}\n"
         "  Mount the right folder, or restore it from a backup, then: make run-all\n"
-        f"  If that cannot be, give up what is missing: make run-all ACCEPT={code}"
+        f"  If you cannot, give up what is missing: make run-all ACCEPT={code}"
     )
 
 
 def give_up(
     settings: Settings, state: State, problems: list[str], batches: list[str], seals: list[str]
 ) -> None:
-    """Record that a person goes on without what is missing, damaged or of another folder."""
+    """Record the decision to go on without what is missing, damaged or from another folder."""
     sound = {record.number for record in state.records if record.path.name not in state.damaged}
     entry = {
         "batch_id": None,
@@ -91,10 +91,10 @@ def give_up(
 
 
 def find_lost_files(settings: Settings, state: State) -> dict[str, str]:
-    """Return what is wrong -> batch id, for the Parquet files that are missing or were changed.
+    """Return what is wrong -> batch id, for Parquet files that are missing or were changed.
 
-    Their size tells, which costs nothing; that the bytes are right is proven by the digest, of the
-    newest and of some others each night, of all by `make verify`.
+    Only sizes are compared, which costs nothing. The digests of the newest file and a few others
+    are checked each night, all of them by `make verify`.
     """
     sizes, wrong = state.sizes, {}
     for batch in (record.fields for record in state.records if "parquet" in record.fields):
@@ -112,11 +112,11 @@ def find_lost_files(settings: Settings, state: State) -> dict[str, str]:
 
 def is_given_up(state: State, batch_id: str) -> bool:
     decision = state.find_decision(batch_id)
-    return bool(decision) and decision["verdict"] == "lost"
+    return decision is not None and decision["verdict"] == "lost"
 
 
 def find_foreign_seals(step: Step, state: State, needs_warehouse: bool) -> dict[str, str]:
-    """Return what is wrong -> the seal that warehouse or published copy has and the folder not."""
+    """Return what is wrong -> seal, for records that the database knows and the folder lacks."""
     known = {record.seal for record in state.records} | state.lost_seals
     known |= {record.fields["batch_id"] for record in state.records}
     where, anchors = read_anchors(step, needs_warehouse)
@@ -128,7 +128,7 @@ def find_foreign_seals(step: Step, state: State, needs_warehouse: bool) -> dict[
 
 
 def read_anchors(step: Step, needs_warehouse: bool) -> tuple[object, list[tuple[int, str, str]]]:
-    """Return where a last record is known, and its number, name and seal; [] if nowhere."""
+    """Return which database knows a last record, and its number, name and seal; [] if none does."""
     settings, copy = step.settings, step.settings.published / "netflix.duckdb"
     if step.con and (anchors := query_anchors(step.con)):
         return settings.warehouse_path, anchors
@@ -142,7 +142,7 @@ def read_anchors(step: Step, needs_warehouse: bool) -> tuple[object, list[tuple[
                 raise
     if copy.exists():
         with (
-            suppress(StateError, duckdb.Error),  # a damaged one is published again
+            suppress(StateError, duckdb.Error),  # a damaged copy will be republished
             closing(connect(copy, settings, read_only=True)) as con,
         ):
             return copy, query_anchors(con)
@@ -150,7 +150,7 @@ def read_anchors(step: Step, needs_warehouse: bool) -> tuple[object, list[tuple[
 
 
 def query_anchors(con: Warehouse) -> list[tuple[int, str, str]]:
-    """Return the row of ops_state; without one, as before there were records, what was merged."""
+    """Return the row of ops_state; a warehouse from before there were records has its merges."""
     tables = {name for name, _ in con.objects()}
     rows = []
     if "ops_state" in tables:
@@ -162,8 +162,8 @@ def query_anchors(con: Warehouse) -> list[tuple[int, str, str]]:
 
 
 def write_anchor(con: Warehouse, state: State) -> None:
-    """Let the warehouse know the last record."""
-    known = con.execute("SELECT record_number, record_name, seal FROM ops_state").fetchall()
-    if state.records and known != [state.head]:
+    """Store number, name and seal of the last record in the warehouse."""
+    stored = con.execute("SELECT record_number, record_name, seal FROM ops_state").fetchall()
+    if state.records and stored != [state.head]:
         con.execute("DELETE FROM ops_state")
         con.execute("INSERT INTO ops_state VALUES (?, ?, ?)", list(state.head))

@@ -1,8 +1,8 @@
 """Take over a data folder from before there were records: manifest.jsonl and decisions.jsonl.
 
-Each line becomes a record, in its order; one that has its record already is skipped, so the next
-run goes on where one died. The lists stay as *.taken-over. In the manifest's place is a text, at
-which older versions of this project stop; without a manifest they would remove every snapshot.
+Each line becomes a record, in order. Lines that have one are skipped, so a run that died can be
+repeated. The lists stay as *.taken-over. A text takes the manifest's place, at which older versions
+of this project stop; without a manifest they would remove every snapshot.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ NOTICE = (
 
 
 def take_over_lists(settings: Settings) -> None:
-    """Make records of the old lists, if there are any. Raises StateError if a line is damaged."""
+    """Turn the old lists into records, if there are any. Raises StateError for a damaged line."""
     manifest, old_decisions = settings.manifest, settings.data_dir / "decisions.jsonl"
     if is_noticed(manifest) and not old_decisions.exists():
         return
@@ -39,7 +39,7 @@ def take_over_lists(settings: Settings) -> None:
 
 
 def read_old_lines(settings: Settings) -> list[dict]:
-    """Return the lines of a manifest that was not taken over; nothing is written."""
+    """Return the lines of a manifest that was not taken over yet; write nothing."""
     waits = settings.manifest.exists() and not is_noticed(settings.manifest)
     return read_manifest(settings.manifest) if waits else []
 
@@ -49,22 +49,22 @@ def is_noticed(manifest: Path) -> bool:
 
 
 def write_notice(settings: Settings) -> None:
-    """Put the text that stops older versions in the manifest's place."""
+    """Replace the manifest by the text that stops older versions."""
     if not is_noticed(settings.manifest):
         with replace_atomically(settings.manifest) as temporary:
             temporary.write_text(NOTICE, encoding="utf-8")
 
 
 def is_complete(state: State) -> bool:
-    """Whether every line of the manifest that was taken over has its record."""
+    """Return whether every line of the manifest has its record."""
     snapshots = [record.fields for record in state.records if "parquet" in record.fields]
     return bool(snapshots) and len(snapshots) >= snapshots[0].get("taken_over", 0)
 
 
 def take_over_snapshots(settings: Settings, state: State, lines: list[dict]) -> None:
-    known = {record.fields["batch_id"] for record in state.records}
+    recorded = {record.fields["batch_id"] for record in state.records}
     for line in lines:
-        if line["batch_id"] in known:
+        if line["batch_id"] in recorded:
             continue
         for kind in ("parquet", "rejects"):
             line[f"{kind}_bytes"] = measure_if_sound(settings, line, kind)
@@ -74,14 +74,14 @@ def take_over_snapshots(settings: Settings, state: State, lines: list[dict]) -> 
 
 
 def measure_if_sound(settings: Settings, line: dict, kind: str) -> int | None:
-    """Return the size of a snapshot's file, once its digest proved it; else None."""
+    """Return the size of a snapshot's file; None if its digest is wrong."""
     path = settings.snapshots / (line[kind] or "")
     sound = line[kind] and path.is_file() and sha256(path) == line[f"{kind}_sha256"]
     return path.stat().st_size if sound else None
 
 
 def read_manifest(path: Path) -> list[dict]:
-    """Return the lines, each proven by its seal. Raises StateError if one is damaged."""
+    """Return the lines, each checked by its seal. Raises StateError if one is damaged."""
     lines, seal = [], ""
     try:
         for text in path.read_bytes().splitlines():
@@ -93,8 +93,8 @@ def read_manifest(path: Path) -> list[dict]:
             lines.append({"sample": False} | line)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise StateError(
-            f"{path} line {len(lines) + 1} is damaged (its seal does not fit); nothing was "
-            "changed. Restore the file from a backup: it lists the snapshots of the history."
+            f"{path} line {len(lines) + 1} is damaged (its seal does not fit). "
+            "Restore the file from a backup: it lists the snapshots of the history."
         ) from None
     return lines
 
@@ -115,7 +115,7 @@ def read_decisions(path: Path) -> list[dict]:
             lines.append(line | {"batch_id": str(line["batch_id"]), "verdict": line["verdict"]})
     except (ValueError, KeyError, TypeError, AttributeError):
         raise StateError(
-            f"{path} line {len(lines) + 1} is damaged; nothing was changed. Restore the file from "
-            "a backup, or remove the line: the snapshot is then judged again."
+            f"{path} line {len(lines) + 1} is damaged. Restore the file from a backup, or remove "
+            "the line: the snapshot is then judged again."
         ) from None
     return lines

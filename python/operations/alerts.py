@@ -1,9 +1,9 @@
-"""Tell people what is wrong: once when it begins, once a day while it lasts, once when it is over.
+"""Send alerts: once when something goes wrong, once a day while it lasts, once when it is over.
 
-What is wrong is kept in data/alerts/state.json, not in the warehouse, which may be what is wrong.
-A message is first written to data/alerts/spool, one file per receiver, and sent from there by a
-process of its own that may take SEND_S seconds; what it does not manage is sent by the next run.
-The URLs hold passwords: they are in no file and no log, a receiver is known by its URL's digest.
+The state is kept in data/alerts/state.json, not in the warehouse, which may be the problem. A
+message is first written to data/alerts/spool, one file per receiver. A process of its own sends
+them within SEND_S seconds; the next run sends the rest. The URLs have passwords, so they are in no
+file and no log: a receiver is known by the digest of its URL.
 """
 
 import hashlib
@@ -22,10 +22,10 @@ from runner.console import printable_lines, say_warning
 from runner.files import replace_atomically
 from runner.log import new_run_id, open_log, utc_now
 
-SEND_S, PING_S = 5.0, 1.5  # what a dead receiver may cost a run: one sending, two pings
+SEND_S, PING_S = 5.0, 1.5  # limits, so that a dead receiver does not delay a run
 REMIND_AFTER = timedelta(hours=24)
-SPOOL_FILES, SPOOL_AGE = 200, timedelta(days=14)  # a receiver that is gone for good
-LONG_BODY = 16_000  # characters that mail takes, and no chat that takes HTML
+SPOOL_FILES, SPOOL_AGE = 200, timedelta(days=14)  # more is dropped: the receiver is gone for good
+LONG_BODY = 16_000  # characters: mail takes more, no chat that takes HTML does
 LONG = 4_000  # characters of a message; chat services take no more
 NEXT_COMMAND = {
     1: "make status, then logs/pipeline.log; after the fix: make run-all",
@@ -37,7 +37,7 @@ NEXT_COMMAND = {
 
 
 def save_run_state(settings: Settings, problem: str | None) -> None:
-    """Keep how the last chain ended: what stopped it, or None."""
+    """Store what stopped the last chain, or None."""
     state = read_state(settings)
     state["run"] = {"run": problem} if problem else {}
     write_state(settings, state)
@@ -46,14 +46,14 @@ def save_run_state(settings: Settings, problem: str | None) -> None:
 def save_audit_state(
     settings: Settings, problems: dict[str, str], warnings: dict[str, str]
 ) -> None:
-    """Keep what the last audit found: check -> text."""
+    """Store what the last audit found: check -> text."""
     state = read_state(settings)
     state["audit"], state["warnings"] = problems, warnings
     write_state(settings, state)
 
 
 def notify_after_audit(settings: Settings, code: int) -> None:
-    """Tell how an audit ended that ran alone; if it could not run, that is the news."""
+    """Send what an audit outside a chain found; if it could not run, that is the message."""
     if code not in (DONE, QUALITY):
         text = step.last_error or "the audit could not run"
         save_audit_state(settings, {"warehouse": text}, {})
@@ -61,7 +61,7 @@ def notify_after_audit(settings: Settings, code: int) -> None:
 
 
 def notify_on_change(settings: Settings, code: int) -> None:
-    """Send a message if the state differs from the one told last, and the messages that wait."""
+    """Send a message if the state differs from the one sent last, and all messages that wait."""
     state = read_state(settings)
     now_bad = {**state["run"], **state["audit"]}
     told_bad, told_warnings = state["told"], state["told_warnings"]
@@ -107,11 +107,12 @@ def alerts_folder(settings: Settings) -> Path:
 
 
 def read_state(settings: Settings) -> dict:
-    """Read what is wrong and what was told: nothing if the file is missing or damaged.
+    """Read what is wrong and what was sent; empty if the file is missing or damaged.
 
-    What is wrong is then told once more; nothing that is wrong stays untold.
+    Then what is wrong is sent once more: better twice than not at all.
     """
-    empty = {"run": {}, "audit": {}, "warnings": {}, "told": [], "told_warnings": [], "told_at": ""}
+    empty: dict[str, Any] = {"run": {}, "audit": {}, "warnings": {}}
+    empty |= {"told": [], "told_warnings": [], "told_at": ""}
     try:
         kept = json.loads((alerts_folder(settings) / "state.json").read_text(encoding="utf-8"))
         texts = [*kept["told"], *kept["told_warnings"], kept["told_at"]]
@@ -126,7 +127,7 @@ def read_state(settings: Settings) -> dict:
         return empty
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         log_warning(settings, "alert_state_lost", reason=error)
-        say_warning(f"alerts    warning: what was told was damaged ({error}), and begins again")
+        say_warning(f"alerts    warning: state.json was damaged ({error}) and begins again")
         return empty
 
 
@@ -150,7 +151,7 @@ def list_receivers(settings: Settings) -> list[str]:
 
 
 def queue_message(settings: Settings, urls: tuple[str, ...], message: dict[str, str]) -> None:
-    """Write the message down, once for each receiver: title, body, perhaps html and short."""
+    """Spool a message (title, body, maybe html and short), one file per receiver."""
     now = utc_now()
     for number, url in enumerate(urls):
         name = f"{now:%Y%m%dT%H%M%S%f}-{number:02}-{receiver_id(url)}.json"
@@ -159,18 +160,18 @@ def queue_message(settings: Settings, urls: tuple[str, ...], message: dict[str, 
 
 
 def list_spooled(settings: Settings) -> list[Path]:
-    """List the messages that wait, oldest first."""
+    """List the messages that wait, the oldest first."""
     return sorted((alerts_folder(settings) / "spool").glob("*.json"))
 
 
 def send_spooled(settings: Settings) -> None:
-    """Send what is spooled, in at most SEND_S seconds; what is not sent stays for the next run."""
+    """Send the spooled messages for at most SEND_S seconds; the rest waits for the next run."""
     waiting = list_spooled(settings)
     receivers = {receiver_id(url) for url in list_receivers(settings)}
     old = f"{utc_now() - SPOOL_AGE:%Y%m%dT%H%M%S}"
     for path in list(waiting):
         if path.stem.rpartition("-")[2] not in receivers or path.name < old:
-            path.unlink()  # nobody to send it to, or nothing that anybody still waits for
+            path.unlink()  # its receiver is gone, or it is too old
             waiting.remove(path)
     for path in waiting[:-SPOOL_FILES]:
         path.unlink()
@@ -182,7 +183,7 @@ def send_spooled(settings: Settings) -> None:
 
 
 def send_to_receivers(settings: Settings) -> None:
-    """Send each message and remove it; the first that fails ends its receiver's turn."""
+    """Send each message and remove it; after a failure, go on with the next receiver."""
     import logging
 
     import apprise
@@ -196,16 +197,16 @@ def send_to_receivers(settings: Settings) -> None:
         for path in sorted(spool.glob(f"*-{receiver_id(url)}.json")):
             message = read_message(path)
             name, form = choose_form(url, next(iter(service)))
-            given = {"body": message[name], "body_format": form} if name in message else {}
-            if not service.notify(**{"title": message["title"], "body": message["body"]} | given):
+            body, known_form = (message[name], form) if name in message else (message["body"], None)
+            if not service.notify(body, title=message["title"], body_format=known_form):
                 break
             path.unlink()
 
 
 def choose_form(url: str, service: Any) -> tuple[str, str]:
-    """Return which form of a message a service gets, and its format: mail, a web service, a chat.
+    """Return which form of a message a service gets (html, body or short), and its format.
 
-    Mail is what takes HTML and long texts.
+    A service that takes HTML and long texts is mail.
     """
     formats = service.notify_format
     first = formats if isinstance(formats, str) else formats[0]
@@ -216,11 +217,11 @@ def choose_form(url: str, service: Any) -> tuple[str, str]:
 
 
 def read_message(path: Path) -> dict[str, str]:
-    """Read a spooled message; a damaged one must not keep the others waiting."""
+    """Read a spooled message; replace a damaged one, so that it does not hold up the others."""
     try:
         message = json.loads(path.read_text(encoding="utf-8"))
         if {str} != {type(message[name]) for name in ("title", "body")}:
-            raise ValueError("it is no text")
+            raise ValueError("it is not text")
         return message
     except (ValueError, KeyError, TypeError) as error:
         title = "netflix-elt-pipeline: a message was damaged"
@@ -228,14 +229,15 @@ def read_message(path: Path) -> dict[str, str]:
 
 
 def ping_heartbeat(settings: Settings, ending: str = "") -> None:
-    """Tell the heartbeat's receiver that a run starts (/start), ended well or failed (/fail)."""
+    """Ping HEARTBEAT_URL: a run starts (/start), succeeded or failed (/fail)."""
     if not settings.heartbeat_url:
         return
+    url = settings.heartbeat_url.rstrip("/") + ending
 
     def request() -> None:
         import urllib.request
 
-        with urllib.request.urlopen(settings.heartbeat_url.rstrip("/") + ending, timeout=PING_S):
+        with urllib.request.urlopen(url, timeout=PING_S):
             return
 
     if not run_with_timeout(PING_S, request):
@@ -243,7 +245,7 @@ def ping_heartbeat(settings: Settings, ending: str = "") -> None:
 
 
 def run_with_timeout(seconds: float, work: Callable[[], None]) -> bool:
-    """Do `work` in a process of its own, kill it after `seconds`, return whether it was done.
+    """Do `work` in a child process, kill it after `seconds`; return whether it was done.
 
     A thread could not be stopped while it waits for a name server.
     """
@@ -254,10 +256,10 @@ def run_with_timeout(seconds: float, work: Callable[[], None]) -> bool:
 
 
 def run_in_silence(work: Callable[[], None]) -> NoReturn:
-    """In the child: do `work` without output: a traceback could quote a URL with a password."""
+    """Do `work` in the child without output: a traceback could quote a URL with a password."""
     code = CRASH
     try:
-        for number in signals.SIGNALS:  # what ends the parent ends it, too
+        for number in signals.SIGNALS:  # the parent passes Ctrl-C on as SIGTERM
             signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)

@@ -1,8 +1,7 @@
-"""`make cron-install` and `cron-remove`: one marked block in the user's crontab, nothing else.
+"""Write or remove one marked block in the user's crontab (`make cron-install`, `cron-remove`).
 
-The block holds the nightly run and, on its own, the audit, which notices when the run did not come.
-Both write to logs/ and mail only when they fail; MONITOR finds another run at work (exit 75) and
-leaves it alone.
+The block has the nightly run and a separate audit, which notices if the run did not happen. Both
+write to logs/ and mail only if they fail. The audit does nothing while a run is at work.
 
 Reads:   SCHEDULE, MONITOR_SCHEDULE, the crontab
 Writes:  the crontab, shown before and after
@@ -25,8 +24,8 @@ from runner.redact import strip_credentials
 BEGIN = f"# >>> netflix-elt-pipeline in {PROJECT} >>> (made by `make cron-install`)"
 END = f"# <<< netflix-elt-pipeline in {PROJECT} <<<"
 
-OF_THE_LINES = {"SCHEDULE", "MONITOR_SCHEDULE", "ALLOW_SAMPLE"}  # settings that the lines have
-MAKES_OWN = {"VENV": ".venv", "PYTHON": "python3"}  # of make, and what they are if not given
+OF_THE_LINES = {"SCHEDULE", "MONITOR_SCHEDULE", "ALLOW_SAMPLE"}  # settings in the lines themselves
+MAKES_OWN = {"VENV": ".venv", "PYTHON": "python3"}  # variables of the Makefile -> their defaults
 
 
 def main(action: str) -> int:
@@ -52,7 +51,7 @@ def main(action: str) -> int:
 
 
 def check_settings_given(settings: Settings) -> None:
-    """Raise SettingsError where a setting is given here alone: the job has but those of .env."""
+    """Raise SettingsError if a setting differs from .env: the job would have that of .env."""
     theirs = load_settings({})
     missing = [
         name
@@ -61,7 +60,7 @@ def check_settings_given(settings: Settings) -> None:
     ]
     if missing:
         raise SettingsError(
-            f"{', '.join(missing)} given here, but not so in .env: the job would not see it. "
+            f"{', '.join(missing)} given here, but not in .env: the job would not see it. "
             f"Put it into {PROJECT / '.env'}, then: make cron-install"
         )
 
@@ -73,11 +72,11 @@ def show_source(settings: Settings) -> None:
     elif Path(source).exists():
         say(f"cron      the job will read {source}")
     else:
-        say(f"cron      the job will read {source}, which is not there now", YELLOW)
+        say(f"cron      the job will read {source}, which does not exist now", YELLOW)
 
 
 def compose_block(settings: Settings) -> str:
-    """The lines, with absolute paths; a % would end a crontab command, a quote its argument."""
+    """Return the lines, with absolute paths; signs that mean something to cron are quoted."""
     make = quote_for_cron(shutil.which("make") or "/usr/bin/make")
     command = f"{make} --silent --directory={quote_for_cron(PROJECT)}"
     for name, usual in MAKES_OWN.items():
@@ -98,7 +97,7 @@ def quote_for_cron(path: str | Path) -> str:
 
 
 def remove_block(text: str) -> str:
-    """The crontab without this project's block, all else byte for byte."""
+    """Return the crontab without this project's block, all else byte for byte."""
     kept, inside = [], False
     for line in text.splitlines(keepends=True):
         inside = inside or line.rstrip("\n") == BEGIN
@@ -114,7 +113,7 @@ def remove_block(text: str) -> str:
 
 
 def is_installed() -> bool:
-    """Whether the crontab has this project's block; False where there is no cron."""
+    """Return whether the crontab has this project's block; False if there is no cron."""
     return bool(shutil.which("crontab")) and BEGIN in read_crontab().splitlines()
 
 
@@ -128,7 +127,7 @@ def read_crontab() -> str:
 def write_crontab(text: str) -> None:
     run = run_crontab("-", text) if text else run_crontab("-r")
     if run.returncode:
-        raise StepError(f"crontab refused the new lines: {run.stderr.strip()}; nothing was changed")
+        raise StepError(f"crontab refused the new lines: {run.stderr.strip()}; it is unchanged")
 
 
 def run_crontab(argument: str, text: str = "") -> subprocess.CompletedProcess:

@@ -1,10 +1,10 @@
-"""The morning message: what the newest snapshot that passed the audit changed, once for each.
+"""Say what the newest published snapshot changed: the morning message, once per snapshot.
 
 `make digest` prints it. With SINCE and UNTIL (a snapshot's id, a date or a time) it compares the
 catalogue as of the one with that as of the other. A run queues it for DIGEST_URLS.
 
 Reads:   data/published/netflix.duckdb, data/alerts
-Writes:  nothing; a run writes data/alerts/spool and data/alerts/digest, the snapshots told
+Writes:  nothing; a run writes data/alerts/spool, and data/alerts/digest (the snapshots sent)
 
 Example: make digest SINCE=2019-11-30 UNTIL=2020-01-18
 """
@@ -25,17 +25,17 @@ from runner.console import FORMULA_START, printable, say, say_error
 from runner.files import replace_atomically
 from runner.options import make_parser
 
-KINDS = ("new", "changed", "filled", "gone")  # filled: a column that is new, or back
+KINDS = ("new", "changed", "filled", "gone")  # filled: only a new column got its values
 SHORT_LINES, CELL_LENGTH = 3, 80
 ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}")  # of a snapshot
 BEGINNING = datetime(1, 1, 1)  # before it there is no title
-# Signs by which a chat service takes a text for a mention, a link or a tag.
+# Signs that make a mention, a link or a tag in a chat -> signs that do not.
 CHAT_SIGNS = str.maketrans("<>[]@", "\u2039\u203a()\uff20")
 
 
 @dataclass
 class Digest:
-    """What is different between two snapshots: one headline, and lines under headings."""
+    """The difference between two snapshots: one headline, and lines under headings."""
 
     headline: str
     counts: dict[str, int]
@@ -56,7 +56,7 @@ class Digest:
         return "\n".join([*parts, f"<p>page: {html.escape(self.page)}</p>"])
 
     def short(self) -> str:
-        """For a chat: the headline and the first titles of each kind."""
+        """Return the form for a chat: the headline and the first titles of each kind."""
         parts = [self.headline]
         for heading, lines in self.sections.items():
             shown = "; ".join(lines[:SHORT_LINES]) + ("; \u2026" if lines[SHORT_LINES:] else "")
@@ -65,22 +65,22 @@ class Digest:
 
 
 def queue_digest(settings: Settings) -> None:
-    """Queue the digest of the snapshot that was published last, unless it was told before.
+    """Queue the digest of the newest published snapshot, unless it was sent before.
 
-    Nothing for a snapshot that changed nothing, nor for the first one: all of it is new.
+    The first snapshot, which is all new, and one that changed nothing send no message.
     """
     link, told_path = settings.published / "current", alerts.alerts_folder(settings) / "digest"
     if not link.is_symlink():
         return
     newest = link.readlink().name.rpartition("-")[0]
     told = told_path.read_text(encoding="utf-8").split() if told_path.exists() else []
-    if newest in told:  # perhaps not the last one: what came after it was withdrawn
+    if newest in told:  # not always the last one: a later snapshot may have been withdrawn
         return
     last = told[-1] if told else ""
     digest = compare_snapshots(settings, last) if settings.digest_urls else None
-    with replace_atomically(told_path) as path:  # first: rather none than two
+    with replace_atomically(told_path) as path:  # first: better no message than two
         path.write_text("\n".join([*told, newest]), encoding="utf-8")
-    if digest and any(digest.counts.values()):
+    if settings.digest_urls and digest and any(digest.counts.values()):
         title = f"netflix-elt-pipeline: {digest.headline.partition(' since')[0]}"
         message = {"title": title, "body": digest.text()}
         message |= {"html": digest.html(), "short": digest.short()}
@@ -88,10 +88,10 @@ def queue_digest(settings: Settings) -> None:
 
 
 def compare_snapshots(settings: Settings, since: str = "", until: str = "") -> Digest:
-    """Compare the catalogue as of `since` with that as of `until`, in what is published.
+    """Compare the published catalogue as of `since` with that as of `until`.
 
-    Without `until` the newest snapshot is meant, without `since` the one before. Raises NotReady if
-    nothing was published, SettingsError if the two name nothing that can be compared.
+    `until` is by default the newest snapshot, `since` the one before it. Raises NotReady if nothing
+    was published, SettingsError if the two cannot be compared.
     """
     from warehouse.columns import stored_columns
     from warehouse.database import connect, fetch_file, set_variables
@@ -149,7 +149,7 @@ def find_snapshot(snapshots: list[dict], wanted: str) -> int:
             f"{wanted!r} is no snapshot, and no date or time; {list_snapshots(snapshots)}"
         ) from None
     if re.fullmatch(r"\d{4}-?\d\d-?\d\d", wanted.strip()):
-        moment = moment.replace(hour=23, minute=59, second=59)  # a day is over at its end
+        moment = moment.replace(hour=23, minute=59, second=59)  # a date includes its whole day
     return sum(row["snapshot_at"] <= moment for row in snapshots) - 1
 
 
@@ -158,7 +158,7 @@ def list_snapshots(snapshots: list[dict]) -> str:
 
 
 def describe(since: datetime, new: dict, pairs: list[dict], versions: dict[str, dict]) -> Digest:
-    """Say in words what is different; all text from the catalogue is made harmless here."""
+    """Say in words what is different; text from the catalogue is made harmless here."""
     counts = dict.fromkeys(KINDS, 0) | {row["kind"]: row["titles"] for row in pairs}
     titles = f"{new['current_rows']:,} titles"
     if since == new["snapshot_at"]:
@@ -177,7 +177,7 @@ def describe(since: datetime, new: dict, pairs: list[dict], versions: dict[str, 
         lines = []
         for row in (row for row in pairs if row["kind"] == kind):
             old, now = versions.get(row["old_version"]), versions.get(row["new_version"])
-            shown = now or old
+            shown = now or old or {}
             line = f"{cell(shown['title'])} ({cell(shown['type'])}, {cell(shown['release_year'])})"
             if old and now:
                 line += ": " + "; ".join(
@@ -193,7 +193,7 @@ def describe(since: datetime, new: dict, pairs: list[dict], versions: dict[str, 
 
 
 def cell(value: str | None) -> str:
-    """Make a value harmless: no control character or change of direction, no formula; cut it."""
+    """Make a value harmless and short: no control character, no change of direction, no formula."""
     if value is None:
         return "(none)"
     text = printable(value)

@@ -1,4 +1,4 @@
-"""`make status`: last runs by step, what is in, how fresh, what is open, what is next; `make open`.
+"""Show the last run of each step, counts, freshness, open failures and sizes (`make status`).
 
 Reads the warehouse (read-only), the snapshots' records, data/alerts/state.json, the crontab and
 file sizes; writes nothing.
@@ -36,7 +36,7 @@ from warehouse.database import (
     set_variables,
 )
 
-RECENT = 30  # nights that tell what a year will add, as in status_counts.sql
+RECENT = 30  # nights from which a year is estimated, as in status_counts.sql
 ORDER = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "publish")
 
 
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def open_page(settings: Settings) -> int:
-    """Say where the dashboard is; show it where there is a desktop."""
+    """Print where the dashboard is; open it if there is a desktop."""
     path = settings.published / "dashboard.html"
     if not path.exists():
         raise NotReady(f"there is no {path} yet; run `make run-all` first")
@@ -73,7 +73,7 @@ def open_page(settings: Settings) -> int:
 
 
 def show_warehouse(settings: Settings) -> dict[str, Any] | None:
-    """Show what the warehouse holds; return the counts, None where nothing was merged."""
+    """Show what the warehouse holds; return the counts, None if nothing was merged."""
     if not has_warehouse(settings):
         say(f"There is no warehouse at {settings.warehouse_path} yet: make run-all", YELLOW)
         return None
@@ -112,9 +112,9 @@ def show_warehouse(settings: Settings) -> dict[str, Any] | None:
 
 @contextmanager
 def open_for_reading(settings: Settings) -> Iterator[Warehouse]:
-    """Open the warehouse read-only; while a step has it, the published copy, if there is one.
+    """Open the warehouse read-only, or the published copy while a step has the warehouse.
 
-    Raises LockedError where there is none, and the step has the warehouse for long.
+    Raises LockedError if there is no copy and the step does not finish soon.
     """
     copy = settings.published / "netflix.duckdb"
     try:
@@ -123,7 +123,7 @@ def open_for_reading(settings: Settings) -> Iterator[Warehouse]:
         if not copy.exists():
             raise
         con = connect(copy, settings, read_only=True)
-        say("A run is at work; this is what was published last.", YELLOW)
+        say("A run is at work; this is the version that was published last.", YELLOW)
     with closing(con):
         yield con
 
@@ -163,7 +163,7 @@ def show_cron(settings: Settings) -> None:
 
 
 def find_next_time(fields: str, after: datetime) -> datetime | None:
-    """Return the first time after `after` that the five crontab fields name, None if never."""
+    """Return the first time after `after` that five crontab fields name, None if never."""
     try:
         return next(CronSim(fields, after), None)
     except CronSimError:  # no day has these fields, like February 30, or cron refuses them
@@ -184,7 +184,7 @@ def show_disk(settings: Settings) -> None:
 
 
 def show_next_year(settings: Settings, counts: dict[str, Any]) -> None:
-    """Say what 365 nights like the last ones would add; published versions and logs are rotated."""
+    """Estimate what 365 more nights would add; published versions and logs do not accumulate."""
     paths = settings.snapshots.glob("*.parquet")
     sizes = [path.stat().st_size for path in sorted(paths)[-RECENT:]]
     snapshots = 365 * sum(sizes) / max(len(sizes), 1)
@@ -197,7 +197,7 @@ def show_next_year(settings: Settings, counts: dict[str, Any]) -> None:
 
 
 def count_bytes(path: Path) -> int:
-    """Sum the bytes of a file, or of all files below a folder; links count nothing."""
+    """Sum the bytes of a file, or of all files below a folder, without links."""
     paths = [path, *path.rglob("*")] if path.is_dir() else [path]
     return sum(p.stat().st_size for p in paths if p.is_file() and not p.is_symlink())
 

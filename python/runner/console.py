@@ -1,4 +1,4 @@
-"""Lines for the person at the terminal."""
+"""Write lines for the person at the terminal."""
 
 import os
 import sys
@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# What a spreadsheet would run, for DuckDB and Python: also behind blanks, and in full width.
+# What a spreadsheet would run as a formula, also after blanks and in full-width characters.
 FORMULA_START = r"^[\s\x00]*[=+\-@＝＋－＠]|^[\t\r\n]"
 CLEAR_LINE = "\r\033[2K"
 PLAIN, BOLD, RED, GREEN, YELLOW, CYAN = "0", "1", "31", "32", "33", "36"
 
 
 def printable(text: str) -> str:
-    """Escape the control characters of a text: file content never drives the terminal."""
+    """Escape the control characters of a text: a file's content must not drive the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def printable_lines(text: str) -> str:
-    """Escape a text of several lines and keep the lines."""
+    """Escape a text, but keep its lines."""
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
@@ -28,7 +28,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def say(text: str, colour: str = PLAIN, stream: Any = None) -> None:
-    """Write a line for the person: escaped, in colour on a terminal only, never under NO_COLOR."""
+    """Write a line, escaped; in colour only on a terminal, and never under NO_COLOR."""
     stream = stream or sys.stdout
     if stream is None:  # closed before this process began
         return
@@ -36,7 +36,7 @@ def say(text: str, colour: str = PLAIN, stream: Any = None) -> None:
     if stream.isatty() and not os.environ.get("NO_COLOR"):
         text = f"\033[{colour}m{text}\033[0m"
     if is_terminal(stream):
-        text = CLEAR_LINE + text  # of what show_progress left there
+        text = CLEAR_LINE + text  # show_progress may have written there
     encoding = stream.encoding or "utf-8"
     write(text.encode(encoding, "replace").decode(encoding) + "\n", stream)
 
@@ -47,7 +47,7 @@ def is_terminal(stream: Any) -> bool:
 
 @contextmanager
 def show_progress(name: str) -> Iterator[None]:
-    """Move a line on a terminal as long as the block works; elsewhere do nothing."""
+    """Show a moving line on a terminal while the block runs; elsewhere do nothing."""
     if not is_terminal(sys.stdout):
         yield
         return
@@ -56,7 +56,7 @@ def show_progress(name: str) -> Iterator[None]:
 
     class VisibleCursor(Console):
         def show_cursor(self, show: bool = True) -> bool:
-            return False  # a signal may end the process before it is shown again
+            return False  # never hidden: a signal may end the process before it is shown again
 
     with Progress(
         *(TextColumn("{task.description:<9}"), SpinnerColumn(), TimeElapsedColumn()),
@@ -70,7 +70,7 @@ def show_progress(name: str) -> Iterator[None]:
 
 
 def write(text: str, stream: Any) -> None:
-    """Write at once. Whoever closed the other end (`| head`) has seen enough: the work goes on."""
+    """Write at once. If the reader has gone (`| head`), the work goes on without output."""
     try:
         stream.write(text)
         stream.flush()
@@ -84,5 +84,5 @@ def say_error(text: str) -> None:
 
 
 def say_warning(text: str) -> None:
-    """Say what the person should look at though the work goes on."""
+    """Say what a person should look at, though the work goes on."""
     say(text, YELLOW, sys.stderr)

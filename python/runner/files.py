@@ -1,4 +1,4 @@
-"""Files that are either there whole or not at all."""
+"""Write files completely or not at all; compute their digests."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ DIGEST_BYTES = 1 << 20
 
 
 def sha256(path: Path, block_bytes: int = DIGEST_BYTES) -> str:
-    """SHA-256 of a file's bytes, in hex; a second thread reads ahead, which saves a sixth."""
+    """Return a file's SHA-256 in hex; a second thread reads ahead, which saves a sixth."""
     if path.stat().st_size < block_bytes:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     digest, blocks = hashlib.sha256(), [memoryview(bytearray(block_bytes)) for _ in range(2)]
@@ -29,7 +29,7 @@ def sha256(path: Path, block_bytes: int = DIGEST_BYTES) -> str:
 
 
 def fingerprint(paths: Iterable[Path], *texts: str) -> str:
-    """16 hex digits that change with any of these files, or of these texts: what a result is by."""
+    """Return a 16-digit fingerprint of files and texts: if it differs, a result must be rebuilt."""
     digest = hashlib.sha256()
     for part in (*(text.encode() for text in texts), *(path.read_bytes() for path in paths)):
         digest.update(b"%d:" % len(part) + part)
@@ -37,7 +37,7 @@ def fingerprint(paths: Iterable[Path], *texts: str) -> str:
 
 
 def sync(path: Path) -> None:
-    """fsync a file or a folder."""
+    """Call fsync on a file or a folder."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -49,8 +49,8 @@ def sync(path: Path) -> None:
 def replace_atomically(target: Path) -> Iterator[Path]:
     """Give a temporary path next to `target`, and rename it to `target` when the block is done.
 
-    The file and its folder are synced, so that what the name shows is on the disk. The temporary
-    file goes at the end, also by a signal; what SIGKILL leaves, step 02 sweeps.
+    The file and its folder are synced, so the content is on disk when the name is. The temporary
+    file is removed at the end, and by a signal; step 02 removes what SIGKILL leaves.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")

@@ -1,4 +1,4 @@
-"""One run at a time on one data folder and one warehouse, by whatever names they are reached."""
+"""Allow one run at a time on a data folder and a warehouse, under any name they have."""
 
 import fcntl
 import os
@@ -15,17 +15,17 @@ from runner.log import utc_now
 if TYPE_CHECKING:
     from warehouse.database import Warehouse
 
-PLAN, PLAN_WAIT_S = "make plan", 60.0  # it holds the locks while it copies; a run waits for that
-NAME_WAIT_S = 2.0  # a holder that says nothing has just come, or is just leaving
+PLAN, PLAN_WAIT_S = "make plan", 60.0  # it holds the locks while it copies; a run waits for it
+NAME_WAIT_S = 2.0  # a holder that has not written its name has just come, or is just leaving
 POLL_S = 0.02
-inherited = False  # set by run_all.py, which holds the locks for the steps that it forks
+inherited = False  # set by run_all.py, which holds the locks for the steps it forks
 
 
 @contextmanager
 def hold_lock(settings: Settings, name: str = "") -> Iterator[None]:
-    """Hold the locks of the data folder and of the warehouse; they die with their processes.
+    """Hold the locks of the data folder and of the warehouse; they end with the process.
 
-    Raises LockedError, which names the holder, where another process has one of them.
+    Raises LockedError, which names the holder, if another process has one of them.
     """
     if inherited:
         yield
@@ -41,7 +41,7 @@ def hold_lock(settings: Settings, name: str = "") -> Iterator[None]:
 
 @contextmanager
 def lock_file(path: Path, what: Path, name: str) -> Iterator[None]:
-    """Hold a lock on a file, which says who has it, and is empty when nobody has."""
+    """Hold a lock on a file. The file names the holder, and is empty if there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with open(path, "a+", encoding="utf-8") as handle:
@@ -74,7 +74,7 @@ def is_locked_now(handle: TextIO) -> bool:
 
 @contextmanager
 def lock_row(settings: Settings) -> Iterator[None]:
-    """On another engine, which other machines reach, too, hold a row of run_lock."""
+    """Hold a row of run_lock on another engine, which other machines may use, too."""
     if settings.warehouse == "duckdb":
         yield
         return
@@ -89,7 +89,7 @@ def lock_row(settings: Settings) -> Iterator[None]:
             refuse_others(con, holder)
             con.execute("INSERT INTO run_lock VALUES (?, ?)", [holder, utc_now()])
             try:
-                refuse_others(con, holder)  # of two that came at once none stays
+                refuse_others(con, holder)  # of two that came at the same time, both give way
             except LockedError:
                 con.execute("DELETE FROM run_lock WHERE holder = ?", [holder])
                 raise
@@ -104,7 +104,7 @@ def lock_row(settings: Settings) -> Iterator[None]:
 
 
 def refuse_others(con: "Warehouse", holder: str) -> None:
-    """Raise LockedError where another run is at work; take away the row of one that died here."""
+    """Raise LockedError if another run is at work; delete the row of one that died here."""
     for other, since in con.execute("SELECT holder, since FROM run_lock").fetchall():
         if is_dead(other):
             con.execute("DELETE FROM run_lock WHERE holder = ?", [other])
@@ -118,7 +118,7 @@ def refuse_others(con: "Warehouse", holder: str) -> None:
 
 
 def is_dead(holder: str) -> bool:
-    """Whether a holder was a process of this machine that is over."""
+    """Return whether a holder was a process of this machine that has ended."""
     host, _, pid = holder.rpartition(" pid ")
     if host != os.uname().nodename:
         return False
@@ -127,5 +127,5 @@ def is_dead(holder: str) -> bool:
         return False
     except ProcessLookupError:
         return True
-    except PermissionError:  # somebody else's
+    except PermissionError:  # it runs as another user
         return False

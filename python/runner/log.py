@@ -1,4 +1,4 @@
-"""The log files: one line per event, rotated by size; cron's output goes to one, too."""
+"""Write the log files: one line per event, rotated by size. Cron's output has one, too."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ LOG_BYTES, LOG_FILES = 5_000_000, 5
 
 
 def utc_now() -> datetime:
-    """The time now, UTC without tzinfo, as the warehouse stores times."""
+    """Return the time now, UTC without tzinfo, as the warehouse stores times."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
@@ -29,7 +29,7 @@ def new_run_id() -> str:
 def open_log(
     settings: Settings, name: str, run_id: str, file: str = "pipeline.log"
 ) -> Iterator[logging.Logger]:
-    """A log file that rotates by size; LOG_FORMAT says how a line looks."""
+    """Open a log file that rotates by size; LOG_FORMAT decides how its lines look."""
     settings.log_dir.mkdir(parents=True, exist_ok=True)
     rotate_log(settings.log_dir / file)
     handler = LogFile(settings.log_dir / file, encoding="utf-8")
@@ -73,17 +73,17 @@ class JsonLine(TextLine):
 
 
 class LogFile(logging.FileHandler):
-    """A log that cannot be written (a full disk) changes no step's outcome; one line tells."""
+    """A log file that may fail (a full disk): one warning, and the step's outcome is the same."""
 
     told = False
 
-    def handleError(self, record: logging.LogRecord) -> None:  # called where an error is handled
+    def handleError(self, record: logging.LogRecord) -> None:  # called while an error is handled
         if not self.told:
             say_warning(f"log       not written: {sys.exc_info()[1]}: {self.baseFilename}")
             self.told = True
 
     def close(self) -> None:
-        with suppress(OSError):  # it tries once more what was told before
+        with suppress(OSError):  # it tries again to write what failed before
             super().close()
 
 
@@ -93,7 +93,7 @@ def format_value(value: Any) -> str:
 
 
 def rotate_log(path: Path) -> None:
-    """Before a full log goes on: it becomes <name>.1, that one <name>.2, and so on to the last."""
+    """Rename a full log to <name>.1, that one to <name>.2, and so on; the last one is dropped."""
     if not path.exists() or path.stat().st_size < LOG_BYTES:
         return
     for number in range(LOG_FILES - 1, 0, -1):
@@ -105,9 +105,9 @@ def rotate_log(path: Path) -> None:
 
 @contextmanager
 def redirect_to_cron_log(settings: Settings, quiet: bool) -> Iterator[list[int]]:
-    """With `quiet` (from cron): all output goes to logs/cron.log, that of a failure to stderr, too.
+    """Send all output to logs/cron.log if `quiet` (from cron); that of a failure also to stderr.
 
-    Gives a list, to which the exit code is appended.
+    Gives a list, to which the block appends the exit code.
     """
     code: list[int] = []
     if not quiet:

@@ -1,8 +1,8 @@
-"""What every script answers before it does anything: --help, and exit code 2 to a wrong option."""
+"""Read the command line: --help, and exit code 2 for a wrong option, before anything is done."""
 
 import sys
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from errors import USAGE
 from runner.console import say, say_error
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 def make_parser(doc: str) -> "ArgumentParser":
-    """Make a parser whose help is a script's docstring, and that ends with one line and code 2."""
-    import argparse  # 17 ms, for nothing where nothing is given
+    """Make a parser whose help is the script's docstring; an error is one line and exit code 2."""
+    import argparse  # 17 ms, which a run without options need not spend
 
     class Parser(argparse.ArgumentParser):
-        def error(self, message: str) -> None:
+        def error(self, message: str) -> NoReturn:
             say_error(f"{self.prog}: {message}; nothing was started. See --help")
             raise SystemExit(USAGE)
 
-        def print_help(self, file: object = None) -> None:
+        def print_help(self, file: Any = None) -> None:
             say(self.format_help().rstrip(), stream=file)
 
     form = argparse.RawDescriptionHelpFormatter
@@ -28,7 +28,7 @@ def make_parser(doc: str) -> "ArgumentParser":
 
 
 def read_flags(doc: str, **flags: str) -> SimpleNamespace:
-    """Read the command line of a script that takes these flags (name=meaning) and nothing else."""
+    """Read the command line of a script that takes only these flags (name=meaning)."""
     given = SimpleNamespace(**dict.fromkeys(flags, False))
     if sys.argv[1:]:
         parser = make_parser(doc)

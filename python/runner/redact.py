@@ -5,31 +5,32 @@ from urllib.parse import unquote
 
 from config import Settings
 
-SECRET_LENGTH = 3  # what is shorter is no secret, but a part of many words
-SIGNS = r"[:@/?#&=;]"  # where a URL is taken apart
+SECRET_LENGTH = 3  # anything shorter is not secret, and a part of many words
+SIGNS = r"[:@/?#&=;]"  # between the parts of a URL
 
 
 def split_url(url: str) -> tuple[str, str, str, str]:
-    """Scheme, user and password, host and path, query and fragment; any text will do.
+    """Split any text into scheme, user and password, host and path, query and fragment.
 
-    Where the part before a bare / ? or # is no host with a port, that sign is one of the password,
+    If the part before a bare / ? or # is not a host with a port, that sign belongs to the password,
     which then ends at the last @.
     """
     scheme, _, rest = url.partition("://")
-    user = re.match(r"(?s)[^/?#@\[]*:(?!\d+[/?#])[^/?#@]*[/?#].*@|[^/?#]*@|", rest)[0]
-    address, tail = re.match(r"(?s)([^?#]*)(.*)", rest[len(user) :]).groups()
-    return scheme, user, address, tail
+    user = re.findall(r"(?s)^(?:[^/?#@\[]*:(?!\d+[/?#])[^/?#@]*[/?#].*@|[^/?#]*@|)", rest)[0]
+    address = re.split(r"[?#]", rest[len(user) :], maxsplit=1)[0]
+    return scheme, user, address, rest[len(user) + len(address) :]
 
 
 def strip_credentials(url: str) -> str:
-    """The URL without user, password, query and fragment, where keys are."""
+    """Return the URL without user, password, query and fragment: keys may be there."""
     scheme, _, address, _ = split_url(url)
     return f"{scheme}://{address}"
 
 
 def redact(text: str, url: str) -> str:
-    """An error's text without what `strip_credentials` leaves out, nor a part of it: a library
-    quotes a URL whole, cut at some sign, decoded, or as Python writes it.
+    """Replace in an error's text all that `strip_credentials` leaves out, and its parts, by ***.
+
+    A library quotes a URL whole, cut at some sign, decoded, or as Python writes it.
     """
     _, user, _, tail = split_url(url)
     pieces = {user, tail, *re.split(SIGNS, user + tail)}
@@ -42,7 +43,7 @@ def redact(text: str, url: str) -> str:
 
 
 def redact_source(text: str, settings: Settings) -> str:
-    """The text of an unexpected error, which may quote the source's URL, without its keys."""
+    """Remove the source's keys from the text of an unexpected error, which may quote its URL."""
     if "://" not in settings.source:
         return text
     return redact(text, settings.source)

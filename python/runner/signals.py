@@ -1,8 +1,8 @@
-"""Ctrl-C, SIGTERM and SIGHUP: the process and its children end where they are, within seconds.
+"""End the process and its children within seconds on Ctrl-C, SIGTERM or SIGHUP.
 
-No exception runs through the work: DuckDB, interrupted in a statement, waits for ever in ROLLBACK,
-close() and connect(). A thread says what happened and ends the process as SIGKILL would. What that
-leaves behind is undone by DuckDB at the next open, or swept by the next run.
+No exception is raised in the work: DuckDB, interrupted in a statement, would wait forever in
+ROLLBACK, close() and connect(). A thread says what happened and ends the process as SIGKILL would.
+DuckDB undoes what that leaves behind when it is opened again; the next run removes the files.
 """
 
 import os
@@ -21,18 +21,18 @@ from errors import SIGNALLED
 from runner.console import say_error
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-GRACE_S, END_S = 1.5, 4.0  # what the children may take, and all of it
+GRACE_S, END_S = 1.5, 4.0  # how long the children may take to end, and all together
 POLL_S = 0.005
 guard = Lock()  # held while a child starts, and for good by the thread that ends the process
 children: set[int] = set()
-last_works: list[Callable[[str], None]] = []  # called with what is said
-watcher = 0  # the process that watches; a forked child does not until it calls `watch`
-is_child = False  # a forked one, for which its parent speaks
-message = ""  # with {} for the signal
+last_works: list[Callable[[str], None]] = []  # called with the message
+watcher = 0  # the process that watches; a forked child watches once it calls `watch`
+is_child = False  # forked: its parent says the message
+message = ""  # with {} for the signal's name
 
 
 def watch(name: str, hint: str = "") -> None:
-    """End this process by the first signal, as `name`; one that is ignored (nohup) stays so."""
+    """End this process at the first signal, with a message from `name`; ignored ones stay so."""
     global watcher, message
     message = f"{name:<9} interrupted by {{}}{hint}"
     if watcher == os.getpid():
@@ -54,7 +54,7 @@ def watch(name: str, hint: str = "") -> None:
 
 
 def end(number: int) -> NoReturn:
-    """End the children and this process; whatever this waits for, SIGALRM ends it after END_S."""
+    """End the children and this process; if that hangs, SIGALRM ends it after END_S."""
     signal.setitimer(signal.ITIMER_REAL, END_S)
     guard.acquire()
     stop_children()
@@ -81,7 +81,7 @@ def stop_children() -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a child runs; it is not reaped, as the main thread waits for it, too."""
+    """Return whether a child runs; it is not reaped, as the main thread waits for it, too."""
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
     except ChildProcessError:
@@ -90,7 +90,7 @@ def is_alive(pid: int) -> bool:
 
 @contextmanager
 def at_interrupt(work: Callable[[str], None]) -> Iterator[None]:
-    """Call `work` with what is said if a signal ends the process within the block."""
+    """Call `work` with the message if a signal ends the process within the block."""
     last_works.append(work)
     try:
         yield
@@ -114,7 +114,7 @@ def scratch_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
 
 
 def fork() -> int:
-    """Fork a child that ends with this process; as os.fork(), 0 in the child."""
+    """Fork a child that ends with this process; return 0 in the child, as os.fork() does."""
     global is_child
     with guard:
         if pid := os.fork():
@@ -127,7 +127,7 @@ def fork() -> int:
 
 
 def wait(pid: int, seconds: float | None = None) -> int:
-    """Wait for a forked child, kill it after `seconds`; its exit code, or minus its signal."""
+    """Wait for a forked child, or kill it after `seconds`; return its exit code, or -signal."""
     deadline = time.monotonic() + (seconds or 0)
     while seconds and is_alive(pid):
         if time.monotonic() > deadline:
@@ -135,13 +135,13 @@ def wait(pid: int, seconds: float | None = None) -> int:
             break
         time.sleep(POLL_S)
     status = os.waitpid(pid, 0)[1]
-    with guard:  # for ever if a signal is ending this process: its message comes first
+    with guard:  # waits forever if a signal is ending this process: its message comes first
         children.discard(pid)
     return os.waitstatus_to_exitcode(status)
 
 
 def call(command: list[str], **options: Any) -> int:
-    """Run a program that ends with this process; its exit code, or minus its signal."""
+    """Run a program that ends with this process; return its exit code, or minus its signal."""
     with guard:
         process = subprocess.Popen(command, **options)
         children.add(process.pid)

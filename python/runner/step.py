@@ -1,4 +1,4 @@
-"""run_step(): what every numbered script shares around its own work.
+"""Run one step: what every numbered script shares around its own work.
 
 Lock, settings, log lines, timing, one transaction, a row in ops_runs, a summary line, exit code.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config import Settings, __version__, find_env_file, load_settings
-from errors import CRASH, DONE, STATE, LockedError, NotReady, StepError, exit_code
+from errors import CRASH, DONE, STATE, STOPPED, LockedError, NotReady, StepError, exit_code
 from runner import lock, signals
 from runner.console import CYAN, say, say_error, say_warning, show_progress
 from runner.log import new_run_id, open_log, utc_now
@@ -24,20 +24,21 @@ from runner.redact import redact_source
 
 if TYPE_CHECKING:
     from warehouse.database import Warehouse
-DAMAGED = ("Corrupt database file", "Could not read enough bytes")  # what DuckDB says then
+DAMAGED = ("Corrupt database file", "Could not read enough bytes")  # words of DuckDB's errors
+UNDONE = (CRASH, STOPPED, STATE)  # codes of a step that began, and of which nothing stays
 GOES_ON = "; run it again: it goes on where it stopped"
-last_error = ""  # why the last step of this process failed; the chain and the alerts tell it
+last_error = ""  # why the last step of this process failed, for the chain and the alerts
 
 
 @dataclass
 class Step:
-    """One run of one step: what it works with, and what it reports at its end."""
+    """One run of one step: what it works with, and what it reports at the end."""
 
     name: str
     settings: Settings
     run_id: str
     log: logging.Logger
-    con: "Warehouse | None" = None
+    con: "Warehouse" = None  # type: ignore[assignment]  # None in a step without a warehouse
     requires_warehouse: bool = False
     in_transaction: bool = True
     reads: tuple[Path, ...] = ()  # the folders that step.con may read and write
@@ -45,27 +46,27 @@ class Step:
     rows_in: int | None = None
     rows_out: int | None = None
     message: str = ""
-    unchanged: bool = False  # nothing but the run's record is written
+    unchanged: bool = False  # the step wrote nothing but its record
     started_at: datetime = field(default_factory=utc_now)
     ops_rows: list[tuple[str, list]] = field(default_factory=list)
-    at_end: "list[Callable[[Warehouse], None]]" = field(default_factory=list)  # before its record
+    at_end: "list[Callable[[Warehouse], None]]" = field(default_factory=list)
     clock: float = field(default_factory=time.perf_counter)
 
     def add_ops_row(self, statement: str, values: list[Any]) -> None:
-        """An ops row to be written with the run record, whether the step is done or fails."""
+        """Add an ops row, which is written with the run record even if the step fails."""
         self.ops_rows.append((statement, values))
 
     def event(self, event: str, level: int = logging.INFO, **fields: Any) -> None:
-        """One line in logs/pipeline.log: the event and key=value pairs."""
+        """Write one line to logs/pipeline.log: the event and key=value pairs."""
         self.log.log(level, event, extra={"fields": fields})
 
     def note(self, text: str) -> None:
-        """Something worth knowing: a line in the log and one on the terminal."""
+        """Tell something worth knowing, in the log and on the terminal."""
         self.event("note", text=text)
         say(f"{self.name:<9} note: {text}", CYAN)
 
     def warn(self, text: str) -> None:
-        """A line in the log and one on the terminal."""
+        """Warn in the log and on the terminal."""
         self.event("warning", logging.WARNING, text=text)
         say_warning(f"{self.name:<9} warning: {text}")
 
@@ -81,14 +82,12 @@ def run_step(
 ) -> int:
     """Run one step and return its exit code; see errors.py for the table.
 
-    With `usage`, the script's docstring, its command line is read first: it takes --help alone.
-
-    With `warehouse`, step.con is the open warehouse and the step is one transaction together
-    with its row in ops_runs. Without, the step sets no table; its record is written after it.
-    With `requires_warehouse` a missing warehouse is an error, and none is made. The snapshots are
-    the only files that step.con can reach besides the warehouse; without `can_read_snapshots` not
-    even those. Without `in_transaction` the step writes nothing but its records, and each of its
-    queries stands alone: one that fails spoils neither the others nor the records.
+    With `warehouse`, step.con is the open warehouse, and the step is one transaction together with
+    its row in ops_runs; without, the row is written afterwards. With `requires_warehouse`, a
+    missing warehouse is an error; else it is created. Besides it, step.con can reach only the
+    snapshots; without `can_read_snapshots` not even those. Without `in_transaction`, the step
+    writes only its records, and a query that fails spoils neither the other queries nor the
+    records. With `usage`, the script's docstring, the command line is read: it takes only --help.
     """
     if usage:
         read_flags(usage)
@@ -117,7 +116,7 @@ def keep_error(error: object) -> None:
 
 
 def warn_of_env_file() -> None:
-    """Say that everybody on this machine can read the passwords in .env; a chain says it once."""
+    """Warn if everybody on this machine can read the passwords in .env; in a chain only once."""
     path = find_env_file()
     if not lock.inherited and path and path.stat().st_mode & 0o004:
         say_warning(
@@ -126,7 +125,7 @@ def warn_of_env_file() -> None:
 
 
 def run_and_report(step: Step, run: Callable[[Step], None], warehouse: bool) -> int:
-    """Run under the lock; tell log and person how it ended; return the exit code."""
+    """Run under the lock, report how it ended, and return the exit code."""
     step.event("started", pid=os.getpid())
     try:
         with show_progress(step.name), lock.hold_lock(step.settings):
@@ -138,6 +137,9 @@ def run_and_report(step: Step, run: Callable[[Step], None], warehouse: bool) -> 
     except StepError as error:
         keep_error(error)
         say_error(f"{step.name:<9} stopped: {error}")
+        if error.exit_code in UNDONE:
+            rest = "Nothing was changed."
+            say_error(f"{'':<9} {describe_rest(step.settings, rest) if step.con else rest}")
         step.event("failed", logging.ERROR, code=error.exit_code, text=error)
         return error.exit_code
     except Exception as error:
@@ -188,7 +190,7 @@ def run_in_transaction(step: Step, run: Callable[[Step], None], warehouse: bool)
 
 @contextmanager
 def open_with_ops_tables(step: Step) -> "Iterator[Warehouse]":
-    """The warehouse with its ops tables, closed with a checkpoint at the end.
+    """Open the warehouse with its ops tables; close it with a checkpoint at the end.
 
     The record of a step that found its work done may stay in DuckDB's write-ahead log until the
     next checkpoint: one takes 20 ms, a third of such a step.
@@ -197,8 +199,8 @@ def open_with_ops_tables(step: Step) -> "Iterator[Warehouse]":
 
     if step.requires_warehouse and not has_warehouse(step.settings):
         raise NotReady(
-            f"there is no warehouse at {step.settings.warehouse_path}. If it should be there: "
-            "`make rebuild` restores it from the raw snapshots; else `make run-all` makes it."
+            f"there is no warehouse at {step.settings.warehouse_path}. If there was one, "
+            "`make rebuild` restores it from the raw snapshots; else `make run-all` creates it."
         )
     con = open_warehouse(step.settings, step.reads)
     try:
@@ -215,18 +217,18 @@ def record_run(con: "Warehouse", step: Step, status: str, message: str) -> None:
         con.execute(statement, row)
     for work in step.at_end:
         work(con)
-    values = [step.run_id, step.batch_id, step.name, status, step.started_at, utc_now()]
+    values: list[Any] = [step.run_id, step.batch_id, step.name, status, step.started_at, utc_now()]
     values += [step.rows_in, step.rows_out, message, __version__]
     con.execute("INSERT INTO ops_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def record_failure(step: Step, error: Exception) -> None:
-    """The failed run's row in ops_runs; where even that fails, the log says so and why."""
+    """Write the failed run's row to ops_runs; if even that fails, the log says why."""
     from warehouse.database import has_warehouse, transaction
 
     could_not_begin = step.requires_warehouse or isinstance(error, NotReady)
     if isinstance(error, LockedError) or (could_not_begin and not has_warehouse(step.settings)):
-        return  # somebody else is working there, or there is nothing to write it to
+        return  # another process is working there, or there is no warehouse
     try:
         with open_with_ops_tables(step) as con, transaction(con):
             text = redact_source(f"{type(error).__name__}: {error}", step.settings)
@@ -235,15 +237,14 @@ def record_failure(step: Step, error: Exception) -> None:
         step.event("not_recorded", logging.ERROR, text=second)
 
 
-def describe_rest(settings: Settings) -> str:
-    """Say what a step that died in the middle left in the warehouse."""
+def describe_rest(settings: Settings, rest: str = "All changes were rolled back.") -> str:
+    """Say what a failed step left in the warehouse; DuckDB rolls back, other engines do not."""
     if settings.warehouse == "duckdb":
-        return "All changes were rolled back."
+        return rest
     return f"On {settings.warehouse} a merge may be half done; the next run undoes it."
 
 
 def is_damaged(text: str) -> bool:
-    """Whether DuckDB says so of its file."""
     return any(words in text for words in DAMAGED)
 
 

@@ -1,6 +1,6 @@
-"""Show one snapshot as raw_netflix_titles, then clean and type it: staging and its quarantine.
+"""Load a snapshot as raw_netflix_titles; clean and type it into staging and its quarantine.
 
-Each function works in the caller's transaction, on the batch it is given, and on nothing else.
+Each function works in the caller's transaction, on the batch it is given.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import duckdb
 
 from config import SQL, Limit, Settings, share
 from contract import Contract, bind, load_contract, tracked_columns
-from errors import Refused, StateError, StepError, left_behind
+from errors import Refused, StateError, StepError
 from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_snapshot
 from runner.files import fingerprint
@@ -27,34 +27,36 @@ from warehouse.database import (
 
 
 def load_raw(con: Warehouse, batch: Batch, settings: Settings) -> tuple[int, bool]:
-    """raw_netflix_titles = the batch's snapshot: (rows, proven by its record; is it new)."""
+    """Make raw_netflix_titles the batch's snapshot; return (rows, whether it is newly loaded).
+
+    Raises StateError if the number of rows is not that of the record.
+    """
     is_new = con.show_parquet("raw_netflix_titles", verify_snapshot(settings.snapshots, batch))
-    found = con.execute("SELECT count(*) FROM raw_netflix_titles").fetchone()[0]
-    if found != batch.raw_rows or batch.raw_rows + batch.rejected != batch.records:
+    rows = con.execute("SELECT count(*) FROM raw_netflix_titles").fetchone()[0]
+    if rows != batch.raw_rows or batch.raw_rows + batch.rejected != batch.records:
         raise StateError(
-            f"raw_netflix_titles has {found:,} rows, its record says {batch.raw_rows:,} "
-            f"(of {batch.records:,} records, {batch.rejected:,} rejected); "
-            f"{left_behind(con.has_transactions)}"
+            f"raw_netflix_titles has {rows:,} rows, its record says {batch.raw_rows:,} "
+            f"(of {batch.records:,} records, {batch.rejected:,} rejected)"
         )
-    return found, is_new
+    return rows, is_new
 
 
 def is_loaded(con: Warehouse, batch: Batch) -> bool:
-    """Whether raw_netflix_titles shows this batch; one without a record shows nothing."""
+    """Return whether raw_netflix_titles shows this batch; a batch without rows always counts."""
     if "raw_netflix_titles" not in table_names(con):
         return False
     try:
         row = con.execute("SELECT batch_id FROM raw_netflix_titles LIMIT 1").fetchone()
-    except duckdb.PermissionException:  # it is of the folder that the data were in before
+    except duckdb.PermissionException:  # it shows a file in another folder: the data were moved
         return False
     return row in (None, (batch.batch_id,))
 
 
 def bind_columns(con: Warehouse, batch: Batch, contract: Contract) -> None:
-    """contract_netflix_titles = the raw columns under their canonical names; missing ones NULL.
+    """Create the view contract_netflix_titles: the raw columns under their canonical names.
 
-    So is the record_hash of snapshots from before there was one: all of it is staged, then.
-    Raises Refused where a required column is missing.
+    Missing columns are NULL; so is record_hash in older snapshots, which are then staged in full.
+    Raises Refused if a required column is missing.
     """
     bound = bind(contract, batch.columns)
     missing = [
@@ -97,7 +99,7 @@ def build_staging(
     Without `full`, unchanged records keep their staged rows if the rules are the same, too. The
     result is the same: tests/staging/test_staging_changes.py.
     """
-    con.execute("SET preserve_insertion_order = false")  # order costs CTAS 60 %; nothing needs it
+    con.execute("SET preserve_insertion_order = false")  # nothing needs it, and it costs 60 %
     create_cleaning_macros(con, contract)
     bound = bind(contract, batch.columns)
     set_variables(
@@ -116,21 +118,18 @@ def build_staging(
     )
     columns = contract.columns
     run_file(con, "content_hash.sql", columns=columns)
-    if has_tables(con, "staging_netflix_titles"):  # of a version before; it is a view since
+    if has_tables(con, "staging_netflix_titles"):  # a table in older versions, now a view
         con.execute("DROP TABLE staging_netflix_titles")
-    con.execute("DROP TABLE IF EXISTS staging_books")  # the name of staging_counts, once
+    con.execute("DROP TABLE IF EXISTS staging_books")  # staging_counts in older versions
     run_file(con, "staging.sql", columns=columns)
     kept = not full and con.has_transactions and can_reuse_staged_rows(con, batch, contract)
-    con.execute("DROP TABLE IF EXISTS staging_counts")  # first gone, last made: see engines/base.py
+    con.execute("DROP TABLE IF EXISTS staging_counts")  # dropped first, created last: see base.py
     load = "staging/load_changed.sql" if kept else "staging/load_all.sql"
     run_file(con, load, columns=columns)
     run_file(con, "staging/quarantine.sql", columns=columns)
-    _, _, counts = read_staging_counts(con)
+    counts = fetch_counts(con)[2]
     if counts.raw != counts.staged + counts.quarantined + counts.duplicates:
-        raise StepError(
-            f"the row counts of staging do not reconcile: {counts}; "
-            f"{left_behind(con.has_transactions)}"
-        )
+        raise StepError(f"the row counts of staging do not reconcile: {counts}")
     return counts
 
 
@@ -163,7 +162,7 @@ def find_staged(con: Warehouse, batch: Batch, contract: Contract) -> StagingCoun
 
 
 def is_schema_checked(con: Warehouse, batch: Batch) -> bool:
-    """Whether the last run of step 04 passed this snapshot, and it is still the loaded one."""
+    """Return whether the last run of step 04 passed this snapshot, and it is still loaded."""
     last = con.execute(
         "SELECT batch_id, status FROM ops_runs WHERE step = 'schema' ORDER BY rowid DESC LIMIT 1"
     ).fetchone()
@@ -171,9 +170,11 @@ def is_schema_checked(con: Warehouse, batch: Batch) -> bool:
 
 
 def read_staging_counts(con: Warehouse) -> tuple[str, str, StagingCounts] | None:
-    """Return (batch id, fingerprint of the rules, row counts) of the last staging run."""
-    if not has_tables(con, "staging_counts"):
-        return None
+    """Return (batch id, fingerprint of the rules, row counts) of the last staging run, if any."""
+    return fetch_counts(con) if has_tables(con, "staging_counts") else None
+
+
+def fetch_counts(con: Warehouse) -> tuple[str, str, StagingCounts]:
     row = con.execute(
         "SELECT batch_id, rules, raw_rows, staged_rows, quarantined_records, exact_duplicates, "
         "lost_in_cast FROM staging_counts"
@@ -182,31 +183,31 @@ def read_staging_counts(con: Warehouse) -> tuple[str, str, StagingCounts] | None
 
 
 def staging_fingerprint(contract: Contract, batch: Batch) -> str:
-    """A digest of all that decides what staging makes of a snapshot; its year is a rule, too."""
-    names = ("macros.sql", "content_hash.sql", "staging.sql")
-    files = [*(SQL / name for name in names), *sorted((SQL / "staging").glob("*.sql"))]
+    """Return a fingerprint of all that decides how a snapshot is staged; its year counts, too."""
+    files = [SQL / name for name in ("macros.sql", "content_hash.sql", "staging.sql")]
+    files += sorted((SQL / "staging").glob("*.sql"))
     bound = [name for name, source in bind(contract, batch.columns).items() if source]
     names = f"{' '.join(bound)} {' '.join(tracked_columns(contract, batch.columns))}"
     return fingerprint(files, f"{contract.sha256} {batch.snapshot_at.year} {names}")
 
 
 def create_cleaning_macros(con: Warehouse, contract: Contract) -> None:
-    """The cleaning rules of macros.sql, with the contract as the lists that they read."""
+    """Create the cleaning macros, and set the contract's variables that they read."""
     run_file(con, "macros.sql", contract.variables)
     if contract.is_adapted:
         run_file(con, "staging/adapt.sql")
 
 
 def propose_lines(con: Warehouse, contract: Contract) -> str:
-    """The lines of the contract by which what was set aside or lost would load."""
-    found = {}
+    """Return the contract lines that would let quarantined and lost values load."""
+    proposed = {}
     for row in fetch_file(con, "staging/findings.sql"):
         if row["column_name"] != "business_key":
             values = [value for value in row["value_list"] if value is not None]
-            found[row["column_name"]] = propose_line(contract[row["column_name"]], values)
+            proposed[row["column_name"]] = propose_line(contract[row["column_name"]], values)
     return "".join(
         f"\n  The contract may say, in [columns.{name}]: {line}"
-        for name, line in found.items()
+        for name, line in proposed.items()
         if line
     )
 
@@ -214,7 +215,7 @@ def propose_lines(con: Warehouse, contract: Contract) -> str:
 def check_staging_limits(
     con: Warehouse, batch: Batch, counts: StagingCounts, settings: Settings
 ) -> None:
-    """Raises Refused where more than allowed, by count and by share, was set aside or lost."""
+    """Raise Refused if too much, by count and by share, was quarantined or lost in casts."""
     for what, count, rows, pct in (
         (
             "records cannot be a title and went to the quarantine",
@@ -231,16 +232,15 @@ def check_staging_limits(
     ):
         if not Limit(rows, pct).exceeded_by(count, counts.raw):
             continue
-        found = f"{count:,} {what} ({share(count, counts.raw):.1f} % of {counts.raw:,})"
+        excess = f"{count:,} {what} ({share(count, counts.raw):.1f} % of {counts.raw:,})"
         if not is_accepted(settings, batch):
             lines = "".join(
                 f"\n  line {row['source_line']}: {row['rule']}, value {row['raw_value']!r}"
                 for row in fetch_file(con, "staging/examples.sql")
             )
             raise Refused(
-                f"{found}, allowed are {rows:,} and {pct:g} %; "
-                f"{left_behind(con.has_transactions)}. "
+                f"{excess}, allowed are {rows:,} and {pct:g} %. "
                 f"If it is right: make run-all ACCEPT={batch.source_sha256[:12]}{lines}"
                 f"{propose_lines(con, load_contract(settings.contract_path, settings.cdc_key))}"
             )
-        record_acceptance(settings, batch, found)
+        record_acceptance(settings, batch, excess)

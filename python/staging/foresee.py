@@ -1,4 +1,4 @@
-"""Say of a file what 04, 05 and the audit would: stage and check it in a database in memory."""
+"""Find what steps 04, 05 and the audit would say of a file, in a database in memory."""
 
 import re
 import tempfile
@@ -20,8 +20,8 @@ from staging.schema_drift import find_unparsable_columns
 from warehouse.database import Warehouse, fetch_file, identifier, run_file, set_variables
 
 TYPES_OF_EXTRAS = ("integer", "number", "boolean")
-PASSES = 4  # what one line lets in shows what the next is for
-CHECKED = {  # checks of the audit that are about single values, and of which column
+PASSES = 4  # values that one line lets in may need another line
+CHECKED = {  # checks of the audit that are about single values -> their column
     "accepted_ratings": "rating",
     "durations_in_range": "duration",
     "dates_added_not_in_the_future": "date_added",
@@ -30,9 +30,9 @@ Finding = tuple[str, str, str]  # column, what is odd in it, the lines of the co
 
 
 def foresee(con: Warehouse, header: list[str], settings: Settings) -> tuple[list[Finding], str]:
-    """Find what would not load of the view `records` (c0, c1, ..., source_line), and propose.
+    """Find what would not load of the view `records` (c0, c1, ..., source_line).
 
-    The second value is the contract with the lines by which more would load, as far as they can be
+    Return the findings, and the contract with lines that would load more, as far as they can be
     guessed. What only shows with these lines is found, too.
     """
     text = settings.contract_path.read_text(encoding="utf-8")
@@ -107,7 +107,7 @@ def find_all(con: Warehouse, header: list[str], contract: Contract) -> list[Find
 
 
 def find_unstaged(con: Warehouse, contract: Contract) -> Iterator[Finding]:
-    """What goes to the quarantine, and what is lost in a cast."""
+    """Yield what would go to the quarantine, and what would be lost in a cast."""
     for row in fetch_file(con, "staging/findings.sql"):
         name, values = row["column_name"], [v for v in row["value_list"] if v is not None]
         shown = ", ".join(map(repr, values[:3]))
@@ -125,7 +125,7 @@ def find_unstaged(con: Warehouse, contract: Contract) -> Iterator[Finding]:
 
 
 def find_odd_values(con: Warehouse, contract: Contract) -> Iterator[Finding]:
-    """What loads, and is odd: what the audit will say of the values."""
+    """Yield what loads and is odd: what the audit will say of the values."""
     missing: dict[str, list[dict]] = {}
     for row in fetch_file(con, "checks/values_look_missing.sql", contract.columns):
         missing.setdefault(row["column_name"], []).append(row)
@@ -153,11 +153,13 @@ def find_odd_values(con: Warehouse, contract: Contract) -> Iterator[Finding]:
 
 
 def add_lines(text: str, findings: list[Finding]) -> str:
-    """The contract with what the findings propose; a line replaces one of the same name."""
+    """Return the contract with the proposed lines; a line replaces one of the same name."""
     for name, _, lines in findings:
         for line in lines.splitlines():
             head = re.compile(rf"^\[columns\.[\"']?{name}[\"']?\]\n(?:(?!\[).*\n)*", re.MULTILINE)
-            block = head.search(text)[0]
+            if not (section := head.search(text)):
+                continue
+            block = section[0]
             word = line.split(" = ")[0]
             others = re.sub(rf"^{word} = .*\n", "", block, flags=re.MULTILINE)
             first, rest = others.split("\n", 1)

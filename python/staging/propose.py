@@ -1,4 +1,4 @@
-"""Guess the line of the contract that would make values load; a person reads and keeps it."""
+"""Guess the line of the contract that would make values load; a person decides on it."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from datetime import datetime
 
 from column import Column, normalise
 
-# More dates than the default ones; where two fit all values alike, both are named.
+# Formats beyond the default ones; if two fit equally many values, both are named.
 FORMATS = (
     *("%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%Y", "%d.%m.%y", "%m-%d-%Y"),
     *("%d-%m-%Y", "%m-%d-%y", "%d-%m-%y", "%Y%m%d", "%Y.%m.%d", "%B %d, %y", "%b %d, %y"),
@@ -41,14 +41,14 @@ NAMES = {
 
 
 def propose_alias(column: Column, names: Sequence[str]) -> str:
-    """The line that names one of these columns of the file for a missing one; '' for none."""
+    """Return the line that makes one of these columns of the file an alias; '' if none fits."""
     plain = {" ".join(normalise(name).split("_")): name for name in reversed(names)}
     known = [plain[name] for name in NAMES.get(column.name, ()) if name in plain][:1]
     return f"aliases = {json.dumps([*column.aliases, *known], ensure_ascii=False)}" * bool(known)
 
 
 def propose_line(column: Column, values: Sequence[str]) -> str:
-    """The lines of [columns.<name>] by which these values would load, each once; '' for none."""
+    """Return the lines of [columns.<name>] by which these values would load; '' if none helps."""
     missing = [value for value in values if value.casefold() in MISSING]
     others = [value for value in values if value not in missing]
     markers = json.dumps([*column.null_markers, *missing], ensure_ascii=False)
@@ -66,7 +66,7 @@ def propose_line(column: Column, values: Sequence[str]) -> str:
 
 
 def find_word(column: Column, value: str) -> str | None:
-    """The allowed value that another way to write it stands for."""
+    """Return the allowed value that this one stands for, None if it is not known."""
     plain = " ".join(re.sub(r"[\W_]+", " ", value).casefold().split())
     return next(
         (word for word in column.allowed if plain in (word.casefold(), *TYPES.get(word, ()))), None

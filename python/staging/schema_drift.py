@@ -1,4 +1,4 @@
-"""Bind a file's columns to the contract; how they differ from those of the snapshot before."""
+"""Bind a file's columns to the contract; report how they differ from the previous snapshot's."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from staging.propose import propose_line
 from warehouse.columns import column_names
 from warehouse.database import Warehouse, identifier, literal
 
-LOOKS_RENAMED_PCT = 50  # a likeness below this may be chance
+LOOKS_RENAMED_PCT = 50  # fewer equal values may be chance
 SAMPLE_ROWS = 10_000  # enough to see that most values no longer parse
 PARSERS = {
     **{kind: f"parse_{kind}({{0}})" for kind in ("number", "integer", "boolean")},
@@ -41,24 +41,24 @@ class Change:
     kind: str
     column: str
     detail: str
-    line: str = ""  # of the contract, by which the column would be read
+    line: str = ""  # of the contract: it would make the column readable
 
 
 def is_settled(con: Warehouse, batch: Batch, contract: Contract) -> bool:
-    """Whether this very snapshot passed before, and is staged by these very rules."""
+    """Return whether this snapshot passed before, and is staged by these rules."""
     return is_schema_checked(con, batch) and bool(find_staged(con, batch, contract))
 
 
 def check_columns(step: Step, batches: list[Batch], contract: Contract) -> list[Change]:
-    """Bind the columns of the newest snapshot, which raw shows, and record how they changed.
+    """Bind the columns of the newest snapshot, which must be loaded; record how they changed.
 
-    Raises NotReady if raw shows another snapshot, and Refused if a required column is missing, or
-    a change has the policy "stop".
+    Raises NotReady if another snapshot is loaded, Refused if a required column is missing or a
+    change has the policy "stop".
     """
     settings, con, batch = step.settings, step.con, batches[-1]
     if not is_loaded(con, batch):
         raise NotReady(
-            f"snapshot {batch.batch_id} is not loaded yet; nothing was changed. "
+            f"snapshot {batch.batch_id} is not loaded yet. "
             "Run `make load` (or `make run-all`) first."
         )
     previous = find_baseline(settings, batches, batch.snapshot_at)
@@ -82,7 +82,7 @@ def check_columns(step: Step, batches: list[Batch], contract: Contract) -> list[
     ).fetchall()
     for change in changes:
         if (change.kind, change.column) in recorded:
-            continue  # this very file was reported before
+            continue  # reported in an earlier run
         step.add_ops_row(
             "INSERT INTO ops_schema_changes VALUES (?, ?, ?, ?, ?)",
             [batch.batch_id, change.kind, change.column, change.detail, step.started_at],
@@ -94,9 +94,9 @@ def check_columns(step: Step, batches: list[Batch], contract: Contract) -> list[
     stops = [change for change in changes if contract.policy[change.kind] == "stop"]
     if stops and not is_accepted(settings, batch):
         raise Refused(
-            f"column {printable(stops[0].column)} was {stops[0].kind} ({stops[0].detail}), which "
-            "the contract says to stop for; no table was changed. Fix "
-            f"{settings.contract_path.name} or the file, or let this file pass: "
+            f"column {printable(stops[0].column)} was {stops[0].kind} ({stops[0].detail}); the "
+            f"contract's policy for that is stop. Fix {settings.contract_path.name} or the file, "
+            "or accept this file: "
             f"make run-all ACCEPT={batch.source_sha256[:12]}"
         )
     if stops:
@@ -105,12 +105,12 @@ def check_columns(step: Step, batches: list[Batch], contract: Contract) -> list[
 
 
 def describe_missing(missing: list[str], hints: list[str], header: list[str]) -> str:
-    """Say which required columns the file lacks, what it has, and how to name a column for one."""
+    """Say which required columns the file lacks, what it has, and how to name an alias."""
     several = len(missing) > 1
     looks_like = [hint for hint in hints if "looks like it" in hint]
     return (
         f"required column{'s' * several} {', '.join(missing)} {'are' if several else 'is'} not in "
-        f"the file; no table was changed. {' '.join([*looks_like, ''])}"
+        f"the file. {' '.join([*looks_like, ''])}"
         f"The file has: {', '.join(map(printable, header[:30]))}. If one of these is it, write "
         f'into [columns.{missing[0]}] of the contract: aliases = ["its name in the file"]'
     )
@@ -129,21 +129,22 @@ def find_header_changes(
     previous: Batch | None,
     unknown: list[str],
 ) -> list[Change]:
-    """What the header says; on a first load what deviates from the contract."""
+    """Compare the header with the previous snapshot's, on a first load with the contract."""
     required = [column.name for column in contract.columns if column.required]
     now = bind(contract, batch.columns)
     then = (
         bind(contract, previous.columns) if previous else {c.name: c.name for c in contract.columns}
     )
     changes = []
-    for name in now:
-        if then[name] and not now[name]:
+    for name, source in now.items():
+        source_then = then[name]
+        if source_then and not source:
             detail = "not in the file." if name in required else "not in the file, so NULL."
             changes.append(Change("removed", name, detail))
-        elif now[name] and not then[name]:
+        elif source and not source_then:
             changes.append(Change("added", name, "in the file, and not in the one before."))
-        elif now[name] and normalise(now[name]) != normalise(then[name]):
-            changes.append(Change("renamed", name, f"comes as {now[name]!r}."))
+        elif source and source_then and normalise(source) != normalise(source_then):
+            changes.append(Change("renamed", name, f"comes as {source!r}."))
     names = {normalise(name) for name in unknown}
     before = [n for n in previous.columns if normalise(n) in names] if previous else []
     seen = {normalise(name) for name in columns_with_values(con, before, "previous_snapshot")}
@@ -161,14 +162,14 @@ def find_header_changes(
         order = [normalise(name) for name in previous.header if name]
         order_now = [name for name in map(normalise, batch.header) if name in order]
         if order_now != [name for name in order if name in order_now]:
-            changes.append(Change("reordered", "(header)", "the columns stand in another order."))
+            changes.append(Change("reordered", "(header)", "the columns are in another order."))
     return changes
 
 
 def columns_with_values(
     con: Warehouse, columns: list[str], table: str = "raw_netflix_titles"
 ) -> list[str]:
-    """Those of the columns that hold any value."""
+    """Return those of the columns that have any value."""
     if not columns:
         return []
     counts = ", ".join(f"count({identifier(name)})" for name in columns)
@@ -183,21 +184,22 @@ def suggest_rename(
     bound: dict[str, str | None],
     unknown: list[str],
 ) -> Change:
-    """For a removed column: which unknown one looks like it, by its values in both snapshots."""
+    """Add to a removed column which unknown column looks like it, by the values of both."""
     if change.kind != "removed":
         return change
     then = bind(contract, column_names(con, "previous_snapshot"))
-    source = identifier(then[change.column])
-    by_key = bound[contract.key[0]] and then[contract.key[0]] and change.column not in contract.key
+    source = identifier(then[change.column] or "")  # it was there, as it is removed now
+    key, key_then = bound[contract.key[0]], then[contract.key[0]]
+    by_key = key and key_then and change.column not in contract.key
     best_share, best_name = 0.0, ""
     for name in unknown:
-        if by_key:
+        if key and key_then and by_key:
             query = (
                 f"SELECT avg(CAST(new.{identifier(name)} IS NOT DISTINCT FROM old.{source} "
                 "AS INT)) "
                 f"FROM raw_netflix_titles AS new INNER JOIN previous_snapshot AS old "
-                f"ON new.{identifier(bound[contract.key[0]])} = "
-                f"old.{identifier(then[contract.key[0]])} WHERE old.{source} IS NOT NULL"
+                f"ON new.{identifier(key)} = old.{identifier(key_then)} "
+                f"WHERE old.{source} IS NOT NULL"
             )
         else:
             query = (
@@ -220,7 +222,7 @@ def suggest_rename(
 
 
 def find_unparsable_columns(con: Warehouse, contract: Contract) -> list[Change]:
-    """Typed columns of which most values do not parse."""
+    """Return a change for each typed column of which most values do not parse."""
     create_cleaning_macros(con, contract)
     typed = [column for column in contract.columns if column.type in PARSERS]
     names = {column.name: (identifier(column.name), literal(column.name)) for column in typed}
@@ -242,7 +244,7 @@ def find_unparsable_columns(con: Warehouse, contract: Contract) -> list[Change]:
 
 
 def describe_unparsable(con: Warehouse, column: Column, parsed: int, seen: int) -> Change:
-    """Say what does not parse: values with their lines, what is read, what the contract may say."""
+    """Say which values do not parse, where they are, what would, and what the contract may say."""
     name = identifier(column.name)
     value = f"conform(clean_text({name}), {literal(column.name)})"
     parser = PARSERS[column.type].format(value, literal(column.name))

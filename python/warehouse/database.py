@@ -1,4 +1,4 @@
-"""The database: quote for it, open it on the engine that WAREHOUSE names, run SQL in it."""
+"""Quote for the database, open it on the engine that WAREHOUSE names, and run SQL in it."""
 
 import os
 import sys
@@ -19,40 +19,40 @@ from warehouse.columns import expand_columns
 
 
 def identifier(name: str) -> str:
-    """Quote a name as a SQL identifier; the only way a name from a file gets into a statement."""
+    """Quote a name as a SQL identifier: the only way for a name from a file into a statement."""
     if not name or "\0" in name:
         raise ValueError(f"not usable as a column name: {name!r}")
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str | Path) -> str:
-    """Quote a text as a SQL string, for the few statements (COPY, views) that take no parameter."""
+    """Quote a text as a SQL string, for the few statements (COPY, views) without parameters."""
     return "'" + str(text).replace("'", "''") + "'"
 
 
-# The storage format that every DuckDB 1.x, and so the BI tools of today, can open.
+# The storage format that every DuckDB 1.x can open, and so today's BI tools.
 STORAGE_VERSION = "v1.0.0"
-# Of what a step may use. DuckDB does not count all that it takes: up to 0.75 GB more were measured
-# where a join of 10,000,000 rows was at its limit, be it of 2 GB or of 4 GB.
+# Of DUCKDB_MEMORY_LIMIT. DuckDB does not count all its memory: a join of 10,000,000 rows at its
+# limit, 2 GB or 4 GB, took up to 0.75 GB more.
 MEMORY_SHARE = 0.7
-THREAD_BYTES = 32_000_000  # what each thread takes to read CSV and write Parquet
-CHANGED_BY_STEPS = ("preserve_insertion_order", "force_compression")  # all else is locked
+THREAD_BYTES = 32_000_000  # what a thread needs to read CSV and write Parquet
+CHANGED_BY_STEPS = ("preserve_insertion_order", "force_compression")  # all others are locked
 READER_WAIT_S, POLL_S = 10.0, 0.02  # how long a step waits for a reader of the file
 SMALL_BYTES = 4_000_000  # of the newest snapshot: some 70,000 titles
 
 
 class PandasForImportsOnly:
-    """An import hook: `import pandas` finds pandas, DuckDB does not. It would cost a night 0.4 s.
+    """An import hook that hides pandas from DuckDB, as importing it would cost 0.4 s a night.
 
-    DuckDB imports pandas, where it is installed, at the first value that is bound, only to know its
-    NaT. Then our code stands at a call, not at an import statement.
+    If pandas is installed, DuckDB imports it at the first bound value, only to know its NaT. Our
+    code is then at a call, not at an import statement.
     """
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> None:
         if name != "pandas":
             return
-        frame = sys._getframe(1)
+        frame: Any = sys._getframe(1)
         while frame.f_code.co_filename.startswith("<frozen importlib"):
             frame = frame.f_back
         is_import = frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_NAME"]
@@ -61,7 +61,7 @@ class PandasForImportsOnly:
 
 
 class DuckDBWarehouse:
-    """A DuckDB connection as a Warehouse (see below); what is not here is its own."""
+    """A DuckDB connection as a Warehouse (see below); it has all of the connection's methods."""
 
     has_transactions = True
 
@@ -98,11 +98,12 @@ def connect(
     read_only: bool = False,
     waits: bool = True,
 ) -> DuckDBWarehouse:
-    """Open a DuckDB file (or ":memory:") that may touch no other file than those below `reads`.
+    """Open a DuckDB file (or ":memory:") that can touch only the files below `reads`.
 
     Extensions are never installed or loaded from outside, temporary files stay next to the
-    warehouse, and no statement can change that. Raises LockedError where another process has the
-    file open: with `waits` only after READER_WAIT_S, as a reader soon closes it.
+    warehouse, and no statement can change that. Raises LockedError if another process has the file
+    open; with `waits` only after READER_WAIT_S, as readers soon close it. Raises StateError if the
+    file is damaged.
     """
     config: dict[str, Any] = {
         "autoinstall_known_extensions": "false",
@@ -115,7 +116,7 @@ def connect(
         config["storage_compatibility_version"] = STORAGE_VERSION
     most = max(settings.duckdb_memory_limit // THREAD_BYTES, 1)
     threads = settings.duckdb_threads or os.cpu_count() or 1
-    if settings.duckdb_threads or threads > most:  # else as many as DuckDB finds cores for it
+    if settings.duckdb_threads or threads > most:  # else DuckDB takes one per core
         config["threads"] = min(threads, most)
     if path != ":memory:" and not read_only:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -137,13 +138,13 @@ def connect(
                 ) from None
         time.sleep(POLL_S)
     if path != ":memory:" and not read_only:
-        con.execute("PRAGMA disable_checkpoint_on_shutdown")  # a step does that where it pays
+        con.execute("PRAGMA disable_checkpoint_on_shutdown")  # a step does it if it wrote much
     con.execute(f"SET force_compression = {literal(text_codec(settings))}")
-    linked = [place.resolve() for place in reads]  # DuckDB compares the names behind a link
-    folders = ", ".join(literal(place) for place in (*reads, *linked))
+    linked = [folder.resolve() for folder in reads]  # DuckDB compares resolved names
+    folders = ", ".join(literal(folder) for folder in (*reads, *linked))
     con.execute(f"SET allowed_directories = [{folders}]")
-    # DuckDB 1.5.6 finds no row by ORDER BY ... LIMIT 1 where the row group with the highest value
-    # holds deleted rows only: this pruning counts them (tests/history/test_history_extra.py).
+    # DuckDB 1.5.6 finds no row by ORDER BY ... LIMIT 1 if the row group with the highest value has
+    # only deleted rows: this pruning counts them (tests/history/test_history_extra.py).
     con.execute("SET disabled_optimizers = 'row_group_pruner'")
     con.execute("SET enable_external_access = false")
     con.execute(f"SET allowed_configs = [{', '.join(map(literal, CHANGED_BY_STEPS))}]")
@@ -152,10 +153,10 @@ def connect(
 
 
 def text_codec(settings: Settings) -> str:
-    """How every text is stored, instead of as the best of all codecs tried on each column.
+    """Return the codec for all text; else DuckDB tries all codecs on each column.
 
-    FSST writes a fifth faster than that, 5 % larger, and is read as fast. Where there is little
-    text, a dictionary takes a tenth less of a whole night again.
+    FSST writes a fifth faster than that, 5 % larger, and reads as fast. For a small catalogue, a
+    dictionary saves another tenth of a night.
     """
     try:
         small = settings.latest.stat().st_size < SMALL_BYTES
@@ -165,7 +166,7 @@ def text_codec(settings: Settings) -> str:
 
 
 def describe_lock(path: Path | str, error: duckdb.Error) -> LockedError | None:
-    """What to raise where a database could not be opened because another process has it open."""
+    """Return the error to raise if another process has the database open, else None."""
     if "Could not set lock on file" not in str(error):
         return None
     holder = str(error).split("Conflicting lock is held in ")[-1].split(". See")[0]
@@ -177,7 +178,7 @@ def describe_lock(path: Path | str, error: duckdb.Error) -> LockedError | None:
 
 @contextmanager
 def transaction(con: "Warehouse") -> Iterator[None]:
-    """BEGIN ... COMMIT; ROLLBACK when the block, or the COMMIT itself, raises."""
+    """Run the block in a transaction; roll back if the block, or the COMMIT itself, raises."""
     con.execute("BEGIN TRANSACTION")
     try:
         yield
@@ -191,13 +192,13 @@ def transaction(con: "Warehouse") -> Iterator[None]:
 class Warehouse(Protocol):
     """A session on an engine: what the steps use of a DuckDB connection, and what differs."""
 
-    has_transactions: bool  # that undo what a step that died has done; else its statements stay
+    has_transactions: bool  # if not, the statements of a step that died stay
     description: Sequence[tuple]
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> "Warehouse":
         """Run DuckDB's SQL; the result is that of the last statement."""
 
-    def fetchone(self) -> tuple | None: ...
+    def fetchone(self) -> Any: ...  # a tuple, or None after the last row
     def fetchmany(self, size: int) -> list[tuple]: ...
     def fetchall(self) -> list[tuple]: ...
     def close(self) -> None: ...
@@ -206,16 +207,15 @@ class Warehouse(Protocol):
         """List (name, whether it is a view) of all tables and views."""
 
     def show_parquet(self, view: str, path: Path, temporary: bool = False) -> bool:
-        """Make a view (where the engine copies files in, a table) of a Parquet file's rows.
+        """Create a view of a Parquet file's rows (a table, if the engine copies files in).
 
-        A view that is of this file already stays, as making it again would write it again. Whether
-        one was made.
+        A view that shows this file already stays. Return whether it was created.
         """
 
     def as_duckdb(self, *prefixes: str) -> DuckDBWarehouse:
-        """Return a DuckDB connection with the tables and views whose names begin so.
+        """Return a DuckDB connection with the tables and views whose names have these prefixes.
 
-        What another engine holds is copied, once in a session, as tables.
+        Those of another engine are copied as tables, once per session.
         """
 
 
@@ -225,9 +225,9 @@ def open_warehouse(
     read_only: bool = False,
     waits: bool = True,
 ) -> Warehouse:
-    """Open the warehouse on the engine that WAREHOUSE names; for the arguments see `connect`.
+    """Open the warehouse on the engine that WAREHOUSE names; see `connect` for the arguments.
 
-    Raises SettingsError where the packages of that engine are missing.
+    Raises SettingsError if the packages of that engine are missing.
     """
     engine = settings.warehouse
     if engine == "duckdb":
@@ -236,20 +236,19 @@ def open_warehouse(
         session = import_module(f"engines.{engine}").connect(settings)
     except ImportError as error:
         raise SettingsError(
-            f"{error}: WAREHOUSE={engine} needs what python/engines/requirements/{engine}.txt "
-            "lists installed, too"
+            f"{error}: WAREHOUSE={engine} needs what python/engines/requirements/{engine}.txt lists"
         ) from None
     session.settings, session.reads = settings, reads
     return session
 
 
 def has_warehouse(settings: Settings) -> bool:
-    """Whether there is a warehouse; another engine is there, or cannot be reached at all."""
+    """Return whether there is a warehouse; another engine always counts as one."""
     return settings.warehouse != "duckdb" or settings.warehouse_path.exists()
 
 
 def require_duckdb(settings: Settings, what: str, instead: str) -> None:
-    """Raises SettingsError where WAREHOUSE is another engine, which `what` does not work on."""
+    """Raise SettingsError if WAREHOUSE is another engine, which the command `what` cannot use."""
     if settings.warehouse != "duckdb":
         raise SettingsError(
             f"WAREHOUSE is {settings.warehouse!r}; `{what}` works on DuckDB's file only. {instead}"
@@ -257,7 +256,7 @@ def require_duckdb(settings: Settings, what: str, instead: str) -> None:
 
 
 def read_sql(name: str, columns: Sequence[Column] = ()) -> str:
-    """The text of sql/<name>, with its marked lines repeated for these columns."""
+    """Return the text of sql/<name>, with its marked lines repeated for these columns."""
     return expand_columns((SQL / name).read_text(encoding="utf-8"), columns)
 
 
@@ -267,34 +266,34 @@ def run_file(
     variables: Mapping[str, Any] | None = None,
     columns: Sequence[Column] = (),
 ) -> None:
-    """Run sql/<name>, whole or not at all; its statements read `variables` with getvariable().
+    """Run sql/<name>; its statements read `variables` with getvariable().
 
-    `columns` are those that its marked lines are for (warehouse/columns.py). A file opens no
-    transaction itself: it is a part of the caller's, which run_step opens.
+    Marked lines are repeated for `columns` (warehouse/columns.py). The file opens no transaction:
+    it runs in the caller's, which run_step opens.
     """
     set_variables(con, variables or {})
     con.execute(read_sql(name, columns))
 
 
 def fetch_file(con: Warehouse, name: str, columns: Sequence[Column] = ()) -> list[dict[str, Any]]:
-    """The result of the query in sql/<name>, row by row; for results that a person could read."""
+    """Return the rows of the query in sql/<name> as dicts; for results of a readable size."""
     cursor = con.execute(read_sql(name, columns))
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def set_variables(con: Warehouse, variables: Mapping[str, Any]) -> None:
-    """Set session variables; a list is one of texts, also where it is empty."""
+    """Set session variables; a list is a list of texts, even if it is empty."""
     for name, value in variables.items():
         bound = "CAST(? AS VARCHAR[])" if isinstance(value, list) else "?"
         con.execute(f"SET VARIABLE {identifier(name)} = {bound}", [value])
 
 
 def table_names(con: Warehouse) -> list[str]:
-    """All tables and views."""
+    """Return the names of all tables and views."""
     return [name for name, _ in con.objects()]
 
 
 def has_tables(con: Warehouse, *names: str) -> bool:
-    """Whether all of these tables are there: a step that made them may not have run yet."""
+    """Return whether all of these tables exist: the step that creates them may not have run."""
     return {name for name, is_view in con.objects() if not is_view}.issuperset(names)

@@ -1,5 +1,5 @@
 -- Every rating is one that the contract names (audiences of [columns.rating]).
--- broken: A rating is none that the contract names (audiences of [columns.rating]).
+-- broken: A rating is not one that the contract names (audiences of [columns.rating]).
 -- severity: warn
 SELECT
     rating,

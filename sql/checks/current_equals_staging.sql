@@ -1,5 +1,5 @@
--- Current holds what staging holds, and what is kept over a record that is unreadable or ambiguous.
--- broken: What is current and what is staged differ in more than what a merge keeps.
+-- Current has the staged titles, and those carried forward over unreadable or ambiguous records.
+-- broken: Current and staged titles differ in more than those that were carried forward.
 -- severity: error
 WITH live AS (
     SELECT
@@ -9,7 +9,7 @@ WITH live AS (
     WHERE is_current
 ),
 
--- By key and content: a title that is kept may have a key that is another's now (CDC_KEY=title).
+-- By key and content: the key of a title carried forward may be another's now (CDC_KEY=title).
 compared AS (
     SELECT
         coalesce(staged.business_key, live.business_key) AS business_key,

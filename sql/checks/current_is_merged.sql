@@ -1,5 +1,5 @@
--- What is current comes from the snapshot that is staged, but for titles carried over it.
--- broken: What is current does not come from the snapshot that is staged.
+-- Current comes from the staged snapshot, except for titles that were carried forward.
+-- broken: Current does not come from the staged snapshot.
 -- severity: error
 SELECT
     staging_counts.batch_id AS staged_batch,

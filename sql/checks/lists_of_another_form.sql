@@ -1,4 +1,4 @@
--- No list is in brackets, or has another separator than the contract says (['a', 'b'], a|b, a;b).
+-- No list is in brackets or has a separator that the contract does not say (['a', 'b'], a|b, a;b).
 -- broken: A list is in brackets, or has another separator than the contract says.
 -- severity: warn
 WITH lists AS (

@@ -1,5 +1,5 @@
--- No record could be several titles (CDC_KEY=title); it waits, and they stay as they were.
--- broken: A record could be several titles; it waits, and they stay as they were.
+-- No record could be several titles (CDC_KEY=title); it is not merged, and they stay unchanged.
+-- broken: A record could be several titles; it is not merged, and they stay unchanged.
 -- severity: warn
 SELECT
     business_key,

@@ -1,4 +1,4 @@
--- No value that was there was lost because it did not parse as a date, year, duration or number.
+-- No value was lost because it does not parse as a date, year, duration or number.
 -- broken: A value was lost because it does not parse as a date, year, duration or number.
 -- severity: warn
 SELECT

@@ -1,5 +1,5 @@
--- No text holds U+FFFD, which stands where a character was lost.
--- broken: A text holds U+FFFD, which stands where a character was lost.
+-- No text has U+FFFD, the sign for a lost character.
+-- broken: A text has U+FFFD, the sign for a lost character.
 -- severity: warn
 -- error_if: > odd_titles_pct
 -- way_out: ask the publisher for a file in UTF-8, or raise odd_titles_pct in the contract.

@@ -1,5 +1,5 @@
--- No title stays in the catalogue only because its record is unreadable or could be several titles.
--- broken: A title stays only because its record is unreadable or could be several titles.
+-- No title is carried forward because its record is unreadable or could be several titles.
+-- broken: A title is carried forward: its record is unreadable or could be several titles.
 -- severity: warn
 WITH last_merge AS (
     SELECT
@@ -10,7 +10,7 @@ WITH last_merge AS (
     LIMIT 1
 ),
 
--- By key and content, as current_equals_staging has it.
+-- By key and content, as in current_equals_staging.
 kept AS (
     SELECT
         live.title_id,

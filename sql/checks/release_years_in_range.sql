@@ -1,5 +1,5 @@
--- Every year of release is one that the contract allows: others are set aside by staging.
--- broken: A year of release is one that the contract does not allow.
+-- Every release year is one that the contract allows: staging quarantines others.
+-- broken: A release year is one that the contract does not allow.
 -- severity: error
 SELECT
     title_id,

@@ -1,9 +1,9 @@
--- A whole merge ended within the last MAX_RUN_AGE_HOURS.
--- broken: No whole merge ended within the last MAX_RUN_AGE_HOURS.
+-- A merge succeeded within the last MAX_RUN_AGE_HOURS.
+-- broken: No merge succeeded within the last MAX_RUN_AGE_HOURS.
 -- severity: error
 -- limit: max_run_age_hours
 -- way_out: `make run-all`; if it fails, logs/pipeline.log says why.
--- Before the first merge, the first step counts as one.
+-- Before the first merge, the first step counts.
 SELECT
     arg_max(finished_at, rowid) AS last_good_run_at,
     date_diff('hour', arg_max(finished_at, rowid), getvariable('checked_at')) AS hours_ago,

@@ -1,5 +1,5 @@
--- Hardly a title is without a genre.
--- broken: Many titles are without a genre.
+-- At most 20 titles have no genre.
+-- broken: More than 20 titles have no genre.
 -- severity: warn
 -- warn_if: > 20
 SELECT

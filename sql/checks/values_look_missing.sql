@@ -1,4 +1,4 @@
--- No text stands for a missing value (NA, \N, nan, NULL, None, -, 0 ...), but in a title.
+-- No text stands for a missing value (NA, \N, nan, NULL, None, -, 0 ...), except in a title.
 -- broken: A text stands for a missing value (NA, \N, nan, NULL, None, -, 0 ...).
 -- severity: warn
 WITH marked AS (

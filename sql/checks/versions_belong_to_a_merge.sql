@@ -1,5 +1,5 @@
--- Every version was begun and ended by a merge that is on record.
--- broken: A version was begun or ended by no merge that is on record.
+-- Every version was begun and ended by a recorded merge.
+-- broken: A version was begun or ended by a merge that is not recorded.
 -- severity: error
 SELECT
     history.title_id,

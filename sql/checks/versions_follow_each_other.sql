@@ -1,5 +1,5 @@
--- A title's versions do not overlap; where it was updated there is no gap.
--- broken: A title's versions overlap, or have a gap where it was updated.
+-- A title's versions do not overlap, and an update leaves no gap.
+-- broken: A title's versions overlap, or an update left a gap.
 -- severity: error
 WITH followed AS (
     SELECT

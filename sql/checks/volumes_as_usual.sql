@@ -1,4 +1,4 @@
--- Titles, and new, changed and gone ones, are as many as in the last 30 good runs.
+-- The numbers of titles, and of new, changed and gone ones, are as in the last 30 good runs.
 -- broken: Titles, or new, changed or gone ones, are not as many as in the last 30 good runs.
 -- severity: warn
 -- Allowed: median +- max(7 x median absolute deviation, 5 %, 20 titles), with at least 7 good runs.

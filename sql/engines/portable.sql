@@ -1,5 +1,5 @@
--- The macros of macros.sql and analytics/prepare.sql that only DuckDB can run, for other engines,
--- where they go before those of the same name; DuckDB's own are many times faster there.
+-- Defines for other engines the macros of macros.sql and analytics/prepare.sql that only DuckDB can
+-- run. Here they replace those of the same name; on DuckDB its own are many times faster.
 -- tests/engines/test_dialects.py compares the two.
 -- Grain: none; scalar functions of one value.
 -- Inputs -> outputs: none -> macros.
@@ -36,23 +36,23 @@ CREATE OR REPLACE TEMP MACRO short_month_number(name) AS
         WHEN 'dec' THEN '12'
     END;
 
--- NULL where the three texts are no day of the calendar, or one of them is missing.
+-- NULL if the three texts are not a day of the calendar, or one of them is missing.
 CREATE OR REPLACE TEMP MACRO iso_date(year_text, month_text, day_text) AS
     TRY_CAST(
         lpad(year_text, 4, '0') || '-' || month_text || '-' || lpad(day_text, 2, '0') AS DATE
     );
 
--- Years of two digits are 1969 to 2068.
+-- Two digits mean the years 1969 to 2068.
 CREATE OR REPLACE TEMP MACRO full_year(year_text) AS
     CASE WHEN lpad(year_text, 2, '0') >= '69' THEN '19' ELSE '20' END || lpad(year_text, 2, '0');
 
 CREATE OR REPLACE TEMP MACRO part(value, pattern, place) AS
     regexp_extract(lower(value), pattern, place);
 
--- The translator writes try_strptime for these engines (engines/dates.py): years from 1900 on only.
+-- The translator writes try_strptime for these engines (engines/dates.py), for years from 1900 on.
 CREATE OR REPLACE TEMP MACRO parse_date(value, column_name) AS
     try_strptime(value, getvariable('formats_' || column_name));
 
--- Each engine's function that removes duplicates and keeps the order; DuckDB's own does not.
+-- Each engine's function that removes duplicates in order; DuckDB's does not keep the order.
 CREATE OR REPLACE TEMP MACRO list_members(value) AS
     list_distinct(string_split(value, ', '));

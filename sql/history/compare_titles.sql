@@ -1,5 +1,5 @@
--- How many titles a replay changed: titles_before against the catalogue of the same moment, and the
--- number of changed titles for each column that both have.
+-- How many titles a replay changed, in all and by column: titles_before is compared with the
+-- catalogue at the same time.
 WITH after_replay AS (
     SELECT
         "column",  -- each column

@@ -1,11 +1,11 @@
--- Finds what one staged snapshot changes in the history, without changing anything.
--- Grain: merge_changes one row per title that is new, changed, filled, gone, carried or to be
---   brought level (no version: its id moved, or an attribute has another value).
+-- Finds what one staged snapshot changes in the history; changes nothing itself.
+-- Grain: merge_changes one row per title that is new, changed, filled, gone, carried forward or to
+--   be levelled (no new version: only its id or an attribute that is not tracked differs).
 -- Inputs -> outputs: merge_input (staging with title_id), live_titles, rejected_texts, quarantine
 --   and history; variables by_title, and the lists of columns -> temp table merge_changes.
 -- Running it twice is safe: it replaces temporary tables only.
 
--- Whether a column that is not tracked has another value: the open version takes it over.
+-- Whether a column that is not tracked has a new value: the open version takes it over.
 CREATE OR REPLACE TEMP MACRO is_other(new_value, old_value, column_name) AS
     list_contains(getvariable('attributes'), column_name) AND new_value IS DISTINCT FROM old_value;
 
@@ -25,7 +25,7 @@ WHERE new.row_hash IS DISTINCT FROM live.row_hash
     OR is_other(new."column", live."column", 'column')  -- each column
     OR (getvariable('by_title') AND new.business_key <> live.business_key);
 
--- The value without that of a column that only this file has, where the title had none.
+-- The value; NULL if only this file has the column and the title had no value in it.
 CREATE OR REPLACE TEMP MACRO as_before(new_value, old_value, column_name) AS
     CASE
         WHEN list_contains(getvariable('new_columns'), column_name) AND old_value IS NULL THEN NULL
@@ -33,7 +33,7 @@ CREATE OR REPLACE TEMP MACRO as_before(new_value, old_value, column_name) AS
     END;
 
 CREATE OR REPLACE TEMP TABLE merge_changes AS
--- Nothing changed but that columns which the file before had not got their first value.
+-- Nothing changed except that columns which the previous file lacked got their first values.
 WITH filled AS (
     SELECT different.title_id
     FROM merge_differences AS different
@@ -62,9 +62,9 @@ gone AS (
     WHERE different.operation = 'delete'
 ),
 
--- A record that is there but unreadable is no deletion. By show_id its key is in the quarantine
--- (where the key itself is missing, its title), or its key is among the words of the rejects. By
--- title it is title, type and year, as far as they can be read, whatever key they are under.
+-- An unreadable record is not a deletion: its title is carried forward. By show_id, the quarantine
+-- has the title's key (or its title, if the key is missing), or the key is among the words of the
+-- rejects. By title, the record has the same title, type and year as far as they can be read.
 unreadable AS (
     SELECT gone.title_id
     FROM gone

@@ -1,7 +1,7 @@
--- The history without a version: at first, and before a replay, which may be of other columns.
+-- Creates an empty history: at first, and before a replay, which may have other columns.
 -- Grain: analytics_netflix_history one row per version of a title (SCD type 2).
 -- Inputs -> outputs: none -> analytics_netflix_history.
--- Running it twice is safe: it is run where nothing is lost by it (create_tables, clear_history).
+-- Running it twice is safe: it runs only if nothing is lost by it (create_tables, clear_history).
 
 CREATE OR REPLACE TABLE analytics_netflix_history (
     version_id VARCHAR,

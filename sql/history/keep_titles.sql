@@ -1,4 +1,4 @@
--- Keeps the catalogue as it is before a replay, to compare the one after it with it.
+-- Keeps a copy of the catalogue before a replay, to compare it with the one after.
 -- Grain: titles_before one row per live title; versions_before one row.
 -- Inputs -> outputs: analytics_netflix_current, analytics_netflix_history -> temp tables
 --   titles_before, versions_before, temp macro differs.
@@ -13,7 +13,7 @@ SELECT
     title_id
 FROM analytics_netflix_current;
 
--- 1 where a title that is in both has another value, as text: a column may have got another type.
+-- 1 if a title that is in both has another value, compared as text: the type may have changed.
 CREATE OR REPLACE TEMP MACRO differs(old_id, new_id, old_value, new_value) AS
     CASE
         WHEN old_id = new_id

@@ -12,7 +12,7 @@ CREATE OR REPLACE TEMP MACRO attribute(new_value, old_value, column_name) AS
 UPDATE analytics_netflix_history AS history
 SET
     "column" = attribute(new."column", history."column", 'of column'),  -- each stored column
-    is_current = true  -- as it is: for the comma before
+    is_current = true  -- it is: only for the comma above
 FROM (
     SELECT
         changed."column",  -- each stored column

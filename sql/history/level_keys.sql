@@ -1,7 +1,7 @@
--- Brings the ids of the open versions level, by title: there an id that moved is no other title.
+-- Updates the ids of the open versions (CDC_KEY=title), where a new id does not make a new title.
 -- Grain: analytics_netflix_history one row per version of a title (SCD type 2).
 -- Inputs -> outputs: merge_input, merge_changes, session variable missing_columns ->
---   analytics_netflix_history (business_key and show_id alone: a wide UPDATE would rewrite it all).
+--   analytics_netflix_history (only business_key and show_id: a wide UPDATE would rewrite it all).
 -- Running it twice is safe: the values are the same.
 UPDATE analytics_netflix_history
 SET

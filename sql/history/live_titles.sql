@@ -1,11 +1,11 @@
--- The titles that are in the catalogue before the merge.
+-- Shows the titles that are in the catalogue before the merge.
 -- Grain: live_titles one row per open version, with the hash of its tracked columns that the file
---   has. What a file does not have it knows nothing about: the value is kept.
--- Inputs -> outputs: analytics_netflix_history; session variables rehash (these columns are others
---   than at the merge before), tracked_columns -> temp view live_titles, temp macros.
+--   has. A column that the file lacks keeps its value.
+-- Inputs -> outputs: analytics_netflix_history; session variables rehash (these columns are not
+--   those of the previous merge), tracked_columns -> temp view live_titles, temp macros.
 -- Running it twice is safe: it replaces all.
 
--- The values and words between separators, as a damaged record is searched for them.
+-- The values and words between separators, to find a title in a damaged record.
 CREATE OR REPLACE TEMP MACRO text_words(text) AS
     string_split(
         regexp_replace(
@@ -15,7 +15,7 @@ CREATE OR REPLACE TEMP MACRO text_words(text) AS
         chr(31)
     );
 
--- A title as titles are compared: letters and digits.
+-- A title in the form that is compared: only letters and digits.
 CREATE OR REPLACE TEMP MACRO plain_title(title) AS
     coalesce(
         nullif(regexp_replace(lower(strip_accents(title)), '[^\p{L}\p{N}]+', '', 'g'), ''),

@@ -1,4 +1,4 @@
--- What is merged when titles are known by the contract's key (CDC_KEY=show_id).
+-- Gives staged titles their title_id by the contract's key (CDC_KEY=show_id).
 -- Grain: merge_input one row per staged title; ambiguous_candidates none.
 -- Inputs -> outputs: staging_records (those that are staged), session variable batch_id -> temp
 --   view merge_input, temp table ambiguous_candidates.

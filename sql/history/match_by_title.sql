@@ -1,14 +1,14 @@
--- What is merged when titles are known by normalised title, type and release year (CDC_KEY=title).
--- Grain: title_matches one row per staged title of a known title_id; merge_input per staged title;
---   ambiguous_candidates per live title that several records could be: it is left as it was.
+-- Gives staged titles their title_id by normalised title, type and release year (CDC_KEY=title).
+-- Grain: title_matches one row per staged title with known title_id; merge_input per staged title;
+--   ambiguous_candidates per live title that several records could be: it is not changed.
 -- Inputs -> outputs: staging_netflix_titles, staging_records, live_titles and its macro,
 --   analytics_netflix_history; variables batch_id, snapshot_at, missing_columns -> tables and view.
--- Running it twice is safe: all are replaced. Passes take pairs that have no other choice.
+-- Running it twice is safe: all are replaced. Each pass takes pairs for which there is no other.
 
 CREATE OR REPLACE TEMP MACRO identity_of(title, kind, release_year) AS
     plain_title(title) || '|' || kind || '|' || coalesce(CAST(release_year AS VARCHAR), '');
 
--- The value as text, but for columns that the file does not have.
+-- The value as text; NULL for columns that the file lacks.
 CREATE OR REPLACE TEMP MACRO as_in_file(value, column_name) AS
     CASE
         WHEN list_contains(getvariable('missing_columns'), column_name) THEN ''
@@ -70,7 +70,7 @@ FROM numbered
 LEFT JOIN live_titles AS live ON numbered.title_id = live.title_id
 WHERE numbered.age = 1;
 
--- The titles that no pass has matched yet.
+-- The titles that are not matched yet.
 CREATE OR REPLACE TEMP VIEW open_staged AS
 SELECT
     staged.business_key,
@@ -161,8 +161,8 @@ WHERE known.is_current
 GROUP BY staged.identity
 HAVING count(*) = 1;
 
--- Pass 6: the title or the year was corrected under the same key; people or description vouch.
--- Two live titles can have that key: one that was left as it was keeps its old one.
+-- Pass 6: title or year were corrected under the same key; people or description are the same. Two
+-- live titles can have that key, as a title that was carried forward keeps its old one.
 INSERT INTO title_matches
 SELECT
     staged.business_key,
@@ -177,7 +177,7 @@ WHERE known.is_current
 GROUP BY staged.business_key
 HAVING count(*) = 1;
 
--- Pass 7: a title that ended before and is back.
+-- Pass 7: a title that was gone and is back.
 INSERT INTO title_matches
 SELECT
     any_value(staged.business_key) AS business_key,

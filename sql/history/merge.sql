@@ -1,11 +1,11 @@
--- Writes one snapshot's changes into the history: closes ended versions, adds new ones.
+-- Writes one snapshot's changes into the history: ends versions and adds new ones.
 -- Grain: analytics_netflix_history one row per version of a title (SCD type 2).
 -- Inputs -> outputs: merge_changes (of history/diff.sql), merge_input, ambiguous_candidates;
 --   session variables batch_id, snapshot_at, missing_columns, has_missing_columns ->
 --   analytics_netflix_history (only rows that change are touched), ops_ambiguous_matches.
 -- Running it twice is safe: the caller merges a batch once, and in one transaction.
 
--- What the open versions hold in columns that the file does not have.
+-- The values of the open versions in columns that the file lacks.
 CREATE OR REPLACE TEMP TABLE kept_values AS
 SELECT
     history."column",  -- each stored column
@@ -54,7 +54,7 @@ SELECT
 FROM merge_input AS new
 INNER JOIN merge_changes AS changes
     ON new.title_id = changes.title_id
-    AND new.staged_by = changes.staged_by  -- spares reading what older batches staged
+    AND new.staged_by = changes.staged_by  -- skips the rows that older batches staged
 LEFT JOIN kept_values AS old ON new.title_id = old.title_id
 WHERE changes.operation IN ('insert', 'update', 'fill', 'reappear');
 

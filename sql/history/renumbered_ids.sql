@@ -1,4 +1,4 @@
--- Live titles whose key now carries something else, or nothing: the sign of a renumbered source.
+-- Live titles whose key now belongs to another title or to none: the source was renumbered.
 WITH moved AS (
     SELECT
         old.business_key AS old_key,

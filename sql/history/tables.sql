@@ -1,7 +1,7 @@
--- The records of the merges.
+-- Creates the tables of the merge records.
 -- Grain: ops_merges, ops_origin one row per batch; ops_ambiguous_matches one per title.
--- Inputs -> outputs: none -> the tables, empty where they are new.
--- Running it twice is safe: tables are made only where missing.
+-- Inputs -> outputs: none -> the tables, empty if they are new.
+-- Running it twice is safe: it creates only what is missing.
 
 CREATE TABLE IF NOT EXISTS ops_merges (
     batch_id VARCHAR,
@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS ops_merges (
     contract VARCHAR
 );
 
--- In a warehouse of a release before 1.0.0.
+-- For a warehouse from before 1.0.0.
 ALTER TABLE ops_merges ADD COLUMN IF NOT EXISTS contract VARCHAR;
 
 CREATE TABLE IF NOT EXISTS ops_origin (

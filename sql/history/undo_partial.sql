@@ -1,9 +1,9 @@
--- Takes back what a merge left that died before its record: for engines without transactions.
+-- Undoes a merge that died before it wrote its record, on engines without transactions.
 -- Grain: analytics_netflix_history one row per version of a title, as after the last whole merge.
 -- Inputs -> outputs: session variable merged_batches (of ops_merges) -> analytics_netflix_history,
 --   ops_ambiguous_matches.
--- Running it twice is safe: after whole merges it finds nothing (the record is a merge's last
---   statement), and the next run ends what one that dies in here began.
+-- Running it twice is safe: after complete merges it finds nothing, as the record is a merge's last
+--   statement. If a run dies in this file, the next one finishes it.
 DELETE FROM analytics_netflix_history
 WHERE NOT list_contains(getvariable('merged_batches'), batch_id);
 

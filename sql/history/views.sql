@@ -1,4 +1,4 @@
--- The views over the history.
+-- Creates the views over the history.
 -- Grain: analytics_netflix_current one row per live title; cdc_netflix_changes one per changed
 --   column, or inserted, deleted or reappeared title.
 -- Inputs -> outputs: analytics_netflix_history, ops_merges -> the two views.
@@ -34,7 +34,7 @@ WITH compared AS (
     INNER JOIN analytics_netflix_history AS old
         ON new.title_id = old.title_id
         AND new.valid_from = old.valid_to
-        AND old.end_operation = 'update'  -- spares the join all that never changed
+        AND old.end_operation = 'update'  -- keeps titles that never changed out of the join
     INNER JOIN ops_merges AS merges ON new.batch_id = merges.batch_id
     CROSS JOIN (
         VALUES

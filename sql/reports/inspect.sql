@@ -1,9 +1,9 @@
--- What an analyst asks of a delivered file: content and oddities of each column, doubled keys.
+-- Profiles a delivered file: content and oddities of each column, and duplicate keys.
 -- Grain: one row each; inspect_columns has one struct for each column of the file (c0, c1, ...),
---   inspect_distinct one exact count, of nothing where there are more than `exact_rows` records.
+--   inspect_distinct one exact count, 0 if there are more than `exact_rows` records.
 -- Inputs -> outputs: the views records (c0, c1, ..., source_line), record_keys (key, source_line),
 --   the variables record_count, exact_rows, repaired_lines -> the tables inspect_*.
--- Running it twice is safe: it replaces its tables, in a database that is in memory.
+-- Running it twice is safe: it replaces its tables, in an in-memory database.
 
 -- How many values have an oddity, and the line of the first one.
 CREATE OR REPLACE TEMP MACRO oddity(hit, line) AS {
@@ -67,19 +67,19 @@ SELECT
     profile(COLUMNS('^c\d+$'), source_line)
 FROM records;
 
--- Exact counts while they are cheap; above that the WHERE is constant and nothing is read.
+-- Exact counts if they are cheap; else the WHERE is constantly false and nothing is read.
 CREATE OR REPLACE TEMP TABLE inspect_distinct AS
 SELECT count(DISTINCT COLUMNS('^c\d+$'))
 FROM records
 WHERE getvariable('record_count') <= getvariable('exact_rows');
 
--- In how many records anything is beyond ASCII; asked only where bytes had to be repaired.
+-- How many records have characters beyond ASCII; counted only if bytes had to be repaired.
 CREATE OR REPLACE TEMP TABLE inspect_beyond_ascii AS
 SELECT count_if(strlen(concat(*COLUMNS('^c\d+$'))) > length(concat(*COLUMNS('^c\d+$')))) AS records
 FROM records
 WHERE getvariable('repaired_lines') > 0;
 
--- First the keys alone: grouping needs the memory that reading CSV takes for its buffers.
+-- The keys first, alone: grouping needs the memory that reading CSV uses for buffers.
 CREATE OR REPLACE TEMP TABLE inspect_key_lines AS
 SELECT
     key,

@@ -1,4 +1,4 @@
--- What the warehouse holds, and how old it is; no row where nothing was merged.
+-- What the warehouse holds, and how old it is; no row if nothing was merged.
 WITH titles AS (
     SELECT
         count(*) AS titles,

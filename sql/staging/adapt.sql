@@ -1,12 +1,12 @@
--- The contract's `values`, `null_markers`, `brackets`, `separator` and `unit`, as functions.
--- Grain: none; scalar functions of one value. Run only where the contract has any of these.
+-- Defines the contract's `values`, `null_markers`, `brackets`, `separator` and `unit` as functions.
+-- Grain: none; scalar functions of one value. Runs only if the contract has any of these.
 -- Inputs -> outputs: the session variables of Contract.variables (contract.py) -> temp macros.
 -- Running it twice is safe: it replaces functions and touches no table.
 
--- list_transform([x], lambda v: ...)[1] names x once: names multiply where macros call macros, and
--- binding them would take seconds.
+-- list_transform([x], lambda v: ...)[1] names x once. Macros that call macros multiply their
+-- parameters, and binding them would take seconds.
 
--- What the publisher writes, in the contract's words; a null marker is nothing.
+-- The publisher's value in the contract's words; NULL for a null marker.
 CREATE OR REPLACE TEMP MACRO translate_value(value, column_name) AS
     list_transform([value], lambda v: CASE
         WHEN contains(getvariable('value_map'), chr(30) || column_name || '=' || v || chr(31))
@@ -16,7 +16,7 @@ CREATE OR REPLACE TEMP MACRO translate_value(value, column_name) AS
         ELSE v
     END)[1];
 
--- ['a', "b, c"] as a, b c: without brackets and quotes, and without commas inside of an entry.
+-- ['a', "b, c"] as a, b c: without brackets, quotes and commas inside an entry.
 CREATE OR REPLACE TEMP MACRO strip_brackets(value, column_name) AS
     list_transform([value], lambda v: CASE
         WHEN NOT list_contains(getvariable('bracketed_columns'), column_name) THEN v
@@ -30,7 +30,7 @@ CREATE OR REPLACE TEMP MACRO strip_brackets(value, column_name) AS
         ELSE regexp_replace(v, '^[\[({] *| *[\])}]$', '', 'g')
     END)[1];
 
--- Where entries have another separator than a comma, a comma inside of one goes.
+-- If the separator is not a comma, commas inside an entry are removed.
 CREATE OR REPLACE TEMP MACRO separate(value, column_name) AS
     replace(
         replace(value, getvariable('dropped_' || column_name), ''),

@@ -1,4 +1,4 @@
--- The first five records that were set aside or values that were lost, for an error message.
+-- The first five quarantined records or lost values, for an error message.
 SELECT
     source_line,
     rule,

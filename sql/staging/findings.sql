@@ -1,4 +1,4 @@
--- What staging sets aside and (without a rule) what it loses, with the most frequent values.
+-- The quarantined records and (without a rule) the lost values, with the most frequent values.
 WITH odd AS (
     SELECT
         column_name,

@@ -5,7 +5,7 @@
 CREATE OR REPLACE TABLE staging_records AS
 FROM staged_records;
 
--- The records of which any could share its key with another.
+-- The records that could share a key with another.
 CREATE OR REPLACE TEMP VIEW suspect_records AS
 SELECT business_key
 FROM staging_records

@@ -18,7 +18,7 @@ WHERE staging_records.is_staged
     AND staging_records.source_line = record_moves.old_line
     AND record_moves.old_line <> record_moves.new_line;
 
--- Few: with them at hand the other columns are read of little else.
+-- Few lines: with them as a filter, the other columns are read only around them.
 CREATE OR REPLACE TEMP TABLE lines_to_stage AS
 SELECT source_line
 FROM contract_netflix_titles
@@ -37,7 +37,7 @@ WHERE source_line IN (SELECT lines_to_stage.source_line FROM lines_to_stage);
 INSERT INTO staging_records
 FROM staged_records;
 
--- Those that were taken over share no key with each other: a key that is shared is one of the rest.
+-- Unchanged records share no key with each other: only a record staged now can share one.
 CREATE OR REPLACE TEMP VIEW suspect_records AS
 SELECT business_key
 FROM staging_records

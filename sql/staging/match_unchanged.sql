@@ -18,7 +18,7 @@ WITH firsts AS (
 SELECT
     staged.source_line AS old_line,
     CASE
-        WHEN staged.show_id = firsts.show_id THEN firsts.source_line  -- spares most the cleaning
+        WHEN staged.show_id = firsts.show_id THEN firsts.source_line  -- most need no cleaning
         WHEN staged.show_id IS NOT DISTINCT FROM conform(clean_text(firsts.show_id), 'show_id')
             THEN firsts.source_line
     END AS new_line

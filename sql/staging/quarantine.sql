@@ -8,7 +8,7 @@
 CREATE OR REPLACE TEMP MACRO if_lost(value, repairs, column_name) AS
     CASE WHEN ' ' || repairs || ' ' LIKE '% lost_in_cast:' || column_name || ' %' THEN value END;
 
--- Sound records that share a key: equal ones collapse into the first, others are all set aside.
+-- Valid records that share a key: equal ones collapse into the first, others are all quarantined.
 CREATE OR REPLACE TEMP TABLE shared_keys AS
 WITH shared AS (
     SELECT business_key
@@ -42,8 +42,8 @@ SELECT
     row_number() OVER (PARTITION BY business_key ORDER BY source_line) AS copy_number
 FROM members;
 
--- What was set aside, with the value as the file has it. first_seen and last_seen are snapshot
--- times; a record that is sound again, or gone, leaves the table by itself.
+-- Quarantined records with the file's value. first_seen and last_seen are snapshot times; a record
+-- that is valid again, or gone, is no longer in the table.
 CREATE OR REPLACE TEMP TABLE quarantine_now AS
 WITH broken AS (
     SELECT
@@ -147,7 +147,7 @@ LEFT JOIN quarantine_before AS seen
     AND found.rule = seen.rule
     AND found.raw_value IS NOT DISTINCT FROM seen.raw_value;
 
--- How often each rule repaired a value, and the values that no longer parsed.
+-- How often each rule repaired a value, and the values that did not parse.
 CREATE OR REPLACE TABLE staging_repairs AS
 WITH applied AS (
     SELECT unnest(string_split(repairs, ' ')) AS repair
@@ -185,7 +185,7 @@ FROM lost
 INNER JOIN contract_netflix_titles AS raw ON lost.source_line = raw.source_line
 WHERE split_part(lost.repair, ':', 1) = 'lost_in_cast';
 
--- A record that was taken over keeps the batch that staged it first; all are of this one now.
+-- An unchanged record keeps the batch that staged it first; the view shows this one for all.
 CREATE OR REPLACE TABLE staging_batch AS
 SELECT getvariable('batch_id') AS batch_id;
 

@@ -1,4 +1,4 @@
-"""Time the pipeline beside the bare minimum, and draw it: `make bench ROWS="10000 100000"`.
+"""Time the pipeline next to the bare minimum, and draw it: `make bench ROWS="10000 100000"`.
 
     python tests/bench/bench.py <folder for the results> <rounds> <rows> [<rows> ...]
 
@@ -6,7 +6,7 @@ In each round, for each number of rows: a first load, day 2 (1 % changed, 0.5 % 
 the same file again, as `make run-all` does it; and bare_minimum.py, which brings the same rows into
 the same history in one process, right after each. Medians over the rounds. Each file is read once
 before what is timed, so that none comes from the disk. Before that, at the smallest number of rows
-that is at least 100,000: the warehouse's size after 30 nights beside that of a fresh rebuild, and
+that is at least 100,000: the warehouse's size after 30 nights next to that of a fresh rebuild, and
 day 2 with 0, 1, 10 and 100 % of the titles changed.
 
 Of 5,000,000 rows and more also the peak memory where DUCKDB_MEMORY_LIMIT is 2GB, in one round.

@@ -1,7 +1,7 @@
-"""BigQuery for the tests: bqemulator, in an environment of its own.
+r"""BigQuery for the tests: bqemulator, in an environment of its own.
 
 Three things are mended: it asks the network for DuckDB's spatial extension, which comes as a
-package instead; it takes \\x1f in a text for four characters, which BigQuery takes for one; and it
+package instead; it takes \x1f in a text for four characters, which BigQuery takes for one; and it
 joins an array that holds nothing but NULL to NULL, which BigQuery joins to an empty text.
 
     python fake_bigquery.py PORT FOLDER

@@ -1,4 +1,4 @@
-"""The pipeline on Apache Spark itself, of Java, beside DuckDB: its own planner, its own catalogue.
+"""The pipeline on Apache Spark itself (Java) and on DuckDB: its own planner, its own catalogue.
 
 The tests are those of test_engines.py. Delta's jar is not on PyPI, so the tables are of Parquet
 files (without_delta.py), and kills are not tested: what recovers from them is Delta's.

@@ -133,7 +133,7 @@ def test_a_file_without_ids_is_fine(history: History):
     history.take(with_ids, 1)
     without = [{k: v for k, v in row.items() if k != "show_id"} for row in with_ids[1:]]
     history.take([*without, without[0], without[1] | {"rating": "R"}], 2)
-    # Title 2 is there twice, to the letter: one record. Of Title 3 there are two that differ.
+    # Two equal records of Title 2 are one. The two of Title 3 differ.
     assert counts(history) == {"inserted": 1, "unchanged": 8, "deleted": 1}
     assert audit(history) == []
     history.take(with_ids, 3)

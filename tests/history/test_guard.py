@@ -65,23 +65,23 @@ TABLE = {
     "all renumbered": (
         300,
         renumbered(300, of=300),
-        "300 of 300 titles are there under another id",
+        "300 of 300 titles came under another id",
     ),
     "all shifted by one": (
         300,
         [title(n) | {"show_id": f"s{n + 1}"} for n in range(1, 301)],
-        "300 of 300 titles are there under another id",
+        "300 of 300 titles came under another id",
     ),
     "all under new ids": (
         300,
         [title(n) | {"show_id": f"n{n}"} for n in range(1, 301)],
-        "300 of 300 titles are there under another id",
+        "300 of 300 titles came under another id",
     ),
     "20 titles renumbered is the limit": (300, renumbered(20, of=300), ""),
     "21 titles renumbered": (
         300,
         renumbered(21, of=300),
-        "21 of 300 titles are there under another id",
+        "21 of 300 titles came under another id",
     ),
     "5 % renumbered is the limit": (600, renumbered(30, of=600), ""),
     "many titles renamed, none elsewhere": (
@@ -198,8 +198,9 @@ def test_a_refusal_ends_with_20_says_why_and_changes_nothing(pipeline, loaded_on
     assert refused.returncode == 20
     assert refused.stderr == (
         "merge     stopped: the file deletes 30 of 40 titles (75.0 %); allowed are 20 and 10 %.\n"
-        "  Nothing was changed. See it with `make plan`; if it is right: "
+        "  See it with `make plan`; if it is right: "
         f"make run-all ACCEPT={batch['source_sha256'][:12]}\n"
+        "          Nothing was changed.\n"
     )
     assert pipeline.tables() == before
     assert pipeline.decisions()[1:] == [(batch["batch_id"], "refused")]
@@ -229,7 +230,7 @@ def test_accept_lets_that_file_pass_once_and_no_other(pipeline, loaded_once):
     assert deliver(pipeline, GOOD).returncode == 0
     other = deliver(pipeline, titles(9), ACCEPT=code)
     assert (other.returncode, code in other.stderr) == (20, False)
-    again = deliver(pipeline, BAD)  # the same bytes come again: another snapshot, judged anew
+    again = deliver(pipeline, BAD)  # the same bytes come again: another snapshot, judged again
     assert (again.returncode, pipeline.batches()[-1]["source_sha256"][:12]) == (20, code)
 
 
@@ -340,7 +341,7 @@ def test_by_title_a_renumbered_source_continues_its_history(pipeline):
     refused = deliver(pipeline, shifted)
     assert refused.returncode == 20
     assert (
-        "show_id was renumbered: 60 of 60 titles are there under another id" in refused.stderr
+        "show_id was renumbered: 60 of 60 titles came under another id" in refused.stderr
         and "CDC_KEY=title" in refused.stderr
         and "'Title 1': s1 is now s2" in refused.stderr
     )

@@ -1,6 +1,6 @@
 """What follows from a verdict of the guard: replays, waiting files, another key, the plan.
 
-Beside test_guard.py, which has the table of verdicts; here every case is judged on 200 titles.
+test_guard.py has the table of verdicts; here every case is judged on 200 titles.
 """
 
 import hashlib

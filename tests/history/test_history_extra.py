@@ -175,7 +175,7 @@ def test_a_merge_that_breaks_an_invariant_is_undone(tmp_path, monkeypatch, invar
             con.execute(damage.format("analytics_netflix_history"))
 
     monkeypatch.setattr("history.merge.run_file", run_and_break)
-    with pytest.raises(StepError, match=f"breaks an invariant .*{invariant}.*nothing was changed"):
+    with pytest.raises(StepError, match=f"breaks an invariant .*{invariant}"):
         history.take([title(1), title(2, rating="R"), title(3)], 2)
     assert history.content() == before
 
@@ -187,7 +187,7 @@ def test_a_broken_copy_does_not_make_sound_ones_differ(place) -> None:
 
 
 def test_copies_with_a_lost_value_are_equal_where_the_rest_means_the_same(place) -> None:
-    """ "2018" and "2018.0" are one year, also beside a date that no one can read."""
+    """The years 2018 and 2018.0 are one, also next to an unreadable date."""
     lost = {"date_added": "some day"}
     copies = [row("s1", **lost, release_year="2018"), row("s1", **lost, release_year="2018.0")]
     check_history(*place, [Day(copies)])

@@ -313,7 +313,7 @@ MERGED = (
 )
 PLANNED = (
     r"\(([0-9a-f]{12})\) against .*\n"
-    r" +\+(\d+) ~(\d+) -(\d+), (\d+) unchanged, (\d+) filled, (\d+) kept"
+    r" +\+(\d+) ~(\d+) -(\d+), (\d+) unchanged, (\d+) filled, (\d+) carried"
 )
 LEFT_OUT = r"snapshot (\S+) is left out"
 

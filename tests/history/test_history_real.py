@@ -94,7 +94,7 @@ def test_the_renumbered_edition_is_stopped_and_passes_by_title(in_order, real_da
     stopped = pipeline.step("06_merge_cdc")
     assert stopped.returncode == 20
     assert stopped.stderr.startswith(
-        "merge     stopped: show_id was renumbered: 5,886 of 6,234 titles are there under another "
+        "merge     stopped: show_id was renumbered: 5,886 of 6,234 titles came under another "
         "id. CDC_KEY=title merges such a source by title, type and year.\n"
         "  'Stripes': 1008581 is now s8106\n"
     )

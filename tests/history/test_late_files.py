@@ -25,12 +25,12 @@ TABLE = {
         titles(60),
         "is refused: the file deletes 40 of 100 titles",
     ),
-    "it is renumbered": (titles(60), OLD, titles(60), "renumbered: 60 of 60 titles are there"),
+    "it is renumbered": (titles(60), OLD, titles(60), "renumbered: 60 of 60 titles came"),
     "it is the first, and all are renumbered": (
         None,
         OLD,
         titles(60),
-        "is refused: show_id was renumbered: 60 of 60 titles are there under another id",
+        "is refused: show_id was renumbered: 60 of 60 titles came under another id",
     ),
 }
 

@@ -221,7 +221,7 @@ HOSTILE = (
 
 
 def saved(pipeline: Pipeline, name: str) -> Path:
-    """The report on HOSTILE as a file of that name, written beside the catalogue and nowhere."""
+    """The report on HOSTILE as a file of that name, written next to the catalogue and nowhere."""
     path, output = delivered(pipeline, HOSTILE.encode()), pipeline.root / name
     plain = pipeline.step(STEP, str(path))
     done = pipeline.step(STEP, str(path), "--output", str(output))

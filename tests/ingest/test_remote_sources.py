@@ -336,7 +336,7 @@ def test_a_zip_whose_names_leave_the_folder_writes_nothing_outside(pipeline):
 
 
 def test_kaggles_zip_with_the_noise_of_a_mac_lands(pipeline):
-    """A Mac puts ._ twins beside the file, too: they are no second CSV."""
+    """A Mac puts ._ twins next to the file, too: they are not a second CSV."""
     archive = zipped(
         **{
             "archive/": b"",

@@ -166,7 +166,7 @@ def test_a_damaged_state_is_said_and_silences_nothing(pipeline, monkeypatch, cap
     path = pipeline.root / "data/alerts/state.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     alerts.save_run_state(settings, "a step failed")
-    assert "what was told was damaged" in capsys.readouterr().err
+    assert "state.json was damaged" in capsys.readouterr().err
     for _ in range(2):
         alerts.notify_on_change(settings, 1)
     [message] = alerts.list_spooled(settings)

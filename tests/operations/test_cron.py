@@ -81,8 +81,8 @@ def test_the_job_has_the_settings_that_were_given_or_is_not_installed(crontab, t
     [
         ("https://ann:s3cr3t@host/a.csv?key=s3cr3t", "https://host/a.csv"),
         (__file__, __file__),
-        ("/nowhere.csv", "/nowhere.csv, which is not there now"),
-        ("", "/data/raw/netflix_titles.csv, which is not there now"),
+        ("/nowhere.csv", "/nowhere.csv, which does not exist now"),
+        ("", "/data/raw/netflix_titles.csv, which does not exist now"),
     ],
 )
 def test_install_shows_which_source_the_job_will_read(source, shown, capsys, monkeypatch):

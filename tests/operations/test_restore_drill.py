@@ -28,9 +28,7 @@ def history(pipeline: Pipeline) -> dict[str, list[tuple]]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Pipeline:
-    """A checkout with its data folder and warehouse at their defaults: a night that a raised limit
-    let pass, then a late one.
-    """
+    """A checkout with defaults only: a night that a raised limit let pass, then a late one."""
     if not (Path(sys.prefix) / "have-.ci-locks-requirements.lock").exists():
         pytest.skip("this Python is not from a virtual environment that `make setup` made")
     root = tmp_path / "checkout"

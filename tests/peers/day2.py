@@ -1,4 +1,4 @@
-"""How long a second night takes: this pipeline, every step, beside dbt build and dlt.
+"""How long a second night takes: this pipeline, every step, next to dbt build and dlt.
 
     make bench-peers FIRST=<first.csv> SECOND=<second.csv> ROUNDS=5
 

@@ -76,7 +76,7 @@ class Scene:
         shutil.copytree(self.root / f"before {step}", self.work.root, symlinks=True)
 
     def old_or_new(self, step: str, trial: Trial | None, always: bool = False) -> str:
-        """ "old state" or "new state", and in each the next plain run ends as if undisturbed.
+        """Return "old state" or "new state"; in each the next plain run ends as if undisturbed.
 
         Each part (warehouse, raw, decisions, alerts, published) is one atomic thing: it must be as
         before the step or as behind it. A state seen before is not run on again, but for `always`.
@@ -247,7 +247,7 @@ def published(place: Path) -> dict[str, object] | None:
     known = sha([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
     if known not in SEEN:
         SEEN[known] = version_now(place)
-    entries = {  # the links beside `current`, which all lead through it
+    entries = {  # the links next to `current`, which all lead through it
         path.name: str(path.readlink())
         for path in sorted(place.iterdir())
         if path.is_symlink() and path.name[0] != "." and path.name != "current"

@@ -167,8 +167,8 @@ def test_a_flipped_bit_in_the_warehouse_is_an_error_or_harmless(pipeline, report
                 found = "detected"
                 break
         if found == "detected":
-            anew = pipeline.step("10_rebuild_warehouse")
-            assert anew.returncode == 0, (bit, anew.stderr)
+            again = pipeline.step("10_rebuild_warehouse")
+            assert again.returncode == 0, (bit, again.stderr)
             rebuilt += 1
         done = pipeline.all_steps()
         assert done.returncode == 0, (bit, done.stderr)
@@ -195,8 +195,8 @@ def test_a_lost_or_damaged_warehouse_is_restored_by_rebuild(pipeline, report, da
     audit = pipeline.step("07_monitor_pipeline")
     code = 2 if damage == "lost" else 40
     assert audit.returncode == code
-    anew = pipeline.step("10_rebuild_warehouse")
-    assert anew.returncode == 0, anew.stderr
+    again = pipeline.step("10_rebuild_warehouse")
+    assert again.returncode == 0, again.stderr
     assert content(pipeline) == before
     assert pipeline.all_steps().returncode == 0
     assert content(pipeline) == before
@@ -226,11 +226,11 @@ def test_a_flipped_bit_in_the_published_copy_is_noticed_and_mended(pipeline, rep
             assert is_whole(place / "current")
             continue
         damaged = (place / "current").readlink()
-        anew = pipeline.step("09_publish", PUBLISH_KEEP="2")
-        assert anew.returncode == 0, anew.stderr
-        assert f"{damaged.name} is damaged" in anew.stderr, path
+        again = pipeline.step("09_publish", PUBLISH_KEEP="2")
+        assert again.returncode == 0, again.stderr
+        assert f"{damaged.name} is damaged" in again.stderr, path
         assert (place / "current").readlink() != damaged
-        said = anew.stderr
+        said = again.stderr
         again = pipeline.step("09_publish", PUBLISH_KEEP="2")
         assert (again.returncode, again.stderr) == (0, "") and "as before" in again.stdout
     with duckdb.connect(str(place / "netflix.duckdb"), read_only=True) as con:

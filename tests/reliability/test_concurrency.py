@@ -1,4 +1,4 @@
-"""Two at once: a run, a rebuild, an audit and readers beside each other; one works."""
+"""Two at once: a run, a rebuild, an audit and readers together; one works."""
 
 import fcntl
 import os
@@ -210,7 +210,7 @@ def test_of_two_chains_started_at_once_one_works_and_readers_see_whole_versions(
         fcntl.flock(handle, fcntl.LOCK_EX)
         for name in ("run_all", "06_merge_cdc"):
             assert pipeline.process(name).returncode == 75
-    report(AREA, "two chains", "started together, readers beside them", sees(said), "0, 75",
+    report(AREA, "two chains", "started together, readers next to them", sees(said), "0, 75",
            "new state, of one run", times)  # fmt: skip
 
 
@@ -278,14 +278,14 @@ def test_a_rebuild_leaves_a_reader_its_file_and_never_works_past_a_writer(
     assert place.stat().st_ino == inode
     assert pipeline.tables(VARIES) == before
     with connection(pipeline, "reads") as ask:
-        anew = pipeline.step("10_rebuild_warehouse")
-        assert anew.returncode == 0, anew.stderr
+        again = pipeline.step("10_rebuild_warehouse")
+        assert again.returncode == 0, again.stderr
         assert ask() == 40
     assert place.stat().st_ino != inode
     assert {name: pipeline.tables()[name] for name in HISTORY} == {n: before[n] for n in HISTORY}
     assert pipeline.steps(*ALL).returncode == 0
     assert pipeline.tables(VARIES) == after
-    shown = re.sub(r"\d+\.\d\d s", "<time>", sees(anew.stdout))
+    shown = re.sub(r"\d+\.\d\d s", "<time>", sees(again.stdout))
     report(AREA, "a reader has netflix_dw.db open", "rebuild", shown, 0,
            "old state, swapped in; the reader keeps its file")  # fmt: skip
 

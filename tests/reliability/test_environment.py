@@ -76,7 +76,8 @@ def place(tmp_path: Path) -> Place:
 def sees(done: subprocess.CompletedProcess) -> str:
     """The last line that was printed, without what differs from run to run."""
     lines = (done.stderr or done.stdout).strip().splitlines()
-    text = re.sub(r"\d+\.\d\d s", "<time>", re.sub(r"(/[^\n:(),]+)+/", "", lines[-1]))
+    last = [line for line in lines if line != "          Nothing was changed."][-1]
+    text = re.sub(r"\d+\.\d\d s", "<time>", re.sub(r"(/[^\n:(),]+)+/", "", last))
     return " ".join(re.sub(r"\d{8}T\d{6}Z-\w+", "<batch>", text).split())
 
 

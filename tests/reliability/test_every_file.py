@@ -87,8 +87,10 @@ def settings_in(root: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def ten_nights(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    """A refused night that a raised limit let pass, one by ACCEPT, one that stays refused, a late
-    one, one withdrawn, one withdrawn and restored, rejects, and an edit of the contract.
+    """Ten nights with all that a data folder can have.
+
+    A refused night that a raised limit let pass, one by ACCEPT, one that stays refused, a late one,
+    one withdrawn, one withdrawn and restored, rejects, and an edit of the contract.
     """
     nights = Nights(tmp_path_factory.mktemp("ten"))
     nights.night(2)

@@ -125,11 +125,11 @@ def test_a_column_renamed_to_a_hostile_name_is_found_by_its_values(tmp_path, und
             NETFLIX_CSV=pipeline.put(catalogue(*rows), "renamed.csv"),
         )  # fmt: skip
         assert failed.returncode == 20, failed.stderr
-        assert "required column title is not in the file; no table was changed" in failed.stderr
+        assert "required column title is not in the file." in failed.stderr
         assert "looks like it, renamed (100.0 % equal by key)" in failed.stderr, failed.stderr
         harmless(failed.stdout, failed.stderr, *logs(pipeline))
         told = failed.stderr.splitlines()  # no name makes a line of its own
-        assert all(line.startswith("schema    ") for line in told), told
+        assert all(line.startswith(("schema    ", " " * 10)) for line in told), told
         del before["contract_netflix_titles"]  # the view of before, over a raw that has no title
         with duckdb.connect(str(pipeline.root / "dw.db")) as con:
             con.execute("DROP VIEW contract_netflix_titles")

@@ -71,7 +71,7 @@ def kill_at_random(scene: Scene, report: Callable, times: int, seed: int) -> Non
             scene.put(STEPS[0])
     scene.in_chain("undisturbed at last")
     report(
-        "A fault at every step", "SIGKILL at random, also of runs that mend", "run_all",
+        "A fault at every step", "SIGKILL at random, also of runs that repair", "run_all",
         "(killed)", "-9", ", ".join(sorted(after)), killed,
     )  # fmt: skip
 

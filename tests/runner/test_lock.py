@@ -107,7 +107,7 @@ def test_status_and_why_read_the_published_copy_while_a_step_has_the_warehouse(n
     with open_elsewhere(night, "writes") as step:
         status, why = night.step(STATUS), night.step(WHY, "s2")
         assert (status.returncode, why.returncode) == (0, 0), status.stderr + why.stderr
-        assert "this is what was published last" in status.stdout
+        assert "this is the version that was published last" in status.stdout
         assert "40 titles" in status.stdout and "Title 2" in why.stdout
         step.communicate("")
 

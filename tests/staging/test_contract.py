@@ -124,14 +124,15 @@ def test_a_required_missing_column_stops_before_any_table_changes(pipeline, load
     before = content(pipeline.copy_of(loaded_once))
     result = check(pipeline, catalogue(*renamed(TEN, title="headline")))
     assert result.returncode == 20
-    assert "required column title is not in the file; no table was changed." in result.stderr
+    assert "required column title is not in the file." in result.stderr
     assert "The file has: show_id, type, headline, director" in result.stderr
     assert content(pipeline) == before
     assert pipeline.query(CHANGES) == [("added", "headline"), ("removed", "title")]
     # Going on by hand does not help it in, and the next sound file goes through.
     again = pipeline.step("05_run_staging_sql")
     assert (again.returncode, again.stdout) == (20, "")
-    assert again.stderr == result.stderr.splitlines(keepends=True)[-1].replace("schema ", "staging")
+    told = "".join(result.stderr.splitlines(keepends=True)[-2:])
+    assert again.stderr == told.replace("schema ", "staging")
     assert content(pipeline) == before
     assert pipeline.query(CHANGES) == [("added", "headline"), ("removed", "title")]
     assert pipeline.land(catalogue(*TEN)).returncode == 0
@@ -140,9 +141,9 @@ def test_a_required_missing_column_stops_before_any_table_changes(pipeline, load
 def test_the_sentence_on_missing_columns_names_each_once_and_how_to_name_another(pipeline):
     result = check(pipeline, catalogue(*renamed(TEN, title="headline", release_year="made")))
     assert result.returncode == 20
-    assert result.stderr.splitlines()[-1] == (
-        "schema    stopped: required columns title, release_year are not in the file; no table was "
-        "changed. The file has: show_id, type, headline, director, cast, country, date_added, "
+    assert result.stderr.splitlines()[-2] == (
+        "schema    stopped: required columns title, release_year are not in the file. "
+        "The file has: show_id, type, headline, director, cast, country, date_added, "
         "made, rating, duration, listed_in, description. If one of these is it, write into "
         '[columns.title] of the contract: aliases = ["its name in the file"]'
     )
@@ -252,7 +253,7 @@ def test_each_kind_of_change_stops_as_the_policy_says(pipeline, loaded_once, kin
     stopped = check(pipeline, catalogue(*DRIFT[kind]))
     assert (stopped.returncode, content(pipeline)) == (20, before)
     assert f"was {kind} (" in stopped.stderr
-    assert "which the contract says to stop for; no table was changed" in stopped.stderr
+    assert "the contract's policy for that is stop" in stopped.stderr
     (change,) = pipeline.query("SELECT kind, column_name FROM ops_schema_changes")
     assert change[0] == kind
     # Stopped again it is still one row, and running 05 by hand does not get round it.
@@ -358,7 +359,7 @@ def test_a_snapshot_that_is_not_loaded_is_not_taken_for_the_one_that_is(
     before = content(pipeline.copy_of(loaded_once))
     assert pipeline.raw(catalogue(*TEN)).returncode == 0
     result = pipeline.step(name)
-    assert (result.returncode, "is not loaded yet; nothing was" in result.stderr) == (2, True)
+    assert (result.returncode, "is not loaded yet. Run" in result.stderr) == (2, True)
     assert content(pipeline) == before
     assert pipeline.steps("03_load_raw_to_duckdb", name).returncode == 0
 

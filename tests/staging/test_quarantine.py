@@ -226,12 +226,12 @@ def test_limits_stop_by_count_and_share_together(pipeline, loaded_once, what, br
     stopped = stage(pipeline, *records, **{rows: "2", pct: "29.9"})
     assert (stopped.returncode, pipeline.tables(hidden)) == (20, before)
     assert f"{message}" in stopped.stderr
-    assert "(30.0 % of 10), allowed are 2 and 29.9 %; nothing was changed." in stopped.stderr
+    assert "(30.0 % of 10), allowed are 2 and 29.9 %." in stopped.stderr
     assert len(re.findall(r"\n  line \d+: \w+.*, value ", stopped.stderr)) == 3
     # Only one of the two limits exceeded: it goes through.
     for limits in ({rows: "3", pct: "0"}, {rows: "0", pct: "30"}):
         assert pipeline.step("05_run_staging_sql", **limits).returncode == 0
-    # A stop is judged anew, even where staging holds this batch already.
+    # A stop is judged again, even if staging holds this batch already.
     assert pipeline.step("05_run_staging_sql", **{rows: "2", pct: "29.9"}).returncode == 20
 
 

@@ -35,7 +35,7 @@ class Days:
         for _ in range(self.random.randrange(3)):
             self.born += 1
             rows.insert(self.random.randrange(len(rows)), title(self.born))
-        extra = []  # copies of today only: to the letter, but for a blank, or in conflict
+        extra = []  # copies of today only: equal, different by a blank, or in conflict
         for _ in range(self.random.randrange(3)):
             row = pick(rows)
             extra.append(pick((row, row | {"title": row["title"] + " "}, row | {"rating": "G"})))
@@ -58,7 +58,7 @@ def test_changed_records_alone_give_the_staging_of_all(tmp_path, seed, nights):
         pipeline.settings = MANY | {"DATA_DIR": str(tmp_path / "data")}
     behind = 0
     for number in range(nights):
-        at = f"{2024 + number // 6}-06-{1 + number:02}"  # once another year: all anew
+        at = f"{2024 + number // 6}-06-{1 + number:02}"  # once another year: all are restaged
         landed = ours.raw(days.next(), SNAPSHOT_AT=at)
         assert landed.returncode == 0, landed.stderr
         for pipeline, full in ((ours, ()), (theirs, ("--full",))):
@@ -74,7 +74,7 @@ def test_changed_records_alone_give_the_staging_of_all(tmp_path, seed, nights):
 
 @pytest.mark.slow
 def test_what_a_refused_night_staged_is_merged_by_the_next_that_keeps_it(tmp_path):
-    """Half of the refused titles stand there to the letter the night after: staged by neither."""
+    """Half of the refused titles are the same the night after: staged by neither."""
     first = [title(n) for n in range(1, 61)]
     nights = (first, [*first, *map(title, range(61, 67))], [*first, *map(title, range(61, 64))])
     found = []

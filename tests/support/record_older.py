@@ -1,7 +1,7 @@
-"""Record a data folder and a warehouse as the code of f448aaa left them, for tests to take over.
+r"""Record a data folder and a warehouse as the code of f448aaa left them, for tests to take over.
 
     git worktree add --detach ../older f448aaa
-    PYTHONPATH=tests/support .venv/bin/python tests/support/record_older.py \\
+    PYTHONPATH=tests/support .venv/bin/python tests/support/record_older.py \
         ../older tests/ingest/f448aaa.tar.xz
 
 Seven nights of made-up titles: rejects, one refused and then let pass by a limit, one let pass by

@@ -235,7 +235,7 @@ class Model:
         return change
 
     def sign(self, one: Version | Record) -> tuple:
-        """What a person would take for the same title, to the letter."""
+        """Return what a person would take for exactly the same title."""
         return tuple(one.values[name] for name in ("title", "type", "release_year"))
 
     def end(self, version: Version, at: dt.datetime, batch: str, operation: str) -> None:
