@@ -232,3 +232,27 @@ def test_verify_compares_the_star_that_followed(pipeline, second_night):
         con.execute("UPDATE bridge_title_cast SET person_key = 3 - person_key WHERE rowid = 0")
     result = pipeline.step("10_rebuild_warehouse", "--verify")
     assert (result.returncode, "bridge_title_cast differ(s)" in result.stderr) == (30, True)
+
+
+@pytest.mark.slow
+def test_a_night_that_dies_at_any_statement_leaves_the_star_as_it_was(pipeline, second_night):
+    pipeline.copy_of(second_night)
+    pipeline.settings = second_night.settings
+    before, asked = pipeline.tables(), 0
+
+    def execute(self, *arguments):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise RuntimeError("it died")
+        return self.con.execute(*arguments)
+
+    with mock.patch.object(database.DuckDBWarehouse, "execute", execute, create=True):
+        while pipeline.tables() == before:
+            left = asked = asked + 4
+            pipeline.step(STEP)
+    assert asked > 40  # it died behind the COMMIT, or no more
+    assert pipeline.step(STEP).returncode == 0
+    followed = pipeline.tables()
+    assert pipeline.step(STEP, "--full").returncode == 0
+    assert pipeline.tables() == followed
