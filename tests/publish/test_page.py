@@ -710,6 +710,15 @@ def test_the_page_is_short_on_paper_and_on_a_phone(look, state):
 
 
 @pytest.mark.slow
+def test_on_a_phone_a_choice_can_be_cleared_and_its_link_copied(look):
+    tab = look("third", "#genre=Dramas", **PHONE)
+    assert tab.locator("#link").is_visible() and tab.locator("#clear").is_visible()
+    assert tab.evaluate("document.documentElement.scrollWidth") == 390
+    tab.locator("#clear").click()
+    assert not tab.locator("#link").is_visible(), "it would only take room"
+
+
+@pytest.mark.slow
 def test_the_page_of_the_real_file_is_short_too(browser, pipeline, real_data):
     source = pipeline.put((real_data / "netflix_titles.csv").read_bytes())
     assert pipeline.steps(*CHAIN, *STEPS, NETFLIX_CSV=source).returncode == 0
