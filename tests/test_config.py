@@ -13,6 +13,7 @@ from titles import catalogue, title
 import config
 from config import PROJECT, Settings, load_settings
 from errors import SettingsError
+from runner.redact import complete_command
 
 
 def test_defaults_are_valid_and_relative_to_the_project():
@@ -124,6 +125,28 @@ def test_the_environment_goes_before_dotenv_and_dotenv_before_the_default(write_
     write_env_file(b"FRESHNESS_DAYS=3\nHTTP_RETRIES=1\nACCEPT=\n")
     settings = load_settings({"HTTP_RETRIES": "2"})
     assert (settings.freshness_days, settings.http_retries, settings.accept) == (3, 2, None)
+
+
+def test_a_command_is_completed_by_what_was_given_and_is_not_in_dotenv(write_env_file, monkeypatch):
+    write_env_file(b"FRESHNESS_DAYS=3\nHTTP_RETRIES=1\n")
+    for name in config.NAMES:
+        monkeypatch.delenv(name, raising=False)
+    text = "the file looks cut. If it is right: make run-all ACCEPT=0123456789ab\n  line 3"
+    given = {"FRESHNESS_DAYS": "3", "ACCEPT": "ba9876543210", "ALLOW_SAMPLE": "no"}
+    monkeypatch.setattr("os.environ", given)
+    assert complete_command(text) == text
+    given |= {
+        "HTTP_RETRIES": "2",
+        "NETFLIX_CSV": "their file.csv",
+        "ALERT_URLS": "json://a:secret@b",
+    }
+    completed = f"{text}\n  With what was given: make run-all ACCEPT=0123456789ab"
+    assert complete_command(text) == (
+        f"{completed} NETFLIX_CSV='their file.csv' HTTP_RETRIES=2 ALERT_URLS=..."
+    )
+    given["NETFLIX_CSV"] = "https://user:secret@host/a.csv?key=secret"
+    assert "secret" not in complete_command(text)
+    assert complete_command("no input file: make sample") == "no input file: make sample"
 
 
 @pytest.mark.parametrize(

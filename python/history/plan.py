@@ -25,6 +25,7 @@ from runner import signals
 from runner.console import CYAN, GREEN, PLAIN, RED, YELLOW, plural, say, say_error
 from runner.lock import PLAN, hold_lock
 from runner.log import open_log
+from runner.redact import complete_command, describe_given
 from runner.step import Step
 from warehouse.database import (
     Warehouse,
@@ -56,6 +57,7 @@ def show_plan() -> int:
                 "LOG_DIR": str(scratch / "logs"),
                 "NETFLIX_CSV": settings.source,
                 "RUN_ID": "plan",
+                "GIVEN_SETTINGS": describe_given(),
             }
             for name in STEPS:
                 command = [sys.executable, str(PROJECT / "python" / f"{name}.py")]
@@ -94,7 +96,8 @@ def compare_with_history(settings: Settings) -> int:
     contract = load_contract(settings.contract_path, settings.cdc_key)
     batch, diff, objection = show_pending(settings, contract)
     if objection and not is_edit_accepted(settings, contract):
-        say(f"plan      the guard would stop it: {objection}\n  {name_commands(contract)}", RED)
+        commands = complete_command(name_commands(contract))
+        say(f"plan      the guard would stop it: {objection}\n  {commands}", RED)
         return STOPPED
     if objection:
         say(f"plan      ACCEPT lets it pass: {objection}", YELLOW)
@@ -106,7 +109,8 @@ def compare_with_history(settings: Settings) -> int:
         return DONE
     if diff.objection:
         say(f"plan      the guard would stop it: {diff.objection}", RED)
-        say(f"          If it is right: make run-all ACCEPT={batch.source_sha256[:12]}", RED)
+        command = complete_command(f"make run-all ACCEPT={batch.source_sha256[:12]}")
+        say(f"          If it is right: {command}", RED)
         return STOPPED
     say("plan      the guard would let it pass; nothing was written", GREEN)
     return DONE

@@ -1,12 +1,41 @@
 """Keep passwords and keys out of messages, logs and records."""
 
+import os
 import re
+import shlex
+from dataclasses import fields
 from urllib.parse import unquote
 
-from config import Settings
+from config import Settings, find_env_file, read_env_file
 
+ACCEPT_COMMAND = re.compile(r"make run-all ACCEPT=\w+")
+OF_ONE_RUN = ("ACCEPT", "ALLOW_SAMPLE")  # what a command is asked for; what cron's line has
 SECRET_LENGTH = 3  # anything shorter is not secret, and a part of many words
 SIGNS = r"[:@/?#&=;]"  # between the parts of a URL
+
+
+def describe_given() -> str:
+    """Name the settings that were given and .env has not, as make takes them: NAME=value.
+
+    A secret is named without its value. `make plan` hands on what was given to it.
+    """
+    if "GIVEN_SETTINGS" in os.environ:
+        return os.environ["GIVEN_SETTINGS"]
+    path, words = find_env_file(), []
+    given = dict(os.environ.items() - (read_env_file(path) if path else {}).items())
+    for setting in fields(Settings):
+        name, secret = setting.name.upper(), setting.metadata["secret"]
+        if (value := given.get(name)) and name not in OF_ONE_RUN:
+            is_path = name == "NETFLIX_CSV" and "://" not in value
+            words.append(f"{name}={'...' if secret and not is_path else shlex.quote(value)}")
+    return " ".join(words)
+
+
+def complete_command(text: str) -> str:
+    """Append the command that a refusal names, as it works with what was given now."""
+    command = ACCEPT_COMMAND.search(text)
+    given = describe_given() if command else ""
+    return f"{text}\n  With what was given: {command[0]} {given}" if given else text
 
 
 def split_url(url: str) -> tuple[str, str, str, str]:

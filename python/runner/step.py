@@ -20,7 +20,7 @@ from runner import lock, signals
 from runner.console import CYAN, say, say_error, say_warning, show_progress
 from runner.log import new_run_id, open_log, utc_now
 from runner.options import read_flags
-from runner.redact import redact_source
+from runner.redact import complete_command, redact_source
 
 if TYPE_CHECKING:
     from warehouse.database import Warehouse
@@ -136,7 +136,7 @@ def run_and_report(step: Step, run: Callable[[Step], None], warehouse: bool) -> 
                 raise
     except StepError as error:
         keep_error(error)
-        say_error(f"{step.name:<9} stopped: {error}")
+        say_error(f"{step.name:<9} stopped: {complete_command(str(error))}")
         if error.exit_code in UNDONE:
             rest = "Nothing was changed."
             say_error(f"{'':<9} {describe_rest(step.settings, rest) if step.con else rest}")

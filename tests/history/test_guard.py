@@ -200,6 +200,9 @@ def test_a_refusal_ends_with_20_says_why_and_changes_nothing(pipeline, loaded_on
         "merge     stopped: the file deletes 30 of 40 titles (75.0 %); allowed are 20 and 10 %.\n"
         "  See it with `make plan`; if it is right: "
         f"make run-all ACCEPT={batch['source_sha256'][:12]}\n"
+        f"  With what was given: make run-all ACCEPT={batch['source_sha256'][:12]} "
+        f"DATA_DIR={pipeline.root}/data WAREHOUSE_PATH={pipeline.root}/dw.db "
+        f"LOG_DIR={pipeline.root}/logs DUCKDB_THREADS=1\n"
         "          Nothing was changed.\n"
     )
     assert pipeline.tables() == before

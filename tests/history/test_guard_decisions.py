@@ -190,6 +190,10 @@ def test_the_plan_says_what_the_run_says_and_writes_nothing(loaded, name):
     plan = loaded.step(MERGE, "--plan", NETFLIX_CSV=source, **settings)
     assert (plan.returncode, text in plan.stdout) == (code, True), plan.stdout + plan.stderr
     assert everything() == before
+    if code:  # the command as it works, not as it would on the scratch copy
+        given = f"DATA_DIR={loaded.root}/data WAREHOUSE_PATH={loaded.root}/dw.db"
+        accept = f"make run-all ACCEPT={digest(records)} NETFLIX_CSV={source} {given}"
+        assert accept in plan.stdout and "SNAPSHOT_AT=2020-01-02" in plan.stdout, plan.stdout
     assert loaded.land(catalogue(*records), **settings).returncode == 0
     assert loaded.step(MERGE, **settings).returncode == code
 
