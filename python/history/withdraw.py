@@ -22,19 +22,17 @@ from runner import signals
 from runner.options import make_parser
 from runner.step import Step, run_step
 
+DIGITS, SHOWN = 12, 20  # of a SHA-256, at least; ids in a message, the newest
 VERDICTS = {"withdraw": "withdrawn", "restore": "restored"}
 
 
-def run(step: Step, batch_id: str) -> None:
+def run(step: Step, wanted: str) -> None:
     settings, verdict = step.settings, VERDICTS[step.name]
     state = check_state(step)
     batches = list_batches(state)
-    batch = next((batch for batch in batches if batch.batch_id == batch_id), None)
+    batch = find_batch(batches, wanted, step.name)
     in_play = [batch for batch in batches if not is_left_out(state, batch)]
-    if not batch:
-        newest = in_play[-1].batch_id if in_play else "none"
-        raise SettingsError(f"there is no snapshot {batch_id!r}, the newest is {newest}")
-    step.batch_id = batch_id
+    step.batch_id = batch_id = batch.batch_id
     if (verdict == "withdrawn") == (batch not in in_play):
         step.message = f"{batch_id} is {verdict} already"
         return
@@ -49,6 +47,31 @@ def run(step: Step, batch_id: str) -> None:
     show_effect(step, batch, verdict)
     record_decision(settings, batch, verdict, f"make {step.name}")
     step.message = f"{batch_id} is {verdict}; after the merge: make run-all audits and publishes"
+
+
+def find_batch(batches: list[Batch], wanted: str, command: str) -> Batch:
+    """Find a snapshot by its id, a start of it, or what ACCEPT takes: 12 digits of the SHA-256.
+
+    Raises SettingsError unless it is exactly one.
+    """
+    if not wanted:
+        disk = " After a lost disk, copy the backup to data/, then: `make rebuild`"
+        raise SettingsError(
+            f"which snapshot? make {command} BATCH= takes its id, the start of it, or the 12 "
+            f"digits at its end.{disk * (command == 'restore')}"
+        )
+    matches = [
+        batch
+        for batch in batches
+        if batch.batch_id.startswith(wanted)
+        or (len(wanted) >= DIGITS and batch.source_sha256.startswith(wanted.lower()))
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    ids = "".join(f"\n  {batch.batch_id}" for batch in (matches or batches)[-SHOWN:])
+    if matches:
+        raise SettingsError(f"{wanted!r} could be any of these:{ids}")
+    raise SettingsError(f"there is no snapshot {wanted!r}; there are:{ids or ' none'}")
 
 
 def show_effect(step: Step, batch: Batch, verdict: str) -> None:
@@ -71,7 +94,7 @@ def show_effect(step: Step, batch: Batch, verdict: str) -> None:
 def main() -> int:
     parser = make_parser(__doc__)
     parser.add_argument("what", choices=VERDICTS)
-    parser.add_argument("batch", help="the snapshot's id, as `make why` and the log name it")
+    parser.add_argument("batch", help="the snapshot's id, the start of it, or 12 digits")
     given = parser.parse_args()
     return run_step(given.what, lambda step: run(step, given.batch), warehouse=False)
 

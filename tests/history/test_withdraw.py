@@ -70,7 +70,18 @@ def test_a_withdrawn_snapshot_is_as_if_it_had_not_come_until_it_is_restored(load
 
 def test_withdraw_refuses_what_is_not_there_and_what_is_the_only_one(loaded):
     first, second = (batch["batch_id"] for batch in loaded.batches())
-    assert loaded.step(WITHDRAW, "withdraw", "none").returncode == 2
+    asked = {
+        "none": f"there is no snapshot 'none'; there are:\n  {first}\n  {second}\n",
+        "202001": f"'202001' could be any of these:\n  {first}\n  {second}\n",
+        "": "which snapshot? make restore BATCH=",
+    }
+    for wanted, message in asked.items():
+        done = loaded.step(WITHDRAW, "restore" if not wanted else "withdraw", wanted)
+        assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+    assert "`make rebuild`" in done.stderr, "that is for a lost disk"
+    assert len(loaded.decisions()) == 2, "nothing is withdrawn yet"
+    assert f"{second} is withdrawn" in loaded.step(WITHDRAW, "withdraw", second[-12:]).stdout
+    assert f"{second} is restored" in loaded.step(WITHDRAW, "restore", second[:8]).stdout
     assert loaded.step(WITHDRAW, "withdraw", second).returncode == 0
     assert loaded.step(WITHDRAW, "withdraw", first).returncode == 2
     assert "withdrawn already" in loaded.step(WITHDRAW, "withdraw", second).stdout
