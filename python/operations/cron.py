@@ -12,7 +12,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from config import NAMES, PROJECT, Settings, load_settings
 from errors import DONE, SettingsError, StepError
@@ -25,6 +28,8 @@ BEGIN = f"# >>> netflix-elt-pipeline in {PROJECT} >>> (made by `make cron-instal
 END = f"# <<< netflix-elt-pipeline in {PROJECT} <<<"
 
 OF_THE_LINES = {"SCHEDULE", "MONITOR_SCHEDULE", "ALLOW_SAMPLE"}  # settings in the lines themselves
+LOCAL_TIME = Path("/etc/localtime")  # of the cron daemon, whatever TZ is here
+DAEMONS = {"cron", "crond", "fcron", "bcron-start"}
 MAKES_OWN = {"VENV": ".venv", "PYTHON": "python3"}  # variables of the Makefile -> their defaults
 
 
@@ -39,6 +44,8 @@ def main(action: str) -> int:
         if action == "install":
             check_settings_given(settings)
             show_source(settings)
+            for doubt in find_doubts():
+                say(f"cron      warning: {doubt}", YELLOW)
             after += compose_block(settings)
         if after != before:
             write_crontab(after)
@@ -73,6 +80,29 @@ def show_source(settings: Settings) -> None:
         say(f"cron      the job will read {source}")
     else:
         say(f"cron      the job will read {source}, which does not exist now", YELLOW)
+
+
+def find_doubts(zone: Path = LOCAL_TIME, processes: Path = Path("/proc")) -> Iterator[str]:
+    """Say what may keep the job from running when the lines say: another clock, no daemon."""
+    if zone.exists():
+        with zone.open("rb") as file:
+            local = ZoneInfo.from_file(file)
+        year = datetime.now(UTC).year
+        if any(local.utcoffset(datetime(year, month, 1)) for month in (1, 7)):
+            yield (
+                "the local time is not UTC. A cron that does not know CRON_TZ (Debian's) takes "
+                "SCHEDULE and MONITOR_SCHEDULE as local time; `make status` shows them in UTC"
+            )
+    names = {path.parent.name: read_name(path) for path in processes.glob("[0-9]*/comm")}
+    if "1" in names and not DAEMONS & {*names.values()}:  # else only one's own processes are shown
+        yield "no cron daemon runs here; unless something else reads the crontab, no job begins"
+
+
+def read_name(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:  # it ended
+        return ""
 
 
 def compose_block(settings: Settings) -> str:

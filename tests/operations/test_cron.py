@@ -7,6 +7,7 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import TZPATH
 
 import pytest
 from conftest import PROJECT, catalogue, title
@@ -92,6 +93,31 @@ def test_install_shows_which_source_the_job_will_read(source, shown, capsys, mon
     cron.show_source(settings)
     said = "".join(capsys.readouterr())
     assert said == f"cron      the job will read {shown}\n"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/London", "Asia/Kathmandu"])
+def test_install_says_where_cron_may_take_the_times_as_local_time(zone):
+    path = next(Path(folder) / zone for folder in TZPATH if (Path(folder) / zone).exists())
+    doubts = list(cron.find_doubts(zone=path, processes=Path("/nowhere")))
+    assert len(doubts) == (zone != "UTC")
+    assert all("the local time is not UTC" in text and "SCHEDULE" in text for text in doubts)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_told"),
+    [
+        ({"1": "systemd", "77": "bash"}, True),
+        ({"1": "systemd", "77": "cron"}, False),
+        ({"1": "init", "77": "crond"}, False),
+        ({"77": "bash"}, False),  # only one's own processes are shown: nobody knows
+    ],
+)
+def test_install_says_where_no_cron_daemon_runs(tmp_path, names, is_told):
+    for number, name in names.items():
+        (tmp_path / number).mkdir()
+        (tmp_path / number / "comm").write_text(f"{name}\n")
+    doubts = list(cron.find_doubts(zone=Path("/nowhere"), processes=tmp_path))
+    assert ["no cron daemon runs here" in text for text in doubts] == [True] * is_told
 
 
 def test_an_empty_crontab_comes_and_goes(crontab):
