@@ -140,6 +140,13 @@ def test_every_published_table_is_in_the_reference_and_no_other(published_tables
     assert sorted(first_cells(section)) == published_tables
 
 
+@pytest.mark.parametrize("heading", ["Back up and restore", "Upgrade"])
+def test_what_a_person_adds_to_the_files_is_to_be_kept(heading):
+    section = find_section("docs/operate.md", heading)
+    own = ("`.env`", "contract", "`sql/checks/`", "`sql/analytics/kpis.sql`")
+    assert [name for name in own if name not in section] == []
+
+
 WORDS = re.compile(r"\b(anew|mend|beside|of late|to the letter|books)\b", re.IGNORECASE)
 
 
