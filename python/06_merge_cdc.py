@@ -16,8 +16,9 @@ import sys
 from datetime import datetime
 
 from contract import load_contract
-from history.merge import count_ambiguous, create_tables, find_pending, merge_pending
-from history.tables import merged_batches
+from history.merge import count_ambiguous, merge_pending
+from history.pending import find_pending
+from history.tables import create_tables, merged_batches
 from ingest.decisions import IN_HISTORY
 from ingest.manifest import Batch, landed_batches
 from ingest.state import loaded_state

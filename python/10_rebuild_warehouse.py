@@ -22,7 +22,9 @@ from analytics.star_schema import TABLES, build_star_schema, find_built, read_hi
 from contract import load_contract
 from errors import NotReady, QualityError
 from history.contract_edit import require_judged_contract
-from history.merge import Pending, create_tables, find_pending, merge_pending
+from history.merge import merge_pending
+from history.pending import Pending, find_pending
+from history.tables import create_tables
 from ingest.decisions import find_verdict
 from ingest.manifest import KINDS, landed_batches, verify_snapshot
 from runner.console import PLAIN, RED, plural, say
@@ -42,11 +44,8 @@ from warehouse.database import (
 
 OPS_TABLES = ("ops_runs", "ops_schema_changes")
 COMPARED = (
-    "analytics_netflix_history",
-    "analytics_netflix_current",
-    "cdc_netflix_changes",
-    "ops_merges",
-    "ops_ambiguous_matches",
+    *("analytics_netflix_history", "analytics_netflix_current", "cdc_netflix_changes"),
+    *("ops_merges", "ops_ambiguous_matches"),
 )
 
 

@@ -5,18 +5,16 @@ withdrawn, if an edit of the contract changes staged values, or CDC_KEY is anoth
 are replayed in order, in one transaction.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from column import Column
 from config import Settings
 from contract import Contract
 from errors import Refused, StepError
 from history.contract_edit import contract_fingerprint, judge_edit, keep_titles
 from history.diff import Diff, find_changes, find_implausible_change
-from history.tables import clear_history, create_views, has_columns, merged_batches
+from history.pending import Pending
+from history.tables import clear_history
 from ingest.decisions import (
-    IN_HISTORY,
     find_verdict,
     is_accepted,
     record_acceptance,
@@ -26,95 +24,11 @@ from ingest.decisions import (
 from ingest.manifest import Batch, verify_snapshot
 from runner.step import Step
 from staging.build import bind_columns, build_staging, check_staging_limits, find_staged, load_raw
-from warehouse.columns import KNOWN
 from warehouse.database import Warehouse, fetch_file, run_file
 
 
 class LateRefused(Refused):
     """After a late snapshot, the next one would change too much."""
-
-
-def create_tables(con: Warehouse, columns: Sequence[Column] = KNOWN) -> None:
-    """Create the history's tables, views and macros.
-
-    A history with other columns than the contract's stays as it is: the replay will replace it.
-    """
-    run_file(con, "history/tables.sql")
-    if has_columns(con, columns):
-        create_views(con, columns)
-    elif not merged_batches(con):
-        clear_history(con, columns)
-    if not con.has_transactions:  # a run that died may have left half a merge
-        run_file(
-            con,
-            "history/undo_partial.sql",
-            {"merged_batches": [name for name, *_ in merged_batches(con)]},
-        )
-
-
-@dataclass(frozen=True)
-class Pending:
-    """What to merge, in order."""
-
-    todo: list[Batch]
-    judged: set[str]  # ids of snapshots that were decided on: no limit stops them
-    asked: tuple[Batch, ...] = ()  # those that the run is for: it stops if one is refused
-    is_replay: bool = False  # the history is emptied first; todo has all that belong in it
-    edit: str | None = None  # why the guard has to judge what the replay changes
-    is_retry: bool = False  # a late snapshot was merged in this run, and is left out now
-
-
-def find_pending(
-    con: Warehouse, batches: list[Batch], settings: Settings, contract: Contract
-) -> Pending:
-    """Compare what the decisions let into the history with what is merged.
-
-    A refused snapshot is left out, unless ACCEPT names it or the run is for it: then it is judged
-    again, as contract or settings may have changed.
-    """
-    asked = find_asked(settings, batches)
-    key = settings.cdc_key
-    verdicts = {batch.batch_id: find_verdict(settings, batch, key) for batch in batches}
-    eligible = [
-        batch
-        for batch in batches
-        if verdicts[batch.batch_id] != "refused" or batch in asked or is_accepted(settings, batch)
-    ]
-    done = merged_batches(con)
-    judged = {name for name, verdict in verdicts.items() if verdict in IN_HISTORY}
-    judged |= {name for name, by, _ in done if by == key and verdicts.get(name) != "refused"}
-    expected = [
-        (batch.batch_id, key, contract_fingerprint(contract, batch.columns)) for batch in eligible
-    ]
-    if done == expected[: len(done)]:
-        return Pending(eligible[len(done) :], judged, asked)
-    by_contract = {(name, by): fingerprint for name, by, fingerprint in done}
-    edited = {by_contract.get((name, by), new) for name, by, new in expected} - {
-        new for _, _, new in expected
-    }
-    return Pending(eligible, judged, asked, is_replay=True, edit=describe_edit(edited))
-
-
-def find_asked(settings: Settings, batches: list[Batch]) -> tuple[Batch, ...]:
-    """Return the snapshots that this run is for: if one is refused, it stops.
-
-    These are the newest, that of SNAPSHOT_AT, and the one landed last if it was not judged yet.
-    """
-    time = settings.snapshot_at and settings.snapshot_at.replace(microsecond=0)
-    last = max(batches, key=lambda batch: batch.landed_at)
-    is_judged = find_verdict(settings, last, settings.cdc_key)
-    return tuple(
-        batch
-        for batch in batches
-        if batch is batches[-1] or batch.snapshot_at == time or (batch is last and not is_judged)
-    )
-
-
-def describe_edit(fingerprints: set[str | None]) -> str | None:
-    """Say why the merged snapshots have other contracts; None if they have not."""
-    if None in fingerprints:
-        return "an older version of this project made the history"
-    return "the contract was edited" if fingerprints else None
 
 
 def merge_pending(

@@ -16,8 +16,9 @@ from contract import Contract, load_contract
 from errors import DONE, STOPPED, StepError
 from history.contract_edit import compare_titles, find_objection, is_edit_accepted, name_commands
 from history.diff import Diff
-from history.merge import Pending, create_tables, find_pending, merge_pending
-from history.tables import merged_batches
+from history.merge import merge_pending
+from history.pending import Pending, find_pending
+from history.tables import create_tables, merged_batches
 from ingest.decisions import is_accepted
 from ingest.manifest import Batch, landed_batches
 from ingest.source import require_source

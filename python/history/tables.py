@@ -39,3 +39,21 @@ def clear_history(con: Warehouse, columns: Sequence[Column] = KNOWN) -> None:
         con.execute(f"DELETE FROM {table}")
     run_file(con, "history/empty.sql", columns=columns)
     create_views(con, columns)
+
+
+def create_tables(con: Warehouse, columns: Sequence[Column] = KNOWN) -> None:
+    """Create the history's tables, views and macros.
+
+    A history with other columns than the contract's stays as it is: the replay will replace it.
+    """
+    run_file(con, "history/tables.sql")
+    if has_columns(con, columns):
+        create_views(con, columns)
+    elif not merged_batches(con):
+        clear_history(con, columns)
+    if not con.has_transactions:  # a run that died may have left half a merge
+        run_file(
+            con,
+            "history/undo_partial.sql",
+            {"merged_batches": [name for name, *_ in merged_batches(con)]},
+        )

@@ -237,7 +237,7 @@ def killed_runs(pipeline: Elsewhere, step: str) -> Iterator[int]:
 def after_recovery(pipeline: Elsewhere) -> dict[str, list[tuple]]:
     """The history, once step 06 took back what a merge had left: what it begins with."""
     with pipeline.warehouse() as con:
-        import_module("history.merge").create_tables(con)
+        import_module("history.tables").create_tables(con)
         return {name: normalised(con, name) for name in HISTORY}
 
 

@@ -39,6 +39,8 @@ from config import PROJECT, Limit, load_settings
 from contract import load_contract
 from errors import DONE, STOPPED, Refused
 from history import merge, withdraw
+from history.pending import find_pending
+from history.tables import clear_history, create_tables
 from ingest.decisions import find_refused
 from ingest.manifest import Batch, list_batches
 from ingest.state import load_state
@@ -158,8 +160,8 @@ def check_history(
     It keeps all that ever was: with `every`, it is looked at after so many days and at the end.
     """
     ours, contract = replace(ours, cdc_key=cdc_key), CONTRACTS[cdc_key]
-    merge.create_tables(con)
-    merge.clear_history(con)
+    create_tables(con)
+    clear_history(con)
     con.execute("DROP TABLE IF EXISTS staging_netflix_quarantine")
     con.execute("SET VARIABLE last_run_status = 'done'")  # for the check in compare()
     load_days(con, days)
@@ -249,8 +251,8 @@ def arrive(con: duckdb.DuckDBPyConnection, ours, groups: list[list[Batch]]) -> d
     contract = CONTRACTS[ours.cdc_key]
     shutil.rmtree(ours.decisions, ignore_errors=True)
     load_state(ours)
-    merge.create_tables(con)
-    merge.clear_history(con)
+    create_tables(con)
+    clear_history(con)
     for table in ("staging_netflix_quarantine", "staging_counts"):
         con.execute(f"DROP TABLE IF EXISTS {table}")
     step = Step("merge", ours, "test", logging.Logger("test"), con)
@@ -258,7 +260,7 @@ def arrive(con: duckdb.DuckDBPyConnection, ours, groups: list[list[Batch]]) -> d
     for group in groups:
         is_late = any(one.snapshot_at > new.snapshot_at for one in known for new in group)
         known = sorted([*known, *group], key=lambda one: one.snapshot_at)
-        pending = merge.find_pending(con, known, ours, contract)
+        pending = find_pending(con, known, ours, contract)
         assert pending.is_replay == is_late
         merge.merge_pending(step, con, known, contract, pending)
     return content(con)

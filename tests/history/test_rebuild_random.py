@@ -18,7 +18,9 @@ from histories import History, content
 from contract import load_contract
 from errors import Refused
 from history.contract_edit import require_judged_contract
-from history.merge import Pending, create_tables, find_pending, merge_pending
+from history.merge import merge_pending
+from history.pending import Pending, find_pending
+from history.tables import create_tables
 from ingest.decisions import find_verdict, record_decision
 from ingest.manifest import list_batches
 from ingest.state import load_state

@@ -37,6 +37,7 @@ NOT_BY_PROPERTIES = (
     "sql/history/match_by_title.sql",
     "sql/history/renumbered_ids.sql",
     "python/history/merge.py",
+    "python/history/pending.py",
     "python/history/diff.py",
     "python/config.py",
 )
@@ -54,7 +55,8 @@ TABLES, STAGING, MACROS = "sql/history/views.sql", "sql/staging/quarantine.sql",
 TRAVEL = "sql/history/time_travel.sql"
 RECORDS, KEPT = "sql/staging.sql", "sql/staging/match_unchanged.sql"
 CHANGED = "sql/staging/load_changed.sql"
-REKEYED, PENDING = "sql/history/renumbered_ids.sql", "python/history/merge.py"
+REKEYED = "sql/history/renumbered_ids.sql"
+PENDING, MERGED = "python/history/pending.py", "python/history/merge.py"
 FOUND, GUARD = "python/history/diff.py", "python/history/diff.py"
 CONFIG, PLAN = "python/config.py", "python/history/plan.py"
 LANDED, DECIDED = "python/ingest/manifest.py", "python/ingest/records.py"
@@ -256,7 +258,7 @@ MUTANTS = [
         ),
         (REKEYED, "LEFT JOIN merge_input AS new", "INNER JOIN merge_input AS new"),
         (
-            PENDING,
+            MERGED,
             "            if not enforce_limits and refused is batch:\n                raise\n",
             "",
         ),
@@ -264,15 +266,15 @@ MUTANTS = [
         (PENDING, " or is_accepted(settings, batch)\n    ]", "\n    ]"),
         (PENDING, " or batch in asked or", " or"),
         (PENDING, "or batch.snapshot_at == time", ""),
-        (PENDING, "if enforce_limits or late else None", "if enforce_limits else None"),
-        (PENDING, "(enforce_limits or is_accepted(settings, batch))", "enforce_limits"),
+        (MERGED, "if enforce_limits or late else None", "if enforce_limits else None"),
+        (MERGED, "(enforce_limits or is_accepted(settings, batch))", "enforce_limits"),
         (
-            PENDING,
+            MERGED,
             "            if refused in pending.asked:\n",
             "            if refused is batch:\n",
         ),
-        (PENDING, "for one in todo if one is not before]", "for one in todo]"),
-        (PENDING, "merges[-1][1].objection or diff.objection", "diff.objection"),
+        (MERGED, "for one in todo if one is not before]", "for one in todo]"),
+        (MERGED, "merges[-1][1].objection or diff.objection", "diff.objection"),
         (PLAN, "stops[0] if stops else (late or merges)[-1]", "(late or merges)[-1]"),
         (PLAN, "(late or merges)[-1]", "merges[-1]"),
         # what a person took back
@@ -280,12 +282,12 @@ MUTANTS = [
         (DECIDED, 'elif entry["verdict"] == "restored":', 'elif entry["verdict"] == "none":'),
         (DECIDED, "return left_out or judged", "return judged or left_out"),
         (
-            PENDING,
+            MERGED,
             "        if not as_staged:\n            load_raw",
             "        if newest:\n            load_raw",
         ),
         (FOUND, '"rehash": set(then) != set(tracked)', '"rehash": False'),
-        (PENDING, "if broken or carried", "if carried"),
+        (MERGED, "if broken or carried", "if carried"),
         (CONFIG, "> self.rows and share", "> self.rows or share"),
         (
             CONFIG,
