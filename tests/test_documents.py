@@ -3,6 +3,7 @@
 import ast
 import re
 import shutil
+import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -160,6 +161,25 @@ def test_the_documents_are_plain_english():
 
 def test_the_readme_is_short():
     assert len(read_documents("README.md").splitlines()) <= 180
+
+
+def test_the_way_of_a_record_names_what_is_in_the_code():
+    section = find_section("docs/design.md", "How a record becomes a version")
+    paths = [*(PROJECT / "python").rglob("*.py"), *(PROJECT / "sql").rglob("*.sql")]
+    code = "\n".join(path.read_text() for path in paths)
+    names = re.findall(r"`(\w+)`", section)
+    made = r"def {0}\(|(?:TABLE|VIEW) {0} (?:AS|\()|show_parquet\(\"{0}\""
+    assert [name for name in names if not re.search(made.format(name), code)] == []
+    assert len(names) > 12
+
+
+def test_the_sql_that_runs_is_printed_by_the_command_of_design():
+    section = find_section("docs/design.md", "How a record becomes a version")
+    (command,) = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    command = command.replace(".venv/bin/python", sys.executable)
+    shown = subprocess.run(["bash", "-c", command], cwd=PROJECT, capture_output=True, text=True)
+    assert shown.stderr == "" and "-- each column" not in shown.stdout
+    assert 'OR is_other(new."title", live."title", \'title\')\n' in shown.stdout
 
 
 def test_the_setting_that_adapt_shows_is_in_the_code():
