@@ -1,14 +1,14 @@
-"""Clean and type the snapshot: raw -> staging_netflix_titles, and what is no title -> quarantine.
+"""Clean and type the snapshot: raw -> staging_netflix_titles and its quarantine.
 
-Reads:   contract_netflix_titles (the raw snapshot under canonical names; where step 04 did not run,
-         this step makes it as that one does), sql/contract.toml
+Reads:   contract_netflix_titles (the raw snapshot under canonical names; if step 04 did not run,
+         this step creates it in the same way), sql/contract.toml
 Writes:  staging_records (and over it staging_netflix_titles), staging_netflix_quarantine,
          staging_repairs, staging_lost_in_cast, staging_batch, staging_counts; where it stops, a
          decision in data/decisions/
-Fails when: more records or values than allowed are set aside or lost, or the books do not balance
-         (exit 20; MAX_QUARANTINED_*, MAX_LOST_IN_CAST_*); or step 04 would.
+Fails when: too many records are quarantined or values lost (MAX_QUARANTINED_*, MAX_LOST_IN_CAST_*;
+         exit 20), the row counts do not reconcile (exit 1), or step 04 would
 
-Records that the snapshot before had, to the letter, are taken over; `--full` stages all anew.
+Unchanged records keep their staged rows; `--full` restages all.
 
 Example: python python/05_run_staging_sql.py --full    or    make staging FULL=1
 """
@@ -34,21 +34,21 @@ def run(step: Step, full: bool = False) -> None:
     with record_refusal(settings, batch):
         if not as_before and not is_schema_checked(step.con, batch):
             check_columns(step, batches, contract)  # step 04 did not run, or stopped
-        books = as_before or build_staging(step.con, batch, contract, full=full)
-        step.rows_in, step.rows_out = books.raw, books.staged
-        check_staging_limits(step.con, batch, books, settings)
+        counts = as_before or build_staging(step.con, batch, contract, full=full)
+        step.rows_in, step.rows_out = counts.raw, counts.staged
+        check_staging_limits(step.con, batch, counts, settings)
     step.unchanged = bool(as_before)
     step.message = (
-        f"{books.raw:,} raw = {books.staged:,} staged + {books.quarantined:,} quarantined "
-        f"+ {books.duplicates:,} exact duplicates" + (", as before" if as_before else "")
+        f"{counts.raw:,} raw = {counts.staged:,} staged + {counts.quarantined:,} quarantined "
+        f"+ {counts.duplicates:,} exact duplicates" + (", as before" if as_before else "")
     )
-    for name, value in (("quarantined", books.quarantined), ("lost in cast", books.lost_in_cast)):
+    for name, value in (("quarantined", counts.quarantined), ("lost in cast", counts.lost_in_cast)):
         if value:
             step.warn(f"{value:,} {name}; see staging_netflix_quarantine, staging_lost_in_cast")
 
 
 def main() -> int:
-    full = read_flags(__doc__, full="take no record over from the snapshot before").full
+    full = read_flags(__doc__, full="restage all records").full
     return run_step("staging", lambda step: run(step, full))
 
 

@@ -4,11 +4,11 @@ Reads:   analytics_netflix_history, analytics_netflix_current, ops_merges; sql/a
          the audiences of ratings in sql/contract.toml
 Writes:  dim_*, fact_title_catalog, bridge_title_*, sums_title_*, the kpi_* views, analytics_build,
          analytics_contents; the comments of all tables that are published
-Fails when: nothing was merged yet (exit 2), a table was changed around the pipeline, or an
-         invariant of the star schema does not hold.
+Fails when: nothing was merged yet (exit 2), a table was changed outside the pipeline, or an
+         invariant of the star schema does not hold (exit 1)
 
-A history that was built on before costs nothing: analytics_build says from what. After one merge
-more the star schema takes in what that changed; `--full` builds all of it from the history.
+If the history did not change, nothing is rebuilt: analytics_build says what was built. After one
+more merge, only its changes are built in; `--full` rebuilds all from the history.
 
 Example: python python/08_build_analytics.py --full    or    make analytics FULL=1
 """

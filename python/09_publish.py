@@ -5,10 +5,10 @@ Reads:   the warehouse (read-only): dim_*, fact_*, bridge_*, kpi_*, analytics_*,
 Writes:  data/published/versions/<batch>-<digest>/ and the links to the newest one: netflix.duckdb,
          dashboard.html, kpi/, dictionary.md, lookml/
 Fails when: the newest merge is not audited or built upon yet (exit 2), or its audit failed (30):
-         then a version of the same data is published whose page says what is held back.
+         then the last version is published again, with a page that says what is held back
 
-A version is written beside the others, synced, renamed, and one link is moved to it: a reader sees
-the old version or the new one, and who holds an old file open keeps it.
+A version is written next to the others, synced and renamed; then one link is moved to it. Programs
+that have the old version open keep reading it; they see the new one once they reopen the file.
 
 Example: python python/09_publish.py    or    make publish
 """
@@ -60,7 +60,7 @@ def publish(step: Step, origins: Origins) -> Path:
         version, damaged = find_version(place / "versions" / name)
         if not version.exists():
             for path in damaged:
-                step.warn(f"{path} is damaged (see its {SUMS}); what it held is published anew")
+                step.warn(f"{path} is damaged (see its {SUMS}); it is published again")
             warehouse.as_duckdb(*COPIED)
             tables = list_published_tables(con)
             write_version(con, tables, version, step.batch_id, build_page)

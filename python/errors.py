@@ -26,13 +26,6 @@ def exit_code(error: Exception) -> int:
     return error.exit_code if isinstance(error, StepError) else CRASH
 
 
-def left_behind(has_transactions: bool) -> str:
-    """Say what a step that stops in the middle leaves in the warehouse."""
-    if has_transactions:
-        return "nothing was changed"
-    return "what it wrote may be half done; the next run undoes it"
-
-
 class SettingsError(StepError):
     """A setting or an option has a value that is not allowed."""
 

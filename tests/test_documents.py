@@ -151,10 +151,9 @@ def test_what_a_person_adds_to_the_files_is_to_be_kept(heading):
 WORDS = re.compile(r"\b(anew|mend|beside|of late|to the letter|books)\b", re.IGNORECASE)
 
 
-def test_the_documents_are_plain_english():
-    """What they quote of the code is left to the code."""
-    quoted = re.compile(r"^```console$.*?^```$|^\| `[^\n]*", re.MULTILINE | re.DOTALL)
-    texts = [quoted.sub("", path.read_text()) for path in DOCUMENTS]
+def test_documents_and_code_are_plain_english():
+    code = [*PROJECT.glob("python/**/*.py"), *PROJECT.glob("sql/**/*.sql")]
+    texts = [path.read_text() for path in (*DOCUMENTS, *code)]
     texts += [(PROJECT / name).read_text() for name in ("Makefile", ".env.example")]
     assert [line for line in "\n".join(texts).splitlines() if WORDS.search(line)] == []
 

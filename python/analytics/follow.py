@@ -1,6 +1,6 @@
-"""The star schema follows the history by one merge, where what it was built from proves it may.
+"""Update the star schema by the newest merge, if it was built from the history before it.
 
-A star schema that step 08 did not leave like this is refused; see sql/analytics/contents.sql.
+A star schema that differs from what step 08 left is refused; see sql/analytics/contents.sql.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from analytics.star_schema import (
 from errors import StepError
 from warehouse.database import Warehouse, fetch_file, has_tables, run_file, set_variables
 
-# Columns of the contract that the tables below have values of.
+# Columns of the contract with values in the star schema's tables.
 COPIED = (
     "type", "release_year", "date_added", "rating", "duration", "country", "listed_in", "cast",
     "director",
@@ -28,10 +28,10 @@ GROWING = (
 
 
 def can_follow(con: Warehouse, state: dict[str, Any]) -> bool:
-    """Whether the star schema is that of the history before its newest merge.
+    """Return whether the star schema is that of the history before its newest merge.
 
-    That merge must have begun and ended versions only: a value that is filled in, or taken over
-    from a column that is not tracked, changes what is there. Other engines build in full.
+    That merge must only have begun and ended versions: values that were filled in, or taken over in
+    columns that are not tracked, change older rows. Other engines always rebuild in full.
     """
     if not con.has_transactions or not has_tables(con, "analytics_build", "analytics_contents"):
         return False
@@ -48,9 +48,9 @@ def can_follow(con: Warehouse, state: dict[str, Any]) -> bool:
 
 
 def follow_history(con: Warehouse, audiences: str, snapshot_at: Any) -> bool:
-    """Take in what the newest merge began and ended; whether the keys of all names stayed.
+    """Build in what the newest merge began and ended; return whether all names kept their keys.
 
-    Raises StepError where a table is not as step 08 left it.
+    Raises StepError if a table is not as step 08 left it.
     """
     require_own_contents(con)
     con.execute("SET preserve_insertion_order = false")
@@ -65,37 +65,37 @@ def follow_history(con: Warehouse, audiences: str, snapshot_at: Any) -> bool:
     set_variables(con, {f"rows_{name}": rows for name, rows in count_known_rows(con).items()})
     if broken := find_broken(con, "invariants_changes"):
         raise StepError(
-            f"the star schema is not the history's ({broken}): a value was changed around the "
-            "pipeline, or this is a defect; nothing was kept or published. To build all from the "
-            "history: make analytics FULL=1"
+            f"the star schema does not fit the history ({broken}): a value was changed outside the "
+            "pipeline, or this is a defect; nothing is published. To rebuild all from the history: "
+            "make analytics FULL=1"
         )
     return True
 
 
 def require_own_contents(con: Warehouse) -> None:
-    """Raise StepError where a table of the star schema is not as step 08 left it."""
+    """Raise StepError if a table of the star schema is not as step 08 left it."""
     read_contents(con, dict.fromkeys(GROWING, 0))
     rows = fetch_file(con, "analytics/contents_changed.sql")
     if changed := [row["table_name"] for row in rows]:
         raise StepError(
             f"{', '.join(changed)}: changed since step 08 wrote it, so nothing is built on it and "
-            "nothing was published. To build all from the history: make analytics FULL=1"
+            "nothing is published. To rebuild all from the history: make analytics FULL=1"
         )
 
 
 def read_contents(con: Warehouse, rows: dict[str, int]) -> None:
-    """Make contents_now; of a table that only grows from so many rows on."""
+    """Create contents_now; of growing tables, without their first `rows` rows."""
     set_variables(con, {f"rows_{name}": number for name, number in rows.items()})
     run_file(con, "analytics/contents.sql")
 
 
 def record_contents(con: Warehouse) -> None:
-    """Record what the tables hold now; what was recorded before is not read again."""
+    """Record the contents of the tables; rows recorded before are not read again."""
     read_contents(con, count_known_rows(con))
     run_file(con, "analytics/contents_record.sql")
 
 
 def count_known_rows(con: Warehouse) -> dict[str, int]:
-    """Count the rows that the growing tables had when they were recorded; 0 where all was built."""
+    """Return the recorded number of rows of each growing table; 0 after a full build."""
     con.execute("SELECT table_name, row_count FROM analytics_contents WHERE is_growing")
     return dict.fromkeys(GROWING, 0) | dict(con.fetchall())

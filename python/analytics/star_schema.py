@@ -1,4 +1,4 @@
-"""The star schema over the history, the KPI views over it, and ISO 3166's codes of countries."""
+"""Build the star schema over the history, the KPI views over it, and the countries' ISO codes."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ import duckdb
 from column import CANONICAL, Column
 from config import PROJECT, SQL
 from contract import Contract
-from errors import NotReady, StepError, left_behind
+from errors import NotReady, StepError
 from runner.files import fingerprint
 from runner.step import Step
 from warehouse.database import (
@@ -22,7 +22,7 @@ from warehouse.database import (
     table_names,
 )
 
-# Names that catalogues use and ISO 3166 does not: the code of the country that is meant.
+# Names that catalogues use and ISO 3166 does not -> the code of the country.
 ALIASES = {
     "Burma": "MM",
     "Cape Verde": "CV",
@@ -47,20 +47,22 @@ WEST_GERMANY = ("DE", "DEU", "280", "Germany, Federal Republic of", "historic")
 
 
 def find_country_codes(names: list[str]) -> str:
-    """The names that ISO 3166 knows, with their codes, as country_codes.sql reads them."""
+    """Return the names that ISO 3166 knows, with their codes, as country_codes.sql reads them."""
     known = build_country_index()
     rows = [(name, *known[name.casefold()]) for name in names if name.casefold() in known]
     return "".join("\x1f".join(row) + "\x1e" for row in rows)
 
 
 def build_country_index() -> dict[str, tuple[str, ...]]:
-    """Name, case folded -> (alpha-2, alpha-3, number, ISO's name, status) of ISO 3166-1 and -3.
+    """Return folded name -> (alpha-2, alpha-3, number, ISO's name, status) of ISO 3166-1 and -3.
 
-    Where a name was a country's and is another's now, the one of today has it.
+    A name that was a country's and is now another's means today's.
     """
-    import pycountry  # only where there is something to build: 50 ms
+    import pycountry  # only if there is something to build: 50 ms
 
-    codes, found = {}, {}
+    codes: dict[str, tuple[str, ...]] = {}
+    found: dict[str, tuple[str, ...]] = {}
+    row: tuple[str, ...]
     for country in pycountry.historic_countries:
         codes[country.alpha_4] = row = (
             country.alpha_2,
@@ -82,7 +84,7 @@ def build_country_index() -> dict[str, tuple[str, ...]]:
         names = [getattr(country, name, None) for name in ("common_name", "official_name")]
         names += [country.name, country.alpha_2, country.alpha_3]
         found |= dict.fromkeys(filter(None, names), row)
-    for row in codes.values():  # SU is the Soviet Union, as no country of today has that code
+    for row in codes.values():  # SU is the Soviet Union, as no country has that code today
         found.setdefault(row[0], row)
     found |= {alias: codes[code] for alias, code in ALIASES.items()}
     found["West Germany"] = WEST_GERMANY
@@ -101,22 +103,22 @@ BUILT_FROM = ("batch_id", "merges", "rules", "history_rows", "current_rows")
 
 
 def read_history_state(con: Warehouse, contract: Contract) -> dict[str, Any]:
-    """What the star schema is to be built from: columns of state.sql, and the version of the rules.
+    """Return what to build the star schema from: columns of state.sql, and the rules' fingerprint.
 
-    Raises NotReady where there is no history.
+    Raises NotReady if there is no history.
     """
     merged = has_tables(con, "ops_merges")
     state = fetch_file(con, "analytics/state.sql")[0] if merged else {"batch_id": None}
     if not state["batch_id"]:
         raise NotReady(
-            "there is no history yet to build the star schema from; nothing was changed. "
+            "there is no history yet to build the star schema from. "
             "Run `make merge` (or `make run-all`) first."
         )
     return state | {"rules": analytics_fingerprint(contract)}
 
 
 def analytics_fingerprint(contract: Contract) -> str:
-    """A digest of all that decides what becomes of a history, the packages' versions among it."""
+    """Return a fingerprint of all that decides on the star schema, with the packages' versions."""
     rules = [*(SQL / "analytics").glob("*.sql"), *Path(__file__).parent.glob("*.py")]
     extra = [(c.name, c.description) for c in contract.columns if c.name not in CANONICAL]
     words = f"{contract.audiences}{extra or ''}{duckdb.__version__}"  # its hash() may be another
@@ -124,7 +126,7 @@ def analytics_fingerprint(contract: Contract) -> str:
 
 
 def find_built(con: Warehouse, state: dict[str, Any]) -> int:
-    """The facts there are, if all was built from this very history by these very rules; else 0."""
+    """Return the number of facts if they were built from this history by these rules, else 0."""
     if not has_tables(con, "analytics_build"):
         return 0
     now = {name: state[name] for name in BUILT_FROM} | count_star_objects(con)
@@ -132,13 +134,13 @@ def find_built(con: Warehouse, state: dict[str, Any]) -> int:
 
 
 def read_built_state(con: Warehouse, names: Iterable[str]) -> dict[str, Any]:
-    """Read what the star schema was built from."""
+    """Return these columns of the record of the last build."""
     row = con.execute(f"SELECT {', '.join(names)} FROM analytics_build").fetchone()
     return dict(zip(names, row or (), strict=False))
 
 
 def count_star_objects(con: Warehouse) -> dict[str, int]:
-    """How many tables and views of the star schema there are: one that is missing is made again."""
+    """Count the tables and views of the star schema: if one is missing, all is rebuilt."""
     return {"objects": sum(name.startswith(STAR) for name in table_names(con))}
 
 
@@ -147,14 +149,11 @@ def count_facts(con: Warehouse) -> int:
 
 
 def build_star_schema(con: Warehouse, audiences: str, columns: Sequence[Column]) -> None:
-    """The dimensions, facts, bridges, sums and views, from the history and its columns.
-
-    `audiences` as in Contract.
-    """
+    """Build all dimensions, facts, bridges, sums and views; `audiences` as in Contract."""
     con.execute("SET preserve_insertion_order = false")  # costs time, and nothing needs it
-    if has_tables(con, "dim_title"):  # of a version before; it is a view since
+    if has_tables(con, "dim_title"):  # a table in older versions, now a view
         con.execute("DROP TABLE dim_title")
-    con.execute("DROP TABLE IF EXISTS analytics_books")  # the name of analytics_build, once
+    con.execute("DROP TABLE IF EXISTS analytics_books")  # analytics_build in older versions
     drop_changes(con)
     for name in ("prepare", "take_all"):
         run_file(con, f"analytics/{name}.sql")
@@ -168,24 +167,24 @@ def build_star_schema(con: Warehouse, audiences: str, columns: Sequence[Column])
 
 
 def drop_changes(con: Warehouse) -> None:
-    """Drop star_changes: a view where all is built, a table where the newest merge is followed."""
+    """Drop star_changes: a view in a full build, a table in an update by one merge."""
     for name, is_view in con.objects():
         if name == "star_changes":
             con.execute(f"DROP {'VIEW' if is_view else 'TABLE'} star_changes")
 
 
 def fill_dimensions(con: Warehouse, audiences: str) -> None:
-    """Make the small dimensions again, and add the people that are new."""
+    """Rebuild the small dimensions, and add new people."""
     names = [n for (n,) in con.execute("SELECT country FROM catalog_countries").fetchall() if n]
     if "NA" in names and fetch_file(con, "analytics/missing_as_na.sql")[0]["versions"]:
-        names.remove("NA")  # Namibia, unless it stands for what is missing
+        names.remove("NA")  # Namibia, unless it means a missing value elsewhere
     codes = find_country_codes(sorted(names))
     run_file(con, "analytics/country_codes.sql", {"country_codes": codes, "audiences": audiences})
     run_file(con, "analytics/dimensions.sql")
 
 
 def find_dropped_kpis(con: Warehouse) -> list[str]:
-    """Find the kpi_ views that kpis.sql made once and no longer makes."""
+    """Find the kpi_ views that kpis.sql no longer creates."""
     text = (SQL / "analytics/kpis.sql").read_text(encoding="utf-8")
     made = set(re.findall(r"VIEW (kpi_\w+)", text))
     views = [name for name, is_view in con.objects() if is_view and name.startswith("kpi_")]
@@ -193,17 +192,16 @@ def find_dropped_kpis(con: Warehouse) -> list[str]:
 
 
 def check_invariants(con: Warehouse, *names: str) -> None:
-    """Raise StepError where the star schema breaks an invariant of these files."""
+    """Raise StepError if the star schema breaks an invariant of these files."""
     if broken := find_broken(con, *names):
         raise StepError(
-            f"the star schema breaks an invariant ({broken}); "
-            f"{left_behind(con.has_transactions)}. "
+            f"the star schema breaks an invariant ({broken}). "
             "This is a defect: please report it with this line."
         )
 
 
 def find_broken(con: Warehouse, *names: str) -> str:
-    """Find which columns of these files, each of one row, are not zero."""
+    """Return the columns that are not zero in the one row of each of these files."""
     rows = [fetch_file(con, f"analytics/{name}.sql")[0] for name in names]
     return ", ".join(f"{name}: {value:,}" for row in rows for name, value in row.items() if value)
 

@@ -1,9 +1,9 @@
-"""The dashboard: one HTML file that needs no server and asks nobody for anything.
+"""Build the dashboard: one HTML file that needs no server and loads nothing.
 
-The head is written here, so that it is there before a script runs, or without one; page/src draws
-the rest from the data of page_data.py. Charts have their axes from Observable Plot, which is
-vendored and bundled (page/vendor). All text from the data reaches the page as compressed JSON, or
-escaped, and is shown by textContent; the content security policy names each script by its hash.
+The head is written here, so that it shows before a script runs, or without one; page/src draws the
+rest from the data of page_data.py. Charts use Observable Plot, which is vendored and bundled
+(page/vendor). Text from the data reaches the page as compressed JSON, or escaped, and is shown by
+textContent; the content security policy names each script by its hash.
 """
 
 import base64
@@ -24,7 +24,7 @@ from warehouse.database import Warehouse
 
 ASSETS = Path(__file__).resolve().parent / "page"
 STYLES = ("theme.css", "page.css", "charts.css")
-# The one <style> that Plot puts into each of its charts, where they are named `pl`.
+# The one <style> that Plot puts into each chart of the class `pl`.
 PLOT_STYLE = "sha256-b/nHwL/kURmKgMN9jxtfGmkMEJx1nPDcVLUaMPyne7I="
 COMPRESSION = 4  # of zlib: 6 takes twice as long for 4 %
 
@@ -34,7 +34,7 @@ Origins = dict[str, tuple[str, bool]]  # batch -> (its file, whether it is made-
 
 @dataclass(frozen=True)
 class Held:
-    """A snapshot or an audit that is held back: what did not pass, and since when."""
+    """What an audit holds back: the checks that did not pass, and since when."""
 
     batch_id: str
     snapshot_at: datetime | None
@@ -49,7 +49,7 @@ def build_dashboard(
     origins: Origins,
     held: Held | None = None,
 ) -> str:
-    """Build the page of a published copy, as HTML; with `held` it says what is not in it."""
+    """Build the page of a published copy as HTML; with `held` it says what is not in it."""
     sources = {batch: source for batch, (source, _) in origins.items()}
     content = collect(con, sources, settings) | {
         "tables": [
@@ -106,7 +106,7 @@ def on_day(at: str | datetime | None) -> str:
 
 
 def write_headline(snapshots: dict[str, list]) -> str:
-    """Say what the newest snapshot changed; the first one has nothing to compare with."""
+    """Say what the newest snapshot changed, or that it is the first one."""
     new, changed, gone, titles = (
         snapshots[name][-1] for name in ("new", "changed", "gone", "titles")
     )
@@ -124,7 +124,7 @@ def write_headline(snapshots: dict[str, list]) -> str:
 def write_pills(content: dict[str, Any], fresh_days: int, held: Held | None) -> str:
     """Say how old the data is, what the audit found, and whether the row counts reconcile.
 
-    The age in days is added by the reader's clock.
+    The page adds the age in days by the reader's clock.
     """
     snapshots, checks = content["snapshots"], content["audit"]["checks"]
     at = snapshots["at"][-1]
@@ -187,7 +187,7 @@ def write_banners(content: dict[str, Any], origins: Origins, held: Held | None) 
 
 
 def is_left_out(batch: str, merged: list[str]) -> bool:
-    """Whether a landed snapshot is not in the history, though a later one is; names are by time."""
+    """Return whether a landed snapshot is not in the history, though a later one is."""
     return batch not in merged and batch < merged[-1]
 
 

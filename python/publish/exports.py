@@ -27,7 +27,7 @@ LOOKER_TYPES = {"VARCHAR": "string", "DATE": "date", "TIMESTAMP": "date_time", "
 
 
 def list_published_tables(con: Warehouse) -> dict[str, dict]:
-    """Table or view -> its comment and its columns (name, type, comment), as they are published."""
+    """Return each published table or view -> its comment and columns (name, type, comment)."""
     tables: dict[str, dict] = {}
     for row in fetch_file(con, "publish/columns.sql"):
         if row["table_name"].startswith(COPIED):
@@ -45,9 +45,9 @@ def write_version(
     batch: str,
     build_page: Callable[[Path], str],
 ) -> None:
-    """Make the version in a folder of its own; it gets its name when all of it is on the disk.
+    """Write the version to a temporary folder, which gets its name once all of it is on disk.
 
-    `build_page` makes the page of the database copy at this path.
+    `build_page` builds the page from the database copy at a path.
     """
     temporary = version.with_name(f".{version.name}.{os.getpid()}.tmp")
     try:
@@ -75,7 +75,7 @@ def write_version(
 
 @contextmanager
 def attach_copy(con: Warehouse, path: Path) -> Iterator[None]:
-    """A new database as `copy`; its file is read-only afterwards."""
+    """Attach a new database as `copy`; its file is read-only afterwards."""
     storage = f"STORAGE_VERSION {literal(STORAGE_VERSION)}"
     con.execute(f"ATTACH {literal(path)} AS copy (READ_WRITE, {storage})")
     yield
@@ -84,9 +84,9 @@ def attach_copy(con: Warehouse, path: Path) -> Iterator[None]:
 
 
 def copy_database(con: Warehouse, tables: dict) -> None:
-    """Every table, every KPI as a table, the other views and the history's macros; with comments.
+    """Copy all tables, KPIs as tables, other views and the history's macros, with comments.
 
-    From here on a KPI's name means its table in the copy: it is worked out once.
+    Afterwards a KPI's name means its table in the copy, so that it is computed only once.
     """
     home = identifier(con.execute("SELECT current_database()").fetchone()[0])
     views = dict(
@@ -118,7 +118,7 @@ def copy_database(con: Warehouse, tables: dict) -> None:
 
 
 def export_kpi(con: Warehouse, name: str, folder: Path) -> None:
-    """<name>.parquet, <name>.csv (exact) and <name>.spreadsheet.csv."""
+    """Write <name>.parquet, <name>.csv (exact) and <name>.spreadsheet.csv."""
     ordered = f"SELECT * FROM copy.{identifier(name)} ORDER BY ALL"
     for suffix, options in (
         ("parquet", "FORMAT parquet, COMPRESSION zstd"),
@@ -129,10 +129,7 @@ def export_kpi(con: Warehouse, name: str, folder: Path) -> None:
 
 
 def write_spreadsheet(con: Warehouse, query: str, path: Path) -> None:
-    """Write a query's rows as CSV in which no cell is a formula.
-
-    It begins with a byte order mark, by which a spreadsheet knows UTF-8.
-    """
+    """Write a query's rows as CSV for a spreadsheet: no formulas, and a byte order mark."""
     columns = con.execute(f"DESCRIBE {query}").fetchall()
     safe = ", ".join(
         f"{escape_formula(column) if kind == 'VARCHAR' else identifier(column)} "
@@ -143,7 +140,7 @@ def write_spreadsheet(con: Warehouse, query: str, path: Path) -> None:
 
 
 def escape_formula(column: str) -> str:
-    """A text cell that a spreadsheet shows and never runs: an apostrophe before what starts one."""
+    """Return SQL that puts an apostrophe before what a spreadsheet would run as a formula."""
     name = identifier(column)
     return (
         f"CASE WHEN regexp_matches({name}, '{FORMULA_START}') THEN '''' || {name} ELSE {name} END"
@@ -151,7 +148,7 @@ def escape_formula(column: str) -> str:
 
 
 def write_dictionary(tables: dict, batch: str, is_sample: bool) -> str:
-    """Every table and column with its comment, and where the data comes from, as Markdown."""
+    """Return every table and column with its comment, and the lineage, as Markdown."""
     lines = [
         "# Data dictionary",
         "",
@@ -174,7 +171,7 @@ def write_dictionary(tables: dict, batch: str, is_sample: bool) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Text as it stands in a Markdown table: no markup, no tag, no line end."""
+    """Escape a text for a Markdown table: no markup, no tag, no line end."""
     for sign in "\\`*_{}[]<>#|":
         text = text.replace(sign, f"\\{sign}" if sign != "<" else "&lt;")
     return " ".join(text.split())
@@ -225,7 +222,7 @@ explore: netflix_titles {
 
 
 def write_looker_view(entry: dict) -> str:
-    """A LookML view of the current titles: a dimension per column, and their number."""
+    """Return a LookML view of the current titles: a dimension per column, and a count."""
     lines = ["view: netflix_titles {", "  sql_table_name: analytics_netflix_current ;;"]
     for name, kind, comment in entry["columns"]:
         lines += [

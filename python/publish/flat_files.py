@@ -1,6 +1,6 @@
-"""`make export`: flat files of what is published, for tools that open no database.
+"""Write the published data as flat files, for tools that open no database (`make export`).
 
-On request only: a night never makes them.
+Only on request: a night does not write them.
 
 Reads:   data/published/netflix.duckdb
 Writes:  data/export/<version>/: catalogue.csv (the titles of now, for a spreadsheet: byte order

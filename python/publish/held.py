@@ -1,7 +1,7 @@
-"""Held back: after an audit that failed, the page says so; all else that is published stays.
+"""Publish a page that says what is held back, after an audit that failed.
 
-The page is the only file that is new: it shows the data of the published copy, as before, and what
-did not pass. The other files are hard links to those of the version before: the same bytes.
+Only the page is new: it shows the data of the published copy as before, and what did not pass. The
+other files are hard links to those of the previous version.
 """
 
 import os
@@ -26,9 +26,9 @@ from warehouse.database import Warehouse, connect, fetch_file, has_tables, open_
 
 
 def hold_back(settings: Settings, origins: Origins) -> Path | None:
-    """Publish a version whose page says what the last audit holds back; nothing where it passed.
+    """Publish a version whose page says what the last audit holds back; return its path.
 
-    Nothing either where nothing was published yet: then there is no page to say it.
+    Do nothing and return None if the audit passed, or if nothing was published yet.
     """
     current = (settings.published / "current").resolve()
     if not (current / "netflix.duckdb").is_file():
@@ -48,7 +48,7 @@ def hold_back(settings: Settings, origins: Origins) -> Path | None:
 
 
 def read_held(con: Warehouse) -> Held | None:
-    """Read what the last audit objects to, and since when; None where it passed."""
+    """Return what the last audit objects to, and since when; None if it passed."""
     if not has_tables(con, "ops_checks", "ops_merges"):
         return None
     rows = fetch_file(con, "publish/held.sql")

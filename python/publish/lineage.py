@@ -1,6 +1,6 @@
-"""Where each table comes from: read from the SQL that makes it, so that no drawing can be wrong.
+"""Find where each table comes from, by reading the SQL that creates it.
 
-A test holds the edges to what DuckDB's own parser says of the same statements.
+A test compares the edges with what DuckDB's own parser finds in the same statements.
 """
 
 import re
@@ -11,8 +11,7 @@ from config import SQL
 
 FOLDERS = ("staging", "history", "analytics")
 FILE, RAW = "the catalogue file", "raw_netflix_titles"
-# Made by Python, not by a SQL file: the view of the newest snapshot, its columns by name, and the
-# record of each merge.
+# Created by Python, not by a SQL file: the raw view, the contract's view, and the merge records.
 MADE_BY_PYTHON = {
     *((FILE, RAW), (RAW, "contract_netflix_titles")),
     ("analytics_netflix_history", "ops_merges"),
@@ -31,7 +30,7 @@ CTE = re.compile(
 
 
 def read_statements() -> list[tuple[str, str]]:
-    """Read (table or view, the statement that makes or fills it) from the SQL files."""
+    """Read (table or view, a statement that creates or fills it) from the SQL files."""
     paths = [SQL / "staging.sql", *chain(*(sorted((SQL / name).glob("*.sql")) for name in FOLDERS))]
     statements = []
     for path in paths:
@@ -47,9 +46,9 @@ def find_sources(statement: str) -> set[str]:
 
 
 def collect_lineage(published: Collection[str]) -> list[tuple[str, str]]:
-    """Collect the edges (from, to) between what is published and what it is made from.
+    """Collect the edges (from, to) between published tables and what they are made from.
 
-    What is temporary or internal is left out: its sources lead to its results.
+    Temporary and internal tables are left out: their sources lead to their results.
     """
     edges = MADE_BY_PYTHON | {
         (source, target)

@@ -1,4 +1,4 @@
-"""A catalogue that is too large to be sent title by title: how many titles each combination has."""
+"""Count the titles of each combination, for a catalogue too large to be sent title by title."""
 
 from math import inf
 from typing import Any
@@ -18,10 +18,10 @@ MAX_NEWEST = 2_000  # changes of the newest snapshot that are listed
 LONGEST = 300  # characters of a value
 OTHER = "Other"
 CELL_COLUMNS = ("year", "month", "now", "before", "new", "changed", "gone")  # sent as they are
-# How the cells get coarser until they fit, and what the page says then: of a list so many countries
-# and genres (0: all), years for months, decades for years; of each kind of name the `names` most
-# frequent keep their own (0: all). A level is tried up to so many titles (times MAX_CELLS): with
-# more it cannot fit, and trying costs a pass over all of them. The last one fits whatever comes.
+# How the cells get coarser until they fit, and what the page says about it: the first countries and
+# genres of a list (0: all), years for months, decades for years; the `names` most frequent names of
+# each kind keep theirs (0: all). A level is tried up to a number of titles (times MAX_CELLS): with
+# more it cannot fit, and a try costs a pass over all titles. The last one always fits.
 FIRST_ONLY = {"countries": 1, "genres": 1, "yearly": True, "decades": False}
 MERGED = (
     "Countries and genres are the first one named; the {names} most frequent of them and of the "
@@ -52,7 +52,7 @@ def collect_cells(con: Warehouse, last: int, titles: int) -> dict[str, Any]:
         "changed_titles AS changed, gone_titles AS gone FROM page_cells "
         'ORDER BY "type", release_year, added, rating, countries, genres',
     )
-    got["countries"] = use_main_names(con, got["countries"])
+    got["countries"] = tuple(use_main_names(con, got["countries"]))
     codes = rank_names(got)
     country_sets, genre_sets = Codes(), Codes()
     set_variables(con, {"page_longest": LONGEST, "page_newest": MAX_NEWEST})
@@ -84,14 +84,14 @@ def collect_cells(con: Warehouse, last: int, titles: int) -> dict[str, Any]:
 
 
 def build_cells(con: Warehouse, titles: int) -> tuple[dict[str, Any], str]:
-    """Make the temp table page_cells, of at most MAX_CELLS rows; return its level and remark."""
+    """Create the temp table page_cells of at most MAX_CELLS rows; return its level and remark."""
     made = None
     for most, level, remark in LEVELS:
         if titles > most * MAX_CELLS:
             continue
         text = remark.format(**level)
         grain = {f"page_{name}": level[name] for name in GRAIN}
-        if grain != made:  # else the names are merged further in the cells that are there
+        if grain != made:  # else only more names are merged
             run_file(con, "publish/page_cells.sql", grain)
             made = grain
         if level["names"]:

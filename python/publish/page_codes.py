@@ -1,4 +1,4 @@
-"""Texts as numbers: a name is sent once, the most frequent one first, and rows are its code."""
+"""Encode texts as numbers: the page gets each name once and its code in the rows."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ TYPES = ("Movie", "TV Show")  # in this order, before any other
 
 
 class Codes(dict):
-    """Numbers for texts, counted on as they come: `codes[text]` is an old one's or the next."""
+    """Codes of texts: `codes[text]` is the text's code, or the next one for a new text."""
 
     def __init__(self, names: Iterable[str] = ()):
         super().__init__((name, code) for code, name in enumerate(names))
@@ -32,7 +32,7 @@ def fetch_rows(con: Warehouse, name: str) -> list[list[Any]]:
 
 
 def fetch_columns(con: Warehouse, query: str) -> dict[str, tuple]:
-    """Fetch a result of at least one row by columns."""
+    """Fetch a result of at least one row, column by column."""
     cursor = con.execute(query)
     names = [column[0] for column in cursor.description]
     return dict(zip(names, zip(*cursor.fetchall(), strict=True), strict=True))
@@ -44,7 +44,7 @@ def split_list(text: str | None) -> list[str]:
 
 
 def use_main_names(con: Warehouse, lists: Sequence[str]) -> list[str]:
-    """Call each country in these lists by its main name, once in a list."""
+    """Replace each country in these lists by its main name, once per list."""
     rows = fetch_file(con, "publish/page_country_names.sql")
     main = {row["name"]: row["main_name"] for row in rows}
     return (
@@ -60,7 +60,7 @@ def use_main_names(con: Warehouse, lists: Sequence[str]) -> list[str]:
 def rank(
     texts: Iterable[Any], split: Callable[[Any], Sequence[str]] = lambda text: [text]
 ) -> Codes:
-    """Number the names in these texts, the most frequent one first."""
+    """Assign codes to the names in these texts, the most frequent one first."""
     counter: Counter[str] = Counter()
     for text, number in Counter(texts).items():
         for name in split(text):
@@ -69,7 +69,7 @@ def rank(
 
 
 def rank_names(columns: dict[str, tuple]) -> dict[str, Codes]:
-    """Number the names of the four dimensions."""
+    """Assign codes to the names of the four dimensions."""
     return {
         "type": rank_types(columns["type"]),
         "rating": rank(columns["rating"]),

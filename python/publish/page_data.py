@@ -1,7 +1,7 @@
-"""What the page holds, as one object: its shape is in page/README.md, its version is FORMAT.
+"""Collect the page's data as one object: page/README.md has its shape, FORMAT is its version.
 
-Read from the published copy, so that the page says what the database says. A catalogue of up to
-MAX_VERSIONS titles comes title by title, a larger one as counted cells of the same columns.
+It is read from the published copy, so that page and database agree. A catalogue of up to
+MAX_VERSIONS titles is sent title by title, a larger one as counted cells of the same columns.
 """
 
 import json
@@ -27,7 +27,7 @@ from warehouse.database import Warehouse, fetch_file, run_file, set_variables
 FORMAT = 2
 WORLD = Path(__file__).resolve().parent / "page" / "world.json"
 MAX_VERSIONS = 25_000  # of titles, 41 to 50 bytes of the page each
-MAX_PEOPLE, FROM_TITLES = 4_000, 3  # a person in fewer titles is no name to choose
+MAX_PEOPLE, FROM_TITLES = 4_000, 3  # people in fewer titles cannot be chosen
 MAX_CHANGES = 10_000  # of fields
 # Columns of page_versions.sql that are sent as they are.
 COPIED = (
@@ -70,7 +70,7 @@ def collect(con: Warehouse, sources: dict[str, str], settings: Settings) -> dict
 
 
 def collect_records(con: Warehouse, settings: Settings) -> dict[str, Any]:
-    """Collect what the runs, audits and measurements say, and what is known of names."""
+    """Collect runs, audits, measurements, and what is known of names."""
     checks = fetch_file(con, "publish/page_checks.sql")
     metrics = {row["metric"]: row for row in fetch_file(con, "publish/page_metrics.sql")}
     runs = {row["step"]: row for row in fetch_file(con, "reports/status_runs.sql")}
@@ -121,9 +121,9 @@ def collect_records(con: Warehouse, settings: Settings) -> dict[str, Any]:
 
 
 def measure_ages(con: Warehouse, settings: Settings) -> dict[str, str]:
-    """Measure what the checks with a limit look at, also where they pass: the row at no age at all.
+    """Measure what the checks with a limit look at, even if they pass, at the last audit's time.
 
-    As of the last audit, so that it is what that found.
+    With an impossible limit each of them finds its row.
     """
     (checked_at,) = con.execute("SELECT arg_max(checked_at, rowid) FROM ops_checks").fetchone()
     set_variables(con, {"checked_at": checked_at})
@@ -143,7 +143,7 @@ def collect_titles(con: Warehouse, first: int) -> dict[str, Any]:
     limits = {"page_first": first, "page_longest": LONGEST, "page_changes": MAX_CHANGES}
     set_variables(con, limits)
     got = fetch_columns(con, (SQL / "publish/page_versions.sql").read_text(encoding="utf-8"))
-    got["countries"] = use_main_names(con, got["countries"])
+    got["countries"] = tuple(use_main_names(con, got["countries"]))
     codes = rank_names(got)
     casts = [split_list(text) for text in got["cast"]]
     people = rank_people(con, casts, [split_list(text) for text in got["director"]])
@@ -189,10 +189,10 @@ def collect_titles(con: Warehouse, first: int) -> dict[str, Any]:
 
 
 def rank_people(con: Warehouse, casts: Sequence, directors: Sequence) -> Codes:
-    """Number the people of three titles or more, and all that kpi_top_people names."""
+    """Assign codes to the people of three titles or more, and all that kpi_top_people names."""
     counter = Counter(chain.from_iterable((*casts, *directors)))
     often = [name for name, number in counter.items() if number >= FROM_TITLES]
     people = Codes(sorted(often, key=lambda name: (-counter[name], name))[:MAX_PEOPLE])
     for (name,) in con.execute("SELECT DISTINCT person FROM kpi_top_people ORDER BY 1").fetchall():
-        people[name]  # numbers it, if it has none
+        people[name]  # assigns a code if it has none
     return people

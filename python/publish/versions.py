@@ -1,4 +1,4 @@
-"""Versions of what is published: named by content, proven whole, shown by one link."""
+"""Manage published versions: named by content, checked by digests, selected by one link."""
 
 import os
 import shutil
@@ -32,14 +32,14 @@ ENTRIES = (
     "lookml",
     SUMS,
 )
-NEEDED_FIRST = ("ops_", "analytics_build")  # to know whether there is anything to publish
+NEEDED_FIRST = ("ops_", "analytics_build")  # say whether there is anything to publish
 
 
 @contextmanager
 def open_for_publishing(settings: Settings) -> Iterator[tuple[Warehouse, DuckDBWarehouse]]:
-    """Open the warehouse read-only, and as DuckDB with what tells whether there is anything new.
+    """Open the warehouse read-only, and as DuckDB with the tables that say if anything is new.
 
-    Raises NotReady if there is none.
+    Raises NotReady if there is no warehouse.
     """
     if not has_warehouse(settings):
         raise NotReady("there is no warehouse to publish from; run `make run-all` first")
@@ -56,7 +56,7 @@ def require_passed_audit(
     """Return (newest merged batch, name of its version), if its audit passed.
 
     Raises NotReady if it was not audited or built upon yet, QualityError if its audit failed.
-    The name holds a digest of what decides on the content: merges, verdicts, and how it is made.
+    The name has a digest of what decides on the content: merges, verdicts, and how it is made.
     """
     known = has_tables(con, "ops_merges", "ops_checks", "analytics_build")
     found = fetch_file(con, "publish/audit.sql") if known else []
@@ -68,7 +68,7 @@ def require_passed_audit(
     if state["status"] != "done":
         raise QualityError(
             f"the audit of {state['batch_id']} did not pass; nothing was published, readers keep "
-            "what they have. See `make monitor`."
+            "the last version. See `make monitor`."
         )
     if state["built_batch"] != state["batch_id"]:
         raise NotReady(f"the star schema of {state['batch_id']} is not built: run `make analytics`")
@@ -79,16 +79,16 @@ def require_passed_audit(
 
 
 def page_fingerprint(settings: Settings, *texts: str) -> str:
-    """Eight hex digits that change with how a version is made, or with these texts."""
+    """Return 8 hex digits that differ if a version is made differently, or from other texts."""
     made_by = [*Path(__file__).parent.glob("*.py"), *dashboard.ASSETS.glob("*.*")]
     made_by += [*(dashboard.ASSETS / "built").iterdir(), *(SQL / "publish").glob("*.sql")]
     return fingerprint(sorted(made_by), __version__, str(settings.freshness_days), *texts)[:8]
 
 
 def find_version(version: Path) -> tuple[Path, list[Path]]:
-    """The version where it is whole, else a name for it that is free; and those that are damaged.
+    """Return the version if it is whole, else a free name for it; and the damaged versions.
 
-    A damaged one stays where it is until it is tidied away: somebody may have it open.
+    A damaged version stays until old versions are removed: somebody may have it open.
     """
     made = sorted(version.parent.glob(f"{version.name}*"))
     for path in made:
@@ -102,19 +102,19 @@ def find_version(version: Path) -> tuple[Path, list[Path]]:
 
 
 def is_whole(version: Path) -> bool:
-    """Whether all files of a version are there, and as they were written."""
+    """Return whether all files of a version are there, as they were written."""
     sealed = version / SUMS
     return sealed.is_file() and sealed.read_bytes() == checksums(version).encode()
 
 
 def checksums(version: Path, pattern: str = "*") -> str:
-    """The SHA-256 of each file, as `sha256sum --check` reads them."""
+    """Return the SHA-256 of each file, as `sha256sum --check` reads them."""
     paths = sorted(path for path in version.rglob(pattern) if path.is_file() and path.name != SUMS)
     return "".join(f"{sha256(path)}  {path.relative_to(version)}\n" for path in paths)
 
 
 def seal_version(temporary: Path, version: Path) -> None:
-    """Write the digests of all files, bring them to the disk, and give the folder its name."""
+    """Write the digests of all files, sync them to disk, and give the folder its name."""
     (temporary / SUMS).write_text(checksums(temporary), encoding="utf-8")
     for path in (*temporary.rglob("*"), temporary):
         sync(path)
@@ -123,9 +123,9 @@ def seal_version(temporary: Path, version: Path) -> None:
 
 
 def update_links(place: Path, version: Path) -> None:
-    """Move the link `current` to the version, in one rename; the entries lead through it.
+    """Move the link `current` to the version in one rename; the entries are links through it.
 
-    The version becomes the newest one by its time, whatever clock the others were made by.
+    The version also gets the newest modification time, even if the clock was set back.
     """
     newest = max(path.stat().st_mtime_ns for path in version.parent.iterdir())
     if version.stat().st_mtime_ns < newest:
@@ -146,7 +146,7 @@ def replace_symlink(path: Path, target: str) -> None:
 
 
 def remove_versions(place: Path, batches: set[str]) -> None:
-    """Remove the versions of these batches, and the links where they led to one of them."""
+    """Remove the versions of these batches, and links that led to one of them."""
     for version in (place / "versions").glob("*"):
         if version.name.removeprefix("held-").rpartition("-")[0] in batches:
             shutil.rmtree(version)
@@ -156,11 +156,11 @@ def remove_versions(place: Path, batches: set[str]) -> None:
 
 
 def remove_old_versions(place: Path, version: Path, settings: Settings) -> None:
-    """Remove what a run that died left, and all but the newest PUBLISH_KEEP versions."""
+    """Remove leftovers of a run that died, and all but the newest PUBLISH_KEEP versions."""
     for leftover in (*place.glob(".*.tmp"), *(place / "versions").glob(".*.tmp")):
-        is_folder = leftover.is_dir() and not leftover.is_symlink()  # a link to a version is none
+        is_folder = leftover.is_dir() and not leftover.is_symlink()  # not a link to a version
         shutil.rmtree(leftover) if is_folder else leftover.unlink()
     others = [path for path in (place / "versions").iterdir() if path != version]
     others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    for path in others[max(settings.publish_keep - 1, 1) :]:  # one a reader may be going into
+    for path in others[max(settings.publish_keep - 1, 1) :]:  # a reader may be opening it
         shutil.rmtree(path)

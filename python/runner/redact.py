@@ -15,9 +15,9 @@ SIGNS = r"[:@/?#&=;]"  # between the parts of a URL
 
 
 def describe_given() -> str:
-    """Name the settings that were given and .env has not, as make takes them: NAME=value.
+    """Return the settings that were given and are not in .env, as make takes them: NAME=value.
 
-    A secret is named without its value. `make plan` hands on what was given to it.
+    A secret has no value there. `make plan` hands on what was given to it.
     """
     if "GIVEN_SETTINGS" in os.environ:
         return os.environ["GIVEN_SETTINGS"]
@@ -32,10 +32,11 @@ def describe_given() -> str:
 
 
 def complete_command(text: str) -> str:
-    """Append the command that a refusal names, as it works with what was given now."""
+    """Append the command that a refusal names, with the settings that were given now."""
     command = ACCEPT_COMMAND.search(text)
-    given = describe_given() if command else ""
-    return f"{text}\n  With what was given: {command[0]} {given}" if given else text
+    if not command or not (given := describe_given()):
+        return text
+    return f"{text}\n  With what was given: {command[0]} {given}"
 
 
 def split_url(url: str) -> tuple[str, str, str, str]:

@@ -1,4 +1,4 @@
--- What the star schema was built from, to know a history that has not changed since.
+-- Records what the star schema was built from, to recognise a history that has not changed since.
 -- Grain: one row.
 -- Inputs -> outputs: session variables batch_id, merges, rules, history_rows, current_rows, objects
 --   (of state.sql) -> analytics_build.

@@ -1,9 +1,9 @@
--- What the tables beside the star schema mean: history, change feed and the pipeline's records.
+-- Comments on the tables besides the star schema: history, change feed, the pipeline's records.
 -- Grain: one comment per table, view and column that is published.
 -- Inputs -> outputs: none -> comments; sql/analytics/dimensions.sql, facts.sql and kpis.sql have
 --   those of their own tables.
--- Running it twice is safe: a comment replaces itself. 06 replaces the two views, which loses
---   theirs: so 08 runs this each time.
+-- Running it twice is safe: a comment replaces itself. 08 runs this each time, as 06 replaces the
+--   two views, which loses their comments.
 
 COMMENT ON TABLE analytics_netflix_history IS
     'Titles with their history (SCD type 2): one row per version of a title.';
@@ -11,7 +11,7 @@ COMMENT ON COLUMN analytics_netflix_history.version_id IS
     'The version: a surrogate key that a replay of the snapshots gives again.';
 COMMENT ON COLUMN analytics_netflix_history.title_id IS 'The title, the same in all its versions.';
 COMMENT ON COLUMN analytics_netflix_history.business_key IS
-    'What the title is known by in its snapshot (see CDC_KEY).';
+    'The key of the title in its snapshot (see CDC_KEY).';
 COMMENT ON COLUMN analytics_netflix_history.show_id IS 'The publisher''s id.';
 COMMENT ON COLUMN analytics_netflix_history."type" IS 'Movie or TV Show.';
 COMMENT ON COLUMN analytics_netflix_history.title IS 'Name of the title.';
@@ -90,7 +90,7 @@ COMMENT ON COLUMN cdc_netflix_changes.changed_at IS 'Time (UTC) of that snapshot
 COMMENT ON COLUMN cdc_netflix_changes.title_id IS 'The title.';
 COMMENT ON COLUMN cdc_netflix_changes.operation IS 'insert, reappear, update, fill or delete.';
 COMMENT ON COLUMN cdc_netflix_changes.column_name IS
-    'The column that changed; NULL where a title came or went.';
+    'The column that changed; NULL if a title came or went.';
 COMMENT ON COLUMN cdc_netflix_changes.old_value IS
     'Value before, as text; the title''s name for a delete.';
 COMMENT ON COLUMN cdc_netflix_changes.new_value IS
@@ -100,18 +100,18 @@ COMMENT ON TABLE ops_merges IS
     'What each snapshot did to the history: one row per merged snapshot.';
 COMMENT ON COLUMN ops_merges.batch_id IS 'The snapshot.';
 COMMENT ON COLUMN ops_merges.snapshot_at IS 'Time (UTC) of the snapshot.';
-COMMENT ON COLUMN ops_merges.cdc_key IS 'What titles were known by: show_id or title.';
-COMMENT ON COLUMN ops_merges.tracked_columns IS 'Columns of which a change makes a version.';
+COMMENT ON COLUMN ops_merges.cdc_key IS 'What identified a title: show_id or title.';
+COMMENT ON COLUMN ops_merges.tracked_columns IS 'Columns whose changes make a new version.';
 COMMENT ON COLUMN ops_merges.previous_rows IS 'Titles in the catalogue before.';
 COMMENT ON COLUMN ops_merges.inserted IS 'Titles that were never there before.';
 COMMENT ON COLUMN ops_merges.reappeared IS 'Titles that were gone and came back.';
 COMMENT ON COLUMN ops_merges.updated IS 'Titles with a changed value.';
 COMMENT ON COLUMN ops_merges.deleted IS 'Titles that are gone.';
-COMMENT ON COLUMN ops_merges.unchanged IS 'Titles that stayed as they were.';
+COMMENT ON COLUMN ops_merges.unchanged IS 'Titles that did not change.';
 COMMENT ON COLUMN ops_merges.filled IS
-    'Titles of which nothing changed but that the file has a column that the one before had not.';
+    'Titles of which only values in a column that the previous file lacked are new.';
 COMMENT ON COLUMN ops_merges.carried IS
-    'Titles kept from before, as their record could not be read.';
+    'Titles carried forward, as their record could not be read.';
 COMMENT ON COLUMN ops_merges.current_rows IS 'Titles in the catalogue afterwards.';
 COMMENT ON COLUMN ops_merges.accepted IS 'Whether a person accepted the snapshot past the guard.';
 COMMENT ON COLUMN ops_merges.contract IS
@@ -140,7 +140,7 @@ COMMENT ON COLUMN ops_origin.batch_id IS 'The snapshot.';
 COMMENT ON COLUMN ops_origin.snapshot_at IS 'Time (UTC) of the snapshot.';
 COMMENT ON COLUMN ops_origin.source IS 'Name of the file, or its URL without user and query.';
 COMMENT ON COLUMN ops_origin.is_sample IS 'Whether its titles were made up by make sample.';
-COMMENT ON TABLE ops_runs IS 'Who ran when, with what result: one row per step and run.';
+COMMENT ON TABLE ops_runs IS 'What ran when, with what result: one row per step and run.';
 COMMENT ON COLUMN ops_runs.run_id IS 'The run; all steps of a chain share it.';
 COMMENT ON COLUMN ops_runs.batch_id IS 'The snapshot it worked on.';
 COMMENT ON COLUMN ops_runs.step IS 'Name of the step.';
@@ -169,20 +169,20 @@ COMMENT ON COLUMN ops_checks.severity IS 'error or warn: what its rows mean.';
 COMMENT ON COLUMN ops_checks.verdict IS 'pass, warn or fail.';
 COMMENT ON COLUMN ops_checks.row_count IS 'Rows that should not be.';
 COMMENT ON COLUMN ops_checks.description IS
-    'What the check holds; where it does not, what is wrong.';
+    'What the check verifies; if it did not pass, what is wrong.';
 
 COMMENT ON TABLE ops_check_failures IS
-    'Rows that a check found and should not have: one row each, the first of them.';
+    'The first offending rows of each check that did not pass: one row each.';
 COMMENT ON COLUMN ops_check_failures.run_id IS 'The run.';
 COMMENT ON COLUMN ops_check_failures.check_name IS 'The check.';
 COMMENT ON COLUMN ops_check_failures."position" IS 'Place among the rows found, from 1.';
 COMMENT ON COLUMN ops_check_failures.offending_row IS 'The row, as name=value pairs.';
 
 COMMENT ON TABLE ops_metrics IS
-    'Numbers of each snapshot that drift is measured by: one row per snapshot and metric.';
+    'Measurements of each snapshot, to notice drift: one row per snapshot and metric.';
 COMMENT ON COLUMN ops_metrics.batch_id IS 'The snapshot.';
 COMMENT ON COLUMN ops_metrics.snapshot_at IS 'Time (UTC) of the snapshot.';
 COMMENT ON COLUMN ops_metrics.metric IS 'What was measured.';
 COMMENT ON COLUMN ops_metrics."value" IS 'Its value.';
 COMMENT ON COLUMN ops_metrics.is_good IS
-    'Whether the audit passed: only these are a standard for others.';
+    'Whether the audit passed: only these are compared with.';

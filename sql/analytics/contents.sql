@@ -1,5 +1,5 @@
--- What step 08 left in its tables, as counts and sums of hashes: a value that was changed around it
--- shows before the next night builds on it. The fact table is compared with the history instead.
+-- Measures what is in step 08's tables, as counts and sums of hashes, so that a change made outside
+-- the pipeline shows before a night builds on it. The fact table is compared with the history.
 -- Grain: contents_now one row per table; of those that only grow, the rows from rows_<table> on.
 -- Inputs -> outputs: the star schema, its sums, session variables rows_<table> -> temp table
 --   contents_now.

@@ -1,4 +1,4 @@
--- Records what step 08 leaves in its tables, for the next night to compare.
+-- Records what is in step 08's tables, for the next night to compare.
 -- Grain: analytics_contents one row per table of the star schema and of its sums.
 -- Inputs -> outputs: temp table contents_now, analytics_contents -> analytics_contents; of a table
 --   that only grows what it had, and the rows since.

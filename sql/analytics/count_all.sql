@@ -1,4 +1,4 @@
--- How many titles of now each country, genre and person has, counted from the star schema.
+-- Counts the current titles of each country, genre and person in the star schema.
 -- Grain: one row per member (NULL: titles without one), length of the list, and when added.
 -- Inputs -> outputs: fact_title_catalog, the bridges -> temp tables counted_countries,
 --   counted_genres and counted_people.

@@ -1,5 +1,5 @@
--- The sums as they are, what the newest merge began (1 each) and what it ended (-1 each).
--- Grain: as count_all.sql, which counts the same from nothing; here not yet added up.
+-- Lists the sums as they are, what the newest merge began (1 each) and what it ended (-1 each).
+-- Grain: as in count_all.sql, which counts the same in full; here not added up yet.
 -- Inputs -> outputs: star_changes (of take_changes.sql), the dimensions, the sums_ tables -> temp
 --   tables counted_countries, counted_genres and counted_people.
 -- Running it twice is safe: temporary, replaced each time.

@@ -1,7 +1,7 @@
--- The ISO 3166 codes of those names in the catalogue that ISO knows.
+-- Stores the ISO 3166 codes of the catalogue's country names that ISO knows.
 -- Grain: country_codes one row per country name.
 -- Inputs -> outputs: session variable country_codes, one text (700 bound values take 0.15 s): a
---   chr(31) between fields, a chr(30) behind rows, neither in any name -> temp table country_codes.
+--   chr(31) between fields, a chr(30) after rows, neither in any name -> temp table country_codes.
 -- Running it twice is safe: temporary, replaced each time.
 CREATE OR REPLACE TEMP TABLE country_codes AS
 WITH lines AS (

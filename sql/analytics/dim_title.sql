@@ -1,6 +1,6 @@
--- Titles with their history, by the star schema's names: a view, as a copy would be a third of all
--- that is built here, and room for two of them in the file. What nobody groups by, such as the
--- description, the history has under the same key (version_id).
+-- Shows titles with their history by the star schema's names. A view, as a copy would be a third of
+-- the build and take twice its size in the file. Columns that nobody groups by (description) are in
+-- the history under the same key (version_id).
 -- Grain: one row per title version.
 -- Inputs -> outputs: analytics_netflix_history -> dim_title.
 -- Running it twice is safe: the view is replaced.
@@ -30,7 +30,7 @@ COMMENT ON COLUMN dim_title.title_id IS 'The title, the same in all its versions
 COMMENT ON COLUMN dim_title.show_id IS 'The publisher''s id in this version.';
 COMMENT ON COLUMN dim_title."type" IS 'Movie or TV Show.';
 COMMENT ON COLUMN dim_title.title IS 'Name of the title.';
-COMMENT ON COLUMN dim_title.release_year IS 'Year of release; NULL where the file has none.';
+COMMENT ON COLUMN dim_title.release_year IS 'Year of release; NULL if the file has none.';
 COMMENT ON COLUMN dim_title.duration IS 'Duration as the publisher writes it.';
 COMMENT ON COLUMN dim_title."column" IS 'what it means';  -- each extra column
 COMMENT ON COLUMN dim_title.operation IS 'What began the version: insert, update or reappear.';

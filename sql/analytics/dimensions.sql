@@ -1,12 +1,12 @@
--- The dimensions of the star schema.
+-- Builds the dimensions of the star schema.
 -- Grain: dim_date one row per day, the others one row per name.
 -- Inputs -> outputs: analytics_netflix_history, star_changes, temp tables of prepare.sql and
 --   country_codes.sql, variable audiences -> the six tables.
--- Running it twice is safe: the small tables are replaced, of people only those are added that are
---   not there. Keys count on by when a name was first seen: a new snapshot renumbers nobody.
+-- Running it twice is safe: the small tables are replaced, and only new people are added. Names get
+--   their keys in the order in which they were first seen, so a new snapshot changes no key.
 
--- Every day between the first and the last date used. A date that somebody mistyped by millennia
--- gets a row of its own, and not half a million days before it.
+-- Every day between the first and the last date used. A date mistyped by millennia gets one row,
+-- not half a million days before it.
 CREATE OR REPLACE TABLE dim_date AS
 WITH used AS (
     SELECT date_added AS full_date
@@ -79,7 +79,7 @@ COMMENT ON COLUMN dim_date.day_of_week IS 'ISO day of the week: 1 is Monday, 7 S
 COMMENT ON COLUMN dim_date.day_name IS 'English name of the day of the week, or Unknown.';
 COMMENT ON COLUMN dim_date.is_weekend IS 'Whether the day is a Saturday or a Sunday.';
 
--- A country is what ISO 3166 has one code and name for; a name that ISO does not know is one, too.
+-- A country is what has one code and name in ISO 3166; an unknown name also counts as one.
 CREATE OR REPLACE TABLE dim_country_name AS
 WITH coded AS (
     SELECT
@@ -120,7 +120,7 @@ FROM coded
 INNER JOIN countries ON coded.identity = countries.identity;
 
 COMMENT ON TABLE dim_country_name IS 'The names that the catalogue has for its countries.';
-COMMENT ON COLUMN dim_country_name.name IS 'Name as the catalogue has it.';
+COMMENT ON COLUMN dim_country_name.name IS 'Name in the catalogue.';
 COMMENT ON COLUMN dim_country_name.country_key IS 'The country, in dim_country.';
 COMMENT ON COLUMN dim_country_name.is_main IS
     'Whether most title versions name the country so: it is called this in dim_country.';
@@ -198,8 +198,8 @@ COMMENT ON COLUMN dim_genre.genre_key IS 'Surrogate key.';
 COMMENT ON COLUMN dim_genre.genre IS 'Name of the genre.';
 COMMENT ON COLUMN dim_genre.first_seen_at IS 'Time (UTC) of the first snapshot that names it.';
 
--- The ratings that the contract names, from the youngest audience to the oldest. What it does not
--- name is kept as it is: nobody knows for whom it is, so it counts as unrated.
+-- The ratings that the contract names, from the youngest audience to the oldest. Others keep their
+-- name and count as unrated, as their audience is unknown.
 CREATE OR REPLACE TABLE dim_rating AS
 WITH lines AS (
     SELECT unnest(string_split(getvariable('audiences'), chr(30))) AS line
@@ -248,7 +248,7 @@ ORDER BY rating_key;
 
 COMMENT ON TABLE dim_rating IS 'Age ratings with the audience that each is for.';
 COMMENT ON COLUMN dim_rating.rating_key IS 'Surrogate key; 0 is no rating.';
-COMMENT ON COLUMN dim_rating.rating IS 'The rating, or Unknown where the title has none.';
+COMMENT ON COLUMN dim_rating.rating IS 'The rating, or Unknown if the title has none.';
 COMMENT ON COLUMN dim_rating.audience IS 'kids, older kids, teens, adults or unrated.';
 COMMENT ON COLUMN dim_rating.rating_order IS
     'Sort order, youngest audience first; 90 for other ratings, 99 for none.';
@@ -299,5 +299,5 @@ WHERE people.person IS NULL;
 COMMENT ON TABLE dim_person IS
     'People by name; the catalogue has no ids, so two of the same name are one row.';
 COMMENT ON COLUMN dim_person.person_key IS 'Surrogate key.';
-COMMENT ON COLUMN dim_person.person IS 'Name as the catalogue has it.';
+COMMENT ON COLUMN dim_person.person IS 'Name in the catalogue.';
 COMMENT ON COLUMN dim_person.first_seen_at IS 'Time (UTC) of the first snapshot that names them.';

@@ -1,9 +1,9 @@
--- The fact table and its bridges to the dimensions of which a title has several.
+-- Builds the fact table, and its bridges to dimensions of which a title has several members.
 -- Grain: fact_title_catalog one row per title version; each bridge one row per title version and
 --   member of its list. A version without a list has no row in the bridge.
 -- Inputs -> outputs: star_changes (of take_all.sql or take_changes.sql), the dimensions, temp
 --   macros list_members and date_key -> the five tables.
--- Running it twice is safe: the caller takes a version in once, and in one transaction.
+-- Running it twice is safe: the caller adds a version once, and in one transaction.
 
 -- A bridge repeats its keys: a dictionary holds them in half the space and 1.5 s less at a million
 -- titles than FSST, which suits large tables (see warehouse.py); step 08 writes none after this.
@@ -59,7 +59,7 @@ members AS (
     FROM lists
 )
 
--- A title that names a country twice, by two names, is of it once.
+-- A title that has a country twice, by two names, gets one row for it.
 SELECT
     members.title_key,
     names.country_key,

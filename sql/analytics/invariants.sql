@@ -1,4 +1,4 @@
--- What must hold of the names, the sums and the KPIs: every column must be zero; weights to 0.001 a
+-- Invariants of the names, the sums and the KPIs: every column must be zero; weights to 0.001 per
 -- row (views round).
 WITH current_titles AS (
     SELECT count(*) AS titles

@@ -1,5 +1,5 @@
--- What must hold of facts and bridges after all was built: every column must be zero. Sets of keys
--- are compared by number and sum of hashes, a tenth of a join's cost.
+-- Invariants of facts and bridges after a full build: every column must be zero. Sets of keys are
+-- compared by number and sum of hashes, a tenth of a join's cost.
 WITH history AS (
     SELECT
         count(*) AS versions,
@@ -29,7 +29,7 @@ facts AS (
     FROM fact_title_catalog
 ),
 
--- Keys count from 1 on: the lowest and the highest of a bridge say whether it finds all.
+-- Keys count from 1: the lowest and the highest of a bridge show whether it finds them all.
 names AS (
     SELECT
         (SELECT count(*) FROM dim_country) AS countries,

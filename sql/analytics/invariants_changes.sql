@@ -1,5 +1,5 @@
--- What must hold after the star schema followed a merge: every column must be zero. The facts are
--- the history, value by value, by counts and sums of hashes; each version that began has its lists.
+-- Invariants after an update by one merge: every column must be zero. Facts and history have the
+-- same values, by counts and sums of hashes; each version that began has its lists.
 WITH history AS (
     SELECT
         count(*) AS versions,

@@ -1,4 +1,4 @@
--- The questions one asks of the catalogue as it is now, each a view over the star schema.
+-- Creates the KPIs of the current catalogue, each a view over the star schema.
 -- Grain: as each view's comment says. A title counts once in totals, and once in the row of each of
 --   its countries, genres and people; weighted_titles shares it out and sums to the total.
 -- Inputs -> outputs: the star schema, its sums, ops_merges -> the twelve kpi_ views.
@@ -201,13 +201,13 @@ FROM counted
 ORDER BY recent_titles DESC, country;
 
 COMMENT ON VIEW kpi_country_recent_growth IS
-    'Titles added of late, by country: one row per country; titles without a date are left out.';
+    'Recently added titles by country: one row per country; titles without a date are left out.';
 COMMENT ON COLUMN kpi_country_recent_growth.country IS 'Country, or Unknown.';
 COMMENT ON COLUMN kpi_country_recent_growth.recent_titles IS
     'Added in the 12 months up to the day until which 99.9 % of the titles were, or since.';
 COMMENT ON COLUMN kpi_country_recent_growth.earlier_titles IS 'Added in the 12 months before.';
 COMMENT ON COLUMN kpi_country_recent_growth.growth_pct IS
-    'Growth in per cent, 1 digit; NULL where nothing was added before.';
+    'Growth in per cent, 1 digit; NULL if nothing was added before.';
 
 CREATE OR REPLACE VIEW kpi_catalog_changes AS
 SELECT
@@ -231,14 +231,14 @@ COMMENT ON COLUMN kpi_catalog_changes.inserted IS 'Titles that were never there 
 COMMENT ON COLUMN kpi_catalog_changes.reappeared IS 'Titles that were gone and came back.';
 COMMENT ON COLUMN kpi_catalog_changes.updated IS 'Titles with a changed value.';
 COMMENT ON COLUMN kpi_catalog_changes.filled IS
-    'Titles of which nothing changed but that the file has a column that the one before had not.';
+    'Titles of which only values in a column that the previous file lacked are new.';
 COMMENT ON COLUMN kpi_catalog_changes.deleted IS 'Titles that are gone.';
-COMMENT ON COLUMN kpi_catalog_changes.unchanged IS 'Titles that stayed as they were.';
+COMMENT ON COLUMN kpi_catalog_changes.unchanged IS 'Titles that did not change.';
 COMMENT ON COLUMN kpi_catalog_changes.carried IS
     'Titles that stayed because their record could not be read.';
 COMMENT ON COLUMN kpi_catalog_changes.current_titles IS 'Titles in the catalogue afterwards.';
 
--- Nothing where there is no snapshot before the newest: then all titles are new.
+-- No row if there is only one snapshot: then all titles are new.
 CREATE OR REPLACE VIEW kpi_last_changes AS
 WITH newest AS (
     SELECT max(snapshot_at) AS snapshot_at
@@ -246,7 +246,7 @@ WITH newest AS (
     HAVING count(*) > 1
 ),
 
--- A title has one name here: that of its last version.
+-- A title has one name here, that of its last version.
 changed AS (
     SELECT
         history.title_id,
@@ -276,7 +276,7 @@ COMMENT ON COLUMN kpi_last_changes.operation IS
 COMMENT ON COLUMN kpi_last_changes.title_id IS 'The title, in dim_title and in the history.';
 COMMENT ON COLUMN kpi_last_changes.title IS 'Name of the title, the last one it had.';
 COMMENT ON COLUMN kpi_last_changes.column_name IS
-    'The column that changed; NULL where a title came or went.';
+    'The column that changed; NULL if a title came or went.';
 COMMENT ON COLUMN kpi_last_changes.old_value IS 'Value before, as text.';
 COMMENT ON COLUMN kpi_last_changes.new_value IS 'Value after, as text.';
 

@@ -1,11 +1,11 @@
--- What the dimensions are built with: lists taken apart, and the country names to be looked up.
+-- Prepares the dimensions: splits lists, and collects the country names to look up.
 -- Grain: catalog_countries one row per country name.
 -- Inputs -> outputs: analytics_netflix_history -> temp table catalog_countries, temp macros
 --   list_members, date_key, month_name and day_name.
 -- Running it twice is safe: temporary, replaced each time.
 
--- The members of a cleaned list, each once, in the order in which they are first named. Two titles
--- of the real file name an actor twice; a weight for each mention would count the title double.
+-- The members of a cleaned list, each once, in the order of their first mention. Two titles of the
+-- real file name an actor twice; a weight for each mention would count the title twice.
 CREATE OR REPLACE TEMP MACRO list_members(value) AS
     CASE
         WHEN len(list_distinct(string_split(value, ', '))) = len(string_split(value, ', '))
@@ -22,7 +22,7 @@ CREATE OR REPLACE TEMP MACRO date_key(day_date) AS
         CAST(year(day_date) * 10000 + month(day_date) * 100 + day(day_date) AS INTEGER), 0
     );
 
--- English names, whatever language the engine speaks.
+-- English names in any language of the engine.
 CREATE OR REPLACE TEMP MACRO month_name(day_date) AS
     split_part(
         'January February March April May June July August September October November December',
@@ -37,7 +37,7 @@ CREATE OR REPLACE TEMP MACRO day_name(day_date) AS
         CAST(isodow(day_date) AS INTEGER)
     );
 
--- Each list of countries is taken apart once, however many versions have it.
+-- Each list of countries is split once, even if many versions have it.
 CREATE OR REPLACE TEMP TABLE catalog_countries AS
 WITH lists AS (
     SELECT

@@ -1,4 +1,4 @@
--- Names that had another key in the star schema before: every row is one. Then none can follow.
+-- Names that had another key in the star schema before, one row each: then all must be rebuilt.
 SELECT known.name
 FROM known_names AS known
 LEFT JOIN dim_country_name AS names ON known.name = names.name

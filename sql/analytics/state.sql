@@ -1,5 +1,5 @@
--- Which history the star schema would be built from. All merges count, not only the newest: a late
--- snapshot, another CDC_KEY or contract replays the history and leaves its newest batch.
+-- The history that the star schema would be built from. All merges count, not only the newest: with
+-- a late snapshot, another CDC_KEY or contract, the history is replayed with the same newest batch.
 WITH described AS (
     SELECT
         batch_id,
@@ -23,7 +23,7 @@ SELECT
     md5(string_agg(merge_text, ';' ORDER BY merge_text)) AS merges,
     (SELECT count(*) FROM analytics_netflix_history) AS history_rows,
     (SELECT count(*) FROM analytics_netflix_history WHERE is_current) AS current_rows,
-    -- all merges but the newest, and what that one changed
+    -- all merges except the newest, and what that one changed
     md5(
         string_agg(
             CASE WHEN age > 1 THEN merge_text END, ';'

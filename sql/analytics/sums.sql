@@ -1,5 +1,5 @@
--- How many titles of now each country, genre and person has: kept, so that no night joins all
--- titles with all their lists to count them again.
+-- Stores how many current titles each country, genre and person has, so that no night has to join
+-- all titles with all their lists to count them.
 -- Grain: one row per member (NULL: titles without one), length of the list, and when added.
 -- Inputs -> outputs: temp tables counted_countries, counted_genres and counted_people (of
 --   count_all.sql or count_changes.sql) -> the three sums_ tables.

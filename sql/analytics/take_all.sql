@@ -1,4 +1,4 @@
--- The star schema without a version, and every version of the history for it to take in.
+-- Creates an empty star schema, and lists every version of the history to build into it.
 -- Grain: as facts.sql and dimensions.sql say; star_changes one row per title version.
 -- Inputs -> outputs: analytics_netflix_history -> the tables that a night only adds to, empty, and
 --   analytics_contents; temp view star_changes.

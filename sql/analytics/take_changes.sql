@@ -1,4 +1,4 @@
--- What the newest merge began and ended, for the star schema of the history before it to follow.
+-- Lists what the newest merge began and ended, to build it into the star schema.
 -- Grain: star_changes one row per title version that began or ended.
 -- Inputs -> outputs: analytics_netflix_history, session variable snapshot_at (of that merge) ->
 --   temp tables star_changes and known_names; fact_title_catalog (what ended is closed).

@@ -1,5 +1,5 @@
 -- Whether the newest merge was audited and built upon, and what decides on the published content;
--- no row where nothing was merged or audited. By rowid, not by time: a clock may be set back.
+-- no row if nothing was merged or audited. By rowid, not by time, as a clock may be set back.
 WITH newest AS (
     SELECT arg_max(batch_id, snapshot_at) AS batch_id
     FROM ops_merges
@@ -35,13 +35,13 @@ SELECT
     audit.batch_id AS audited_batch,
     audit.status,
     audit.written > merge_run.written AS is_after_merge,
-    books.batch_id AS built_batch,
-    books.merges,
-    books.rules,
+    analytics_build.batch_id AS built_batch,
+    analytics_build.merges,
+    analytics_build.rules,
     verdicts.verdicts
 FROM newest
 CROSS JOIN audit
 CROSS JOIN merge_run
 CROSS JOIN verdicts
-CROSS JOIN analytics_build AS books
+CROSS JOIN analytics_build
 WHERE newest.batch_id IS NOT NULL AND audit.run_id IS NOT NULL;

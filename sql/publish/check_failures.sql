@@ -1,4 +1,4 @@
--- The rows that the last audit of each check found: one row per offending row, as far as kept.
+-- The offending rows that the last audit of each check found and kept, one row each.
 WITH last_audit AS (
     SELECT
         check_name,

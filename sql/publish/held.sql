@@ -1,4 +1,4 @@
--- What the last audit fails on, with a row each and since when it fails; no row where it passed.
+-- The checks that failed in the last audit, with a row each and since when; no row if none did.
 WITH audits AS (
     SELECT
         run_id,

@@ -1,4 +1,4 @@
--- The titles of now and of the snapshot before, counted by what the page filters and draws.
+-- Counts the titles of the newest snapshot and the one before, by what the page filters and draws.
 -- Grain: one row per type, release year, month added, rating, countries and genres; coarser by
 --   the session variables page_countries, page_genres (names of a list, 0: all), page_yearly and
 --   page_decades.

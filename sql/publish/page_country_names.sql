@@ -1,4 +1,4 @@
--- What else countries are called in the catalogue, and the name that the page has for them.
+-- Other names of countries in the catalogue, and the name that the page uses for them.
 SELECT
     names.name,
     countries.country AS main_name

@@ -1,4 +1,4 @@
--- What the columns of the source did, of late: at most 20 changes, the newest first.
+-- Recent changes of the source's columns: at most 20, the newest first.
 SELECT
     kind,
     column_name,

@@ -1,4 +1,4 @@
--- The rows that the checks of the last audit object to.
+-- The offending rows of the last audit.
 SELECT
     check_name,
     offending_row

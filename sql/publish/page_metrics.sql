@@ -1,4 +1,4 @@
--- What was measured of the newest two snapshots: value, and the one before (NULL: none).
+-- The metrics of the newest two snapshots: value, and the one before (NULL if there is none).
 SELECT
     metrics.metric,
     max(metrics."value") FILTER (WHERE snapshots.snapshot = newest.snapshot) AS "value",

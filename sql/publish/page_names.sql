@@ -1,4 +1,4 @@
--- What is known of names: the audience of a rating and its place in the order; a country's code.
+-- The audience and order of each rating, and the code of each country.
 SELECT
     'rating' AS kind,
     rating AS name,

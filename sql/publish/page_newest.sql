@@ -1,4 +1,4 @@
--- What the newest snapshot changed, of a catalogue too large for its titles: at most page_newest.
+-- At most page_newest changes of the newest snapshot, for a catalogue too large for its titles.
 SELECT
     operation,
     title_id,

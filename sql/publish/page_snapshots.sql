@@ -1,4 +1,4 @@
--- The snapshots of the history, numbered from 0, the oldest first.
+-- Numbers the snapshots of the history from 0, the oldest first.
 -- Grain: one row per merged snapshot.
 -- Inputs -> outputs: ops_merges, analytics_netflix_history -> temp table page_snapshots.
 -- Running it twice is safe: temporary, replaced each time.
@@ -31,7 +31,7 @@ SELECT
     numbered.updated,
     numbered.deleted,
     numbered.current_rows,
-    -- The versions that a page with "as of" from this snapshot on must hold.
+    -- The number of versions on a page that goes back to this snapshot.
     (SELECT sum(versions) FROM ended) - coalesce(
         sum(ended.versions) OVER (ORDER BY numbered.snapshot), 0
     ) AS versions_since

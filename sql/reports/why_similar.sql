@@ -1,4 +1,4 @@
--- Titles that have what the session variable `wanted` says as a part, in whatever case; a few.
+-- A few titles that contain the session variable `wanted`, in any case.
 SELECT
     title_id,
     max(title) AS title

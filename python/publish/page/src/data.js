@@ -1,4 +1,4 @@
-// What the page holds: unpacked once, then read-only. The README beside this folder has its shape.
+// What the page holds: unpacked once, then read-only. The README next to this folder has its shape.
 
 import { byId, monthOfDay } from "./dom.js";
 

@@ -60,7 +60,7 @@ export function makeRange(dimension) {
     else {
       state[dimension] = range[0] <= ends[0] && range[1] >= ends[1] ? null : range;
       shown = null;
-      setTimeout(commit); // the focus goes on first: what it goes to may be drawn anew
+      setTimeout(commit); // the focus goes on first: what it goes to may be drawn again
     }
   }
 
