@@ -64,7 +64,7 @@ def run_shell(script: str, clone: Path) -> tuple[int, list[str]]:
         cwd=clone,
         env={  # one thread: a few titles need no more, and each core has a test of its own
             **{"PATH": os.environ["PATH"], "HOME": str(clone)},
-            **{"LANG": "C.UTF-8", "DUCKDB_THREADS": "1"},
+            **{"LANG": "C.UTF-8", "DUCKDB_THREADS": "1", "GIVEN_SETTINGS": ""},
         },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
