@@ -10,8 +10,9 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from column import normalise
 from config import Settings
-from contract import Contract, bind, load_contract, normalise
+from contract import Contract, bind, load_contract
 from errors import Refused
 from ingest.csv_feed import read_csv_query, write_to_file
 from ingest.csv_repair import repair_source
