@@ -63,7 +63,7 @@ def is_history_lost(step: Step, batches: list[Batch]) -> bool:
     if merged_batches(step.con):
         return False
     first_run = step.con.execute("SELECT min(started_at) FROM ops_runs").fetchone()[0]
-    made_at = (first_run or step.started_at).replace(microsecond=0)
+    made_at = (first_run or step.started_at).replace(microsecond=0, tzinfo=None)
     state = loaded_state(step.settings)
     decisions = [state.find_decision(batch.batch_id) for batch in batches]
     return any(
