@@ -87,6 +87,8 @@ def test_a_sql_file_that_writes_states_its_grain_inputs_and_why_twice_is_safe(pa
             "-- (severity|broken|limit|error_if|warn_if|way_out): "
         )  # what a check states besides
         assert len([line for line in head if not limit.match(line)]) <= 2
+        is_warning = "-- severity: warn" in head
+        assert not is_warning or any(line.startswith("-- way_out: ") for line in head)
     assert not re.search(r"GROUP BY ALL|SELECT \*", body)
     if path.name != "sample.sql":  # its vocabulary reads better in long lines
         assert max(len(line) for line in path.read_text().splitlines()) <= 100

@@ -59,7 +59,7 @@ class EditDiff:
     def __str__(self) -> str:
         return (
             f"+{self.inserted:,} ~{self.updated:,} -{self.deleted:,} of {self.titles:,} titles, "
-            f"{self.versions_before:,} versions are {self.versions:,} now"
+            f"{self.versions_before:,} versions become {self.versions:,}"
         )
 
 

@@ -2,6 +2,7 @@
 -- broken: The newest title was added more than NEWEST_TITLE_DAYS before its snapshot.
 -- severity: warn
 -- limit: newest_title_days
+-- way_out: is the publisher still adding titles? Else raise NEWEST_TITLE_DAYS in .env.
 WITH newest AS (
     SELECT
         (SELECT max(date_added) FROM analytics_netflix_current) AS added_date,

@@ -2,6 +2,7 @@
 -- broken: A column is emptier than in the last 30 good runs.
 -- severity: warn
 -- Allowed: median + max(7 x median absolute deviation, 2 points), with at least 7 good runs.
+-- way_out: compare the column in `make inspect` with the publisher's last file.
 SELECT
     metrics_now.metric,
     round(metrics_now."value", 2) AS value_now,

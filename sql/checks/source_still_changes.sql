@@ -1,6 +1,7 @@
 -- The source did not deliver the same bytes on more than SAME_BYTES_DAYS days.
 -- broken: The source delivered the same bytes on more than SAME_BYTES_DAYS days.
 -- severity: warn
+-- way_out: ask the publisher whether the export still runs.
 WITH newest AS (
     SELECT arg_max(batch_id, rowid) AS batch_id
     FROM ops_runs

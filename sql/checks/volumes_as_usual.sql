@@ -2,6 +2,7 @@
 -- broken: Titles, or new, changed or gone ones, are not as many as in the last 30 good runs.
 -- severity: warn
 -- Allowed: median +- max(7 x median absolute deviation, 5 %, 20 titles), with at least 7 good runs.
+-- way_out: see with `make digest` what came and went, and ask the publisher if it is not right.
 SELECT
     metrics_now.metric,
     round(metrics_now."value", 2) AS value_now,

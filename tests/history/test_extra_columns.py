@@ -48,7 +48,7 @@ def test_one_entry_in_the_contract_is_a_column_everywhere(pipeline):
     in_force(pipeline, ENTRY)
     night(pipeline, 3, "7.9", "8.0", "6.25")
     assert judged(pipeline) == [
-        "the contract was edited: +0 ~0 -0 of 3 titles, 3 versions are 5 now"
+        "the contract was edited: +0 ~0 -0 of 3 titles, 3 versions become 5"
     ]
     values = "SELECT title_id, valid_from, operation, imdb_score FROM analytics_netflix_history"
     assert [
@@ -87,7 +87,7 @@ def test_one_entry_in_the_contract_is_a_column_everywhere(pipeline):
     del pipeline.settings["CONTRACT_PATH"]
     night(pipeline, 4, "1", "2", "3")
     assert judged(pipeline)[1:] == [
-        "the contract was edited: +0 ~0 -0 of 3 titles, 3 versions are 5 now"
+        "the contract was edited: +0 ~0 -0 of 3 titles, 3 versions become 5"
     ]
     left = "SELECT table_name FROM duckdb_columns() WHERE column_name = 'imdb_score'"
     assert pipeline.query(left) == []
@@ -209,7 +209,7 @@ def test_a_column_that_leaves_the_contract_is_told_by_the_plan_and_a_warning(pip
     night(pipeline, 2, "7.9", "8", steps=CHAIN[:5])
     in_force(pipeline)
     plan = pipeline.step("06_merge_cdc", "--plan", NETFLIX_CSV=str(pipeline.root / "catalogue.csv"))
-    assert "+0 ~0 -0 of 2 titles, 3 versions are 2 now\n" in plan.stdout
+    assert "+0 ~0 -0 of 2 titles, 3 versions become 2\n" in plan.stdout
     assert "against" not in plan.stdout, "the file itself is merged already"
     assert (
         "imdb_score            2 values go, the column is not in the contract now\n" in plan.stdout
@@ -219,6 +219,6 @@ def test_a_column_that_leaves_the_contract_is_told_by_the_plan_and_a_warning(pip
     assert "column imdb_score is not in the contract now: the history has lost" in merged.stderr
     in_force(pipeline, ENTRY)
     back = pipeline.steps(*CHAIN[1:5])
-    assert "2 titles, 2 versions are 3 now" in back.stdout + back.stderr
+    assert "2 titles, 2 versions become 3" in back.stdout + back.stderr
     assert "column imdb_score is new: 2 titles have a value" in back.stdout + back.stderr
     assert len(pipeline.query("FROM analytics_netflix_history")) == 3

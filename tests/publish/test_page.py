@@ -785,7 +785,7 @@ def test_the_page_answers_ten_questions(look, site):
     # 9. How did the last run go, and the checks? 10. What is kpi_top_genres made of?
     assert "monitor" in read("#runs") and f"{CHECKS} of {CHECKS} checks passed" in read("#checks")
     tab.locator("#graph button", has_text="kpi_top_genres").click()
-    assert "Made from bridge_title_genre, dim_genre, fact_title_catalog" in read("#meaning")
+    assert "dim_date, dim_genre, fact_title_catalog. Column Type" in read("#meaning")
     assert "the catalogue file → raw_netflix_titles → staging_netflix_qu" in read("#meaning")
 
 
