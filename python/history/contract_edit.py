@@ -97,7 +97,7 @@ def compare_titles(con: Warehouse, contract: Contract) -> EditDiff:
 def count_values(con: Warehouse, table: str, columns: list[str]) -> dict[str, int]:
     """How many titles have a value in each of these columns."""
     counts = ", ".join(f"count({identifier(name)})" for name in columns)
-    row = con.execute(f"SELECT {counts} FROM {table}").fetchone() if columns else ()
+    row = con.execute(f"SELECT {counts} FROM {identifier(table)}").fetchone() if columns else ()
     return dict(zip(columns, row, strict=True))
 
 
