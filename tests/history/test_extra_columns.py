@@ -87,7 +87,7 @@ def test_one_entry_in_the_contract_is_a_column_everywhere(pipeline):
     del pipeline.settings["CONTRACT_PATH"]
     night(pipeline, 4, "1", "2", "3")
     assert judged(pipeline)[1:] == [
-        "the contract was edited: +0 ~0 -0 of 3 titles, 3 versions become 5"
+        "the contract was edited: +0 ~0 -0 of 3 titles, 5 versions become 3"
     ]
     left = "SELECT table_name FROM duckdb_columns() WHERE column_name = 'imdb_score'"
     assert pipeline.query(left) == []
