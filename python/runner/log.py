@@ -22,7 +22,7 @@ def utc_now() -> datetime:
 
 
 def new_run_id() -> str:
-    return f"{utc_now():%Y%m%dT%H%M%S}-{os.getpid()}"
+    return f"{utc_now():%Y%m%dT%H%M%S.%f}-{os.getpid()}"  # two in a second are two
 
 
 @contextmanager
