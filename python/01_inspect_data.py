@@ -22,13 +22,14 @@ import pandas as pd
 
 from config import Settings, load_settings
 from errors import DONE, SettingsError, StepError, exit_code
-from ingest.profile import Profile, list_facts, many, profile_source, tabulate_warnings
+from ingest.profile import Profile, list_facts, profile_source, tabulate_warnings
 from runner import signals
 from runner.console import (
     BOLD,
     FORMULA_START,
     PLAIN,
     YELLOW,
+    plural,
     printable,
     say,
     say_error,
@@ -94,7 +95,7 @@ def print_profile(profile: Profile, width: int) -> None:
     for line in lines:
         say(line)
     warnings = tabulate_warnings(profile)
-    say(f"\n{many(len(warnings), 'warning')}", PLAIN if warnings.empty else YELLOW)
+    say(f"\n{plural(len(warnings), 'warning')}", PLAIN if warnings.empty else YELLOW)
     for column, warning in warnings.itertuples(index=False):
         say(f"  {printable(f'{column}: {warning}' if column else warning)}", YELLOW)
 

@@ -20,6 +20,7 @@ from ingest.csv_scan import Scan, scan_csv
 from ingest.snapshot import name_raw_columns
 from ingest.source import fetch_source
 from ingest.source_file import SourceFile, open_source, source_digest
+from runner.console import plural
 from runner.signals import scratch_folder
 from warehouse.database import Warehouse, connect, run_file
 
@@ -137,9 +138,9 @@ def describe_encoding(profile: Profile) -> str:
     """Name the encoding and how certain it is, from what was counted."""
     scan, inside = profile.scan, int(profile.columns["multi_byte"].sum())
     multi_byte = inside + sum(not c.isascii() for name in scan.header for c in name)
-    characters = many(multi_byte, "multi-byte character")
+    characters = plural(multi_byte, "multi-byte character")
     if scan.repaired_lines:
-        lines = many(scan.repaired_lines, "line")
+        lines = plural(scan.repaired_lines, "line")
         if profile.beyond_ascii <= scan.repaired_lines:
             return f"Windows-1252 (likely: nothing beyond ASCII is UTF-8; such bytes in {lines})"
         shown = [str(line) for line in scan.repaired_line_numbers[:5]]
@@ -153,10 +154,6 @@ def describe_encoding(profile: Profile) -> str:
         return "ASCII only" + " in the records that fit" * (scan.rejected > 0)
     sure = "certain" if multi_byte >= CERTAIN_FROM else "likely"
     return f"UTF-8 ({sure}: {characters}, all valid)"
-
-
-def many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def tabulate_warnings(profile: Profile) -> pd.DataFrame:
@@ -176,14 +173,14 @@ def warn_of_file(profile: Profile) -> Iterator[str]:
     if not scan.records:
         yield "there is a header and no record"
     if scan.rejected:
-        count = many(scan.rejected, "record")
+        count = plural(scan.rejected, "record")
         yield f"{count} set aside, not fitting the header ({profile.misfits})"
     if not scan.ends_with_newline:
         yield "no line end at the end of the file: it may have been cut"
     if ", " in (ends := list_facts(profile)["line ends"]):
         yield f"mixed line ends: {ends}"
     if scan.blank_lines:
-        yield f"{many(scan.blank_lines, 'blank line')} between the records"
+        yield f"{plural(scan.blank_lines, 'blank line')} between the records"
 
 
 def warn_of_header(profile: Profile) -> Iterator[str]:
@@ -199,23 +196,25 @@ def warn_of_header(profile: Profile) -> Iterator[str]:
             yield f"{column.name} comes under the name {name}"
     bound = profile.bound.values()
     if unknown := [name for name in profile.scan.header if name and name not in bound]:
-        yield f"{many(len(unknown), 'unknown column')}: {', '.join(unknown)}"
+        yield f"{plural(len(unknown), 'unknown column')}: {', '.join(unknown)}"
     if empty := len(profile.columns.query("not is_named and filled == 0")):
-        yield f"{many(empty, 'unnamed column')} without any value"
+        yield f"{plural(empty, 'unnamed column')} without any value"
     for row in profile.columns.query("not is_named and filled > 0").itertuples():
-        yield f"column {row.position} has {many(row.filled, 'value')} but no name"
+        yield f"column {row.position} has {plural(row.filled, 'value')} but no name"
 
 
 def warn_of_values(profile: Profile) -> Iterator[tuple[str, str]]:
     key, keys, bound = " + ".join(profile.contract.key), profile.keys, profile.bound
     if keys["missing"]:
-        count = many(keys["missing"], "record")
+        count = plural(keys["missing"], "record")
         yield key, f"{count} without it, first in line {keys['missing_line']}"
     if keys["repeated"]:
         shown = "; ".join(
             "{key} {times} times, from line {line}".format(**it) for it in keys["examples"]
         )
-        count = f"{many(keys['repeated'], 'duplicate key')} in {keys['repeated_records']:,} records"
+        count = (
+            f"{plural(keys['repeated'], 'duplicate key')} in {keys['repeated_records']:,} records"
+        )
         yield key, f"{count} ({shown})"
     lists = [bound[column.name] for column in profile.contract.columns if column.type == "list"]
     limited_to = {"empty list entries": lists, "what looks like a duration": [bound["rating"]]}
@@ -223,5 +222,5 @@ def warn_of_values(profile: Profile) -> Iterator[tuple[str, str]]:
         for oddity, hits in row.items():
             is_odd = isinstance(hits, dict) and hits["count"]
             if is_odd and row["column"] in limited_to.get(oddity, [row["column"]]):
-                count = many(hits["count"], "value")
+                count = plural(hits["count"], "value")
                 yield row["column"], f"{count} with {oddity}, first in line {hits['line']}"

@@ -28,7 +28,7 @@ BEGIN = f"# >>> netflix-elt-pipeline in {PROJECT} >>> (made by `make cron-instal
 END = f"# <<< netflix-elt-pipeline in {PROJECT} <<<"
 
 OF_THE_LINES = {"SCHEDULE", "MONITOR_SCHEDULE", "ALLOW_SAMPLE"}  # settings in the lines themselves
-LOCAL_TIME = Path("/etc/localtime")  # of the cron daemon, whatever TZ is here
+LOCAL_TIME = Path("/etc/localtime")  # the cron daemon's; TZ is this process's
 DAEMONS = {"cron", "crond", "fcron", "bcron-start"}
 MAKES_OWN = {"VENV": ".venv", "PYTHON": "python3"}  # variables of the Makefile -> their defaults
 

@@ -19,6 +19,7 @@ from typing import Any
 from config import Settings, __version__
 from publish.lineage import collect_lineage
 from publish.page_data import collect
+from runner.console import plural
 from runner.log import utc_now
 from warehouse.database import Warehouse
 
@@ -91,10 +92,6 @@ def read_asset(name: str) -> str:
 
 def source_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def on_day(at: str | datetime | None) -> str:
