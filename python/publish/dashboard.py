@@ -40,7 +40,8 @@ class Held:
     batch_id: str
     snapshot_at: datetime | None
     since: datetime
-    checks: list[tuple[str, str, str | None]]  # name, what it says, an offending row
+    # Name, what it says, an offending row, what to do.
+    checks: list[tuple[str, str, str | None, str | None]]
 
 
 def build_dashboard(
@@ -104,8 +105,8 @@ def on_day(at: str | datetime | None) -> str:
 
 def write_headline(snapshots: dict[str, list]) -> str:
     """Say what the newest snapshot changed, or that it is the first one."""
-    new, changed, gone, titles = (
-        snapshots[name][-1] for name in ("new", "changed", "gone", "titles")
+    new, changed, gone, moved, titles = (
+        snapshots[name][-1] for name in ("new", "changed", "gone", "moved", "titles")
     )
     if len(snapshots["at"]) == 1:
         day = on_day(snapshots["at"][-1])
@@ -115,7 +116,9 @@ def write_headline(snapshots: dict[str, list]) -> str:
         return f"Nothing changed since {since}. {now}"
     lost = f"{gone:,}" if gone else "none"
     come = f"<b>{plural(new, 'new title')}</b>" if new else "No new title"
-    return f"{come}, {changed:,} changed, {lost} gone since {since}. {now}"
+    seem = "seems" if moved == 1 else "seem"
+    back = f"; {moved:,} of these {seem} to be there under another id or year" if moved else ""
+    return f"{come}, {changed:,} changed, {lost} gone since {since}{back}. {now}"
 
 
 def write_pills(content: dict[str, Any], fresh_days: int, held: Held | None) -> str:
@@ -177,9 +180,11 @@ def write_banners(content: dict[str, Any], origins: Origins, held: Held | None) 
             f"the other. Held back since {since}."
         )
     lines = [f"<p><b>{first}</b> {second}</p>"]
-    for name, description, row in held.checks:
+    for name, description, row, way_out in held.checks:
         example = f" <code>{html.escape(row)}</code>" if row else ""
-        lines.append(f"<p><code>{html.escape(name)}</code> {html.escape(description)}{example}</p>")
+        advice = f" What to do: {html.escape(way_out)}" if way_out else ""
+        text = f"<code>{html.escape(name)}</code> {html.escape(description)}{example}{advice}"
+        lines.append(f"<p>{text}</p>")
     return f'{banners}<div class="banner held" role="alert">{"".join(lines)}</div>'
 
 

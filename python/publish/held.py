@@ -12,6 +12,7 @@ from pathlib import Path
 from config import Settings
 from publish.dashboard import Held, Origins, build_dashboard
 from publish.exports import list_published_tables
+from publish.page_data import read_notes
 from publish.versions import (
     PAGE,
     SUMS,
@@ -54,7 +55,12 @@ def read_held(con: Warehouse) -> Held | None:
     rows = fetch_file(con, "publish/held.sql")
     if not rows:
         return None
-    checks = [(row["check_name"], row["description"], row["offending_row"]) for row in rows]
+    ways_out = read_notes("way_out")
+    checks = [
+        (name, row["description"], row["offending_row"], ways_out.get(name))
+        for row in rows
+        if (name := row["check_name"])
+    ]
     return Held(rows[0]["batch_id"], rows[0]["snapshot_at"], rows[0]["failing_since"], checks)
 
 

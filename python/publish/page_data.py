@@ -44,10 +44,11 @@ def collect(con: Warehouse, sources: dict[str, str], settings: Settings) -> dict
     """Collect all that the page shows; `sources` names the file of each batch."""
     run_file(con, "publish/page_snapshots.sql")
     snapshots = con.execute(
-        "SELECT snapshot_at, new_titles, updated, deleted, current_rows, batch_id, versions_since "
-        "FROM page_snapshots ORDER BY snapshot"
+        "SELECT snapshot_at, new_titles, updated, deleted, moved, current_rows, batch_id, "
+        "versions_since FROM page_snapshots ORDER BY snapshot"
     ).fetchall()
-    at, new, changed, gone, titles, batches, versions = map(list, zip(*snapshots, strict=True))
+    columns = map(list, zip(*snapshots, strict=True))
+    at, new, changed, gone, moved, titles, batches, versions = columns
     content = {
         "format": FORMAT,
         "snapshots": {
@@ -55,6 +56,7 @@ def collect(con: Warehouse, sources: dict[str, str], settings: Settings) -> dict
             "new": new,
             "changed": changed,
             "gone": gone,
+            "moved": moved,
             "titles": titles,
             "batch": batches,
             "source": [sources.get(batch, "") for batch in batches],
@@ -76,6 +78,7 @@ def collect_records(con: Warehouse, settings: Settings) -> dict[str, Any]:
     runs = {row["step"]: row for row in fetch_file(con, "reports/status_runs.sql")}
     names = fetch_file(con, "publish/page_names.sql")
     measured = measure_ages(con, settings)
+    ways_out = read_notes("way_out")
     audited_at = runs["monitor"]["finished_at"] if "monitor" in runs else None
     return {
         "audit": {
@@ -88,6 +91,7 @@ def collect_records(con: Warehouse, settings: Settings) -> dict[str, Any]:
                     "description": row["description"],
                     "trail": row["trail"],
                     "measured": measured.get(row["check_name"]),
+                    "wayOut": ways_out.get(row["check_name"]),
                 }
                 for row in checks
             ],
@@ -128,13 +132,20 @@ def measure_ages(con: Warehouse, settings: Settings) -> dict[str, str]:
     (checked_at,) = con.execute("SELECT arg_max(checked_at, rowid) FROM ops_checks").fetchone()
     set_variables(con, {"checked_at": checked_at})
     found = {}
+    for check, limit in read_notes("limit").items():
+        set_variables(con, {limit: -1_000_000})
+        for row in fetch_file(con, f"checks/{check}.sql")[:1]:
+            shown = row | {[*row][-1]: getattr(settings, limit)}
+            found[check] = ", ".join(map("{}={}".format, shown, shown.values()))
+    return found
+
+
+def read_notes(name: str) -> dict[str, str]:
+    """Read a note of each check that has it, such as `-- way_out: ...`, from the checks' files."""
+    found = {}
     for path in sorted((SQL / "checks").glob("*.sql")):
-        text = path.read_text(encoding="utf-8")
-        if limit := re.search(r"^-- limit: (\w+)$", text, re.MULTILINE):
-            set_variables(con, {limit[1]: -1_000_000})
-            for row in fetch_file(con, f"checks/{path.name}")[:1]:
-                shown = row | {[*row][-1]: getattr(settings, limit[1])}
-                found[path.stem] = ", ".join(map("{}={}".format, shown, shown.values()))
+        if note := re.search(rf"^-- {name}: (.+)$", path.read_text("utf-8"), re.MULTILINE):
+            found[path.stem] = note[1]
     return found
 
 

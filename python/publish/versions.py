@@ -82,6 +82,7 @@ def page_fingerprint(settings: Settings, *texts: str) -> str:
     """Return 8 hex digits that differ if a version is made differently, or from other texts."""
     made_by = [*Path(__file__).parent.glob("*.py"), *dashboard.ASSETS.glob("*.*")]
     made_by += [*(dashboard.ASSETS / "built").iterdir(), *(SQL / "publish").glob("*.sql")]
+    made_by += (SQL / "checks").glob("*.sql")  # the page quotes their notes
     return fingerprint(sorted(made_by), __version__, str(settings.freshness_days), *texts)[:8]
 
 

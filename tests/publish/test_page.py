@@ -371,10 +371,34 @@ def test_a_title_tells_what_make_why_tells(look, site):
         assert re.search(r"line \d+", version)[0] in line
         for column, after in re.findall(r"^      (\w+): .* -> '(.*)'$", version, re.MULTILINE):
             assert f"{column}: " in line and after in line
-    tab.keyboard.press("Escape")
-    assert "title=" not in tab.evaluate("location.hash")
-    tab = look("third", "#title=s3")
+    assert press(tab, "Escape") and "title=" not in tab.evaluate("location.hash")
     assert "gone" in look("second", "#title=s3").locator("dialog").inner_text()
+
+
+def test_back_does_not_open_a_closed_title_again(look):
+    """Neither one that was opened by a click, nor one that was reached from another title."""
+    tab = look("third", "#genre=Dramas")
+    dialog = tab.locator("dialog")
+    tab.locator("#title-table td button").first.click()
+    press(tab, "Escape")
+    assert dialog.is_hidden() and tab.evaluate("location.hash") == "#genre=Dramas"
+    tab.locator("#clear").click()
+    tab.locator("#search").fill("s259")
+    tab.locator("#chips button", has_text="s259").wait_for()
+    tab.locator("#title-table td button").first.click()
+    tab.locator("dialog dd button", has_text="Title 170").click()
+    assert "title=s170" in tab.evaluate("location.hash")
+    press(tab, "Escape")
+    assert dialog.is_hidden() and tab.evaluate("location.hash") == "#search=s259"
+    tab.go_back()
+    press(tab)
+    assert dialog.is_hidden() and "title=" not in tab.evaluate("location.hash")
+
+
+def test_a_link_to_a_title_closes_to_the_page(look):
+    tab = look("third", "#title=s5")
+    press(tab, "Escape")
+    assert tab.locator("dialog").is_hidden() and tab.evaluate("location.hash") == ""
 
 
 def test_the_csv_holds_all_that_fits_and_no_formula(look, tmp_path):
@@ -441,11 +465,15 @@ def test_the_head_says_what_state_it_is_in(look):
 
     assert "160 titles in the first snapshot, of 1 Jan 2026" in head("first")
     assert "Nothing changed since 1 Feb 2026" in head("nothing changed")
+    renewed = "2 gone since 8 Jan 2026; 1 of these seems to be there under another id or year."
+    assert renewed in head("third")
+    assert "seem" not in head("second")
     assert "Made-up sample data" in head("sample")
     assert "days old: too old, limit 7" in head("stale")
     held = head("held")
     assert "Held back: the snapshot of 15 Feb 2026 did not pass its audit" in held
     assert "accepted_types" in held and "type=Game" in held and "of 8 Feb 2026" in held
+    assert "What to do: allow the value in the contract" in held
 
 
 def test_the_age_is_by_the_readers_clock(browser, site):
@@ -633,6 +661,9 @@ def test_the_ids_of_the_file_lead_to_their_title_from_search_and_from_a_check(lo
     issue = tab.locator(".issue", has_text="no_mojibake")
     assert "A text is UTF-8" in issue.inner_text()
     assert issue.locator("button").all_inner_texts() == ["s5", "f7"]
+    text = (PROJECT / "sql/checks/no_mojibake.sql").read_text()
+    way_out = re.search("^-- way_out: (.*)$", text, re.MULTILINE)[1].replace("`", "")
+    assert f"What to do: {way_out}" in issue.inner_text()
     issue.locator("button").first.click()
     text = tab.locator("dialog").inner_text()
     assert "A check names it" in text and "in the file f5" in text
@@ -651,6 +682,33 @@ def test_no_axis_counts_below_zero_or_in_halves(look):
 def test_an_axis_of_snapshots_has_years(look):
     ticks = look("third").locator("#f-snapshots svg.pl").last.locator("text").all_text_contents()
     assert any(re.fullmatch(r"1 Jan\s*2026", text) for text in ticks), ticks
+
+
+def test_the_graph_of_the_tables_fits_its_card(look):
+    tab = look("third", viewport={"width": 1100, "height": 900})
+    room, wanted, cut = tab.evaluate(
+        """() => [document.querySelector("#graph").clientWidth,
+            document.querySelector("#graph").scrollWidth,
+            [...document.querySelectorAll("#graph button")]
+                .filter(button => button.scrollHeight > button.clientHeight + 1
+                    || button.scrollWidth > button.clientWidth + 1)
+                .map(button => button.textContent)]"""
+    )
+    assert wanted <= room and cut == []
+
+
+def test_a_copy_of_the_page_has_no_dead_link(look, browser, site):
+    """Where it was published the files are next to it; alone it says where they are."""
+    alone = look("third").locator("footer")
+    assert alone.locator("a").count() == 0
+    assert "in the pipeline's folder published: the numbers in kpi/" in alone.inner_text()
+    tab = browser.new_page()
+    tab.goto((site.pipeline.root / "data/published/dashboard.html").as_uri())
+    tab.wait_for_selector("html[data-ready]")
+    links = tab.locator("footer a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+    assert links == ["kpi/", "netflix.duckdb", "dictionary.md"]
+    assert all((site.pipeline.root / "data/published" / link).exists() for link in links)
+    tab.close()
 
 
 @pytest.mark.slow
@@ -719,9 +777,17 @@ def test_on_a_phone_a_choice_can_be_cleared_and_its_link_copied(look):
 
 
 @pytest.mark.slow
-def test_the_page_of_the_real_file_is_short_too(browser, pipeline, real_data):
-    source = pipeline.put((real_data / "netflix_titles.csv").read_bytes())
-    assert pipeline.steps(*CHAIN, *STEPS, NETFLIX_CSV=source).returncode == 0
+def test_the_page_of_the_real_files_is_short_too(browser, pipeline, real_data):
+    """Three snapshots by title, of which the last has gone titles and three warnings."""
+    settings = {"CDC_KEY": "title", "FRESHNESS_DAYS": "36500", "MAX_DELETED_PCT": "100"}
+    for name, day in (
+        ("netflix_titles_2019-11.csv", "2019-11-20"), ("netflix_titles_2020-01.csv", "2020-01-18"),
+        ("netflix_titles.csv", "2024-04-20"),
+    ):  # fmt: skip
+        source = pipeline.put((real_data / name).read_bytes())
+        done = pipeline.steps(*CHAIN, NETFLIX_CSV=source, SNAPSHOT_AT=day, **settings)
+        assert done.returncode == 0, done.stderr
+    assert pipeline.steps(*STEPS, **settings).returncode == 0
     tabs = [browser.new_page(viewport={"width": 1280, "height": 900}), browser.new_page(**PHONE)]
     for tab in tabs:
         tab.goto((pipeline.root / "data/published/dashboard.html").as_uri())

@@ -88,10 +88,21 @@ export const onChange = (draw) => { redraw = draw; };
 /** Put the choice into the address (a step of Back, unless it `replaces` the last) and draw it. */
 export function commit({ replace = false } = {}) {
   unknownNames.length = 0;
-  const next = writeAddress();
-  if (next !== (location.hash || "#"))
-    history[replace ? "replaceState" : "pushState"](null, "", next);
+  const here = location.hash || "#", next = writeAddress();
+  // What lies under the open title, and how many steps of Back away: `closeTitle` goes there.
+  const under = state.title === null ? null
+    : { address: history.state?.address ?? here, steps: (history.state?.steps ?? 0) + 1 };
+  if (next !== here && replace) history.replaceState(history.state, "", next);
+  else if (next !== here) history.pushState(under, "", next);
   redraw();
+}
+
+/** Close the title: go back to what it was opened from, so that Back does not open it again. */
+export function closeTitle() {
+  state.title = null;
+  const { address, steps } = history.state ?? {};
+  if (address === writeAddress()) history.go(-steps);
+  else commit({ replace: true });
 }
 
 let isWaiting = false;

@@ -1,7 +1,7 @@
 // A title: its facts, each a link that filters, and its versions as `make why` tells them.
 
 import { byId, el, isoDay, onDay } from "./dom.js";
-import { commit, state } from "./address.js";
+import { closeTitle, commit, state } from "./address.js";
 import { changesOf, newValue, oldValue } from "./changes.js";
 import { fileId, isCube, namesakes, page } from "./data.js";
 import { jump, noteFocus } from "./focus.js";
@@ -112,8 +112,8 @@ export function watchDetail() {
   const box = byId("detail");
   box.addEventListener("close", () => {
     if (state.title === null) return;
-    state.title = null;
-    commit();
+    closeTitle();
+    drawDetail(); // gives the focus back at once; the address follows
   });
   box.addEventListener("click", (event) => { if (event.target === box) box.close(); });
 }

@@ -34,6 +34,7 @@ export function noteFocus() {
 /** Go to a part of the page: what Tab reaches next is the first thing in it. */
 export function jump(id) {
   const part = byId(id);
+  part.querySelector(".fold[aria-expanded='false']")?.click();
   part.tabIndex = -1;
   part.scrollIntoView();
   part.focus({ preventScroll: true });

@@ -5,7 +5,7 @@ import { page } from "./data.js";
 import { jump } from "./focus.js";
 
 const SHOWN_FIRST = "kpi_top_genres"; // its way from the file is lit when the page is opened
-const BOX = { width: 148, height: 28, gapX: 20, gapY: 7 };
+const BOX = { least: 112, most: 148, height: 34, gapX: 20, gapY: 6 };
 
 /** The depth of each table: one more than the deepest that it is made from. */
 function depths(names, edges) {
@@ -41,6 +41,7 @@ function pathTo(name, edges, depth) {
 }
 
 let select = () => {}; // a table of the graph
+let selected = SHOWN_FIRST;
 
 /** On a chart the name of the table that has its numbers; it leads to where they come from. */
 export function linkCharts() {
@@ -60,18 +61,21 @@ export function drawLineage() {
   const depth = depths(names, edges), places = new Map(), columns = [];
   for (const name of names.sort()) (columns[depth.get(name)] ??= []).push(name);
   const tallest = Math.max(...columns.map((column) => column.length));
-  const step = BOX.height + BOX.gapY;
+  const step = BOX.height + BOX.gapY, room = byId("graph").clientWidth + BOX.gapX;
+  const wide = Math.max(BOX.least,
+    Math.min(BOX.most, Math.floor(room / columns.length) - BOX.gapX));
   columns.forEach((column, x) => column.forEach((name, y) => places.set(name, {
-    x: x * (BOX.width + BOX.gapX), y: (y + (tallest - column.length) / 2) * step,
+    x: x * (wide + BOX.gapX), y: (y + (tallest - column.length) / 2) * step,
   })));
-  const width = columns.length * (BOX.width + BOX.gapX) - BOX.gapX, height = tallest * step;
+  const width = columns.length * (wide + BOX.gapX) - BOX.gapX, height = tallest * step;
   const paths = edges.map(([from, to]) => {
     const a = places.get(from), b = places.get(to);
-    const x1 = a.x + BOX.width, y1 = a.y + BOX.height / 2, y2 = b.y + BOX.height / 2;
+    const x1 = a.x + wide, y1 = a.y + BOX.height / 2, y2 = b.y + BOX.height / 2;
     const middle = (x1 + b.x) / 2;
     return el("svg:path", { d: `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${b.x} ${y2}` });
   });
   select = (chosen) => {
+    selected = chosen;
     const sources = reach(chosen, edges, 1, 0), results = reach(chosen, edges, 0, 1);
     const isNear = (name) => name === chosen || sources.has(name) || results.has(name);
     edges.forEach(([from, to], position) =>
@@ -87,9 +91,11 @@ export function drawLineage() {
   const buttons = new Map(names.map((name) => {
     const known = tables.some((entry) => entry.name === name);
     const button = el("button", { type: "button", class: known ? "table" : "inner",
-      "aria-pressed": "false", "data-tip": name, onclick: () => select(name) }, name);
+      "aria-pressed": "false", "data-tip": name, onclick: () => select(name) },
+    ...name.split(/(?<=_)/).flatMap((part) => [part, el("wbr")]));
     const { x, y } = places.get(name);
     button.style.transform = `translate(${x}px, ${y}px)`;
+    button.style.width = `${wide}px`;
     return [name, button];
   }));
   const sheet = el("div", { class: "sheet" },
@@ -98,7 +104,7 @@ export function drawLineage() {
   sheet.style.width = `${width}px`;
   sheet.style.height = `${height}px`;
   byId("graph").replaceChildren(sheet);
-  select(names.includes(SHOWN_FIRST) ? SHOWN_FIRST : names[0]);
+  select(names.includes(selected) ? selected : names[0]);
 }
 
 function describe(name, edges, tables, path) {

@@ -35,6 +35,15 @@ function tellAge() {
     `${isOld ? ": too old" : ""}, limit ${count(limit)}`);
 }
 
+/** Lead to the files next to the page, if it is where it was published: a copy has none. */
+function linkFiles() {
+  const inPlace = location.protocol === "file:"
+    ? /\/(published|current|versions\/[^/]+)\/dashboard\.html$/ : /^http.*\/dashboard\.html$/;
+  if (!inPlace.test(location.href.split(/[?#]/)[0])) return;
+  for (const file of document.querySelectorAll("code[data-file]"))
+    file.replaceWith(el("a", { href: file.dataset.file }, file.textContent));
+}
+
 /** The sentence of the newest snapshot is in the HTML; of an older one it is made here. */
 let newestHeadline = null;
 function drawHeadline() {
@@ -45,13 +54,16 @@ function drawHeadline() {
     return;
   }
   const titles = snapshots.titles[number], day = onDay(snapshots.at[number]);
+  const moved = snapshots.moved[number];
   if (number === 0) {
     box.replaceChildren(b(plural(titles, "title")), ` in the first snapshot, of ${day}.`);
     return;
   }
   box.replaceChildren(`As of ${day}: `, b(plural(snapshots.new[number], "new title")),
     `, ${count(snapshots.changed[number])} changed, ${snapshots.gone[number] ? count(
-      snapshots.gone[number]) : "none"} gone since ${onDay(snapshots.at[number - 1])}. ` +
+      snapshots.gone[number]) : "none"} gone since ${onDay(snapshots.at[number - 1])}` +
+    `${moved ? `; ${plural(moved, "of these seems", "of these seem")} to be there under another ` +
+      "id or year" : ""}. ` +
     `${count(titles)} in the catalogue then.`);
 }
 
@@ -238,7 +250,8 @@ function watchBar() {
 }
 
 const FOLDED = [
-  "f-country", "f-rating", "f-length", "f-cast", "f-director", "completeness", "runs", "f-lineage",
+  "f-country", "f-rating", "f-length", "f-cast", "f-director", "row-counts", "completeness",
+  "runs", "f-lineage",
 ];
 
 /** On a phone the lesser parts are closed at first; a heading opens its own. */
@@ -265,6 +278,7 @@ function redraw(options = {}) {
 async function start() {
   watchTips();
   tellAge();
+  linkFiles();
   if (typeof DecompressionStream === "undefined") {
     byId("notice").textContent = "This page needs a browser of 2023 or newer to draw the rest.";
     return;
@@ -294,7 +308,7 @@ async function start() {
   let rest = 0;
   addEventListener("resize", () => {
     clearTimeout(rest);
-    rest = setTimeout(draw, 150);
+    rest = setTimeout(() => { draw(); drawLineage(); }, 150);
   });
   const observer = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries)

@@ -120,7 +120,7 @@ export function drawHistogram(figure, dimension, counts) {
     x2: (entry) => scale.position(entry.key + scale.width - 0.06),
   };
   const chart = draw({
-    width: widthOf(box), height: isSmall() ? 190 : scale.height,
+    width: widthOf(box), height: isSmall() ? 170 : scale.height,
     ariaLabel: `${heading} ${scale.name(begin)} to ${scale.name(end)}; the numbers are below`,
     x: { ...scale.axis(), domain: [scale.position(begin), scale.position(end + scale.width)] },
     y: {
@@ -221,7 +221,8 @@ export function shareChart(counts, box) {
   return [
     el("p", { class: "sub" }, `${name}${note}`),
     draw({
-      width: widthOf(box), height: 120, marginLeft: 40, marginRight: 44, ariaLabel: name,
+      width: widthOf(box), height: isSmall() ? 100 : 120, marginLeft: 40, marginRight: 44,
+      ariaLabel: name,
       x: { label: null, tickFormat: "d", ticks: data.map((entry) => entry.year)
         .filter((year) => (end.year - year) % Math.ceil(data.length / 5) === 0) },
       y: { label: null, domain: [0, Math.max(10, ...data.map(share)) * 1.1], ticks: 3, grid: true,

@@ -106,7 +106,8 @@ function drawLine(data, options) {
   const low = Math.min(...numbers), high = Math.max(...numbers), room = (high - low) * 0.15;
   const chosen = data.find((entry) => entry.number === state.snapshot) ?? data.at(-1);
   return draw({
-    ...options, height: 170, marginTop: 18, marginBottom: 8, ariaLabel: "Titles per snapshot",
+    ...options, height: isSmall() ? 120 : 170, marginTop: 18, marginBottom: 8,
+    ariaLabel: "Titles per snapshot",
     y: { label: null, grid: true, ticks: 4, tickFormat: countTick,
       domain: high > low ? [low - room, high + room] : [Math.max(0, low - 1), high + 1] },
     marks: [
@@ -127,7 +128,7 @@ function drawFlows(data, options) {
   const room = options.width - options.marginLeft - options.marginRight;
   const thick = Math.max(1.5, Math.min(22, room / data.length / 4));
   return draw({
-    ...options, height: 162, marginBottom: 38,
+    ...options, height: isSmall() ? 126 : 162, marginBottom: 38,
     ariaLabel: "New, changed and gone titles per snapshot",
     y: { label: null, grid: true, ticks: 4, tickFormat: countTick,
       ...(data.some((entry) => entry.new + entry.changed + entry.gone) ? {} : { domain: [0, 1] }) },

@@ -8,7 +8,7 @@ import { jump } from "./focus.js";
 import { writeQuery } from "./query.js";
 
 const STEP = 200; // titles that "more" adds
-const firstRows = () => (isSmall() ? 10 : 40);
+const firstRows = () => (isSmall() ? 8 : 40);
 let limit = 0; // rows of the table; set by the first draw
 let hits = []; // the rows of the titles that fit
 

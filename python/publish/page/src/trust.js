@@ -29,6 +29,10 @@ function rowOf(id) {
   return rowsById.get(id);
 }
 
+/** A sentence in which `backticks` stand around what is code. */
+const codeIn = (text) => text.split("`").map((part, position) =>
+  (position % 2 ? el("code", {}, part) : part));
+
 /** An offending row, where what names a title leads to it. */
 const linkRow = (text) => el("code", {}, ...columnsOf(text).flatMap(([name, value], position) => {
   const ids = ID_COLUMNS.includes(name) ? value.split(", ") : [];
@@ -85,12 +89,12 @@ function drawChecks() {
       const rows = failures.filter(([name]) => name === check.name);
       return el("div", { class: `issue ${check.outcome}` },
         el("p", {}, outcome(check.outcome), " ", el("code", {}, check.name),
-          ` ${check.description}`),
+          ` ${check.description} `, trail(check.trail)),
         ...rows.slice(0, SHOWN_ROWS).map(([, row]) => el("p", {}, linkRow(row))),
         check.rows > SHOWN_ROWS
           ? el("p", { class: "soft" }, `${plural(check.rows, "row")} in all: ops_check_failures`)
           : null,
-        el("p", { class: "soft" }, "This check in the last audits ", trail(check.trail)));
+        check.wayOut ? el("p", {}, "What to do: ", ...codeIn(check.wayOut)) : null);
     }),
     details(`The ${good.length} checks that passed`, "Checks that passed", () => [
       table(["Check", "What it says", "Last audits"], good.map((check) =>
@@ -112,6 +116,7 @@ function drawRowCounts() {
   const isRight = before + snapshots.new[last] - snapshots.gone[last] === now;
   byId("row-counts").replaceChildren(
     el("h3", {}, "Do the row counts reconcile?"),
+    el("div", { class: "plot" },
     el("p", { class: "answer" }, isRight ? "Yes: nothing came or went uncounted." : "No."),
     lines([
       ["titles before", count(before)],
@@ -120,7 +125,7 @@ function drawRowCounts() {
       ["= titles now", count(now), isRight ? "✓" : "✕", true],
       ["of them changed", count(snapshots.changed[last])],
       ["rows set aside (quarantine)", count(counts.set_aside ?? 0)],
-    ]));
+    ])));
 }
 
 function drawCompleteness() {
