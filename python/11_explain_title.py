@@ -18,6 +18,7 @@ from operations.status import open_for_reading
 from runner import signals
 from runner.console import BOLD, CYAN, RED, YELLOW, printable, say, say_error
 from runner.options import make_parser
+from warehouse.columns import KNOWN
 from warehouse.database import Warehouse, fetch_file, has_tables, has_warehouse, set_variables
 
 
@@ -28,7 +29,7 @@ def explain(con: Warehouse, key: str, batches: dict[str, Batch]) -> bool:
     for row in fetch_file(con, "reports/why_changes.sql"):
         changes.setdefault((row["title_id"], row["changed_at"]), []).append(row)
     title_id = None
-    versions = fetch_file(con, "reports/why_versions.sql")
+    versions = fetch_file(con, "reports/why_versions.sql", KNOWN)
     for row in versions:
         if row["title_id"] != title_id:
             title_id = row["title_id"]

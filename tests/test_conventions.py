@@ -11,6 +11,7 @@ import pytest
 from conftest import PROJECT, is_in_ninth
 from documents import read_documents
 
+from column import CANONICAL
 from config import Settings, __version__
 
 DEFAULTS = {setting.name.upper(): setting.metadata["default"] for setting in fields(Settings)}
@@ -92,6 +93,35 @@ def test_a_sql_file_that_writes_states_its_grain_inputs_and_why_twice_is_safe(pa
     assert not re.search(r"GROUP BY ALL|SELECT \*", body)
     if path.name != "sample.sql":  # its vocabulary reads better in long lines
         assert max(len(line) for line in path.read_text().splitlines()) <= 100
+
+
+# How many SQL files outside of analytics/ and staging name a column. A number only goes down.
+MOST_FILES = {
+    "show_id": 8, "type": 8, "title": 29, "director": 2, "cast": 2, "country": 5, "date_added": 6,
+    "release_year": 4, "rating": 5, "duration": 2, "listed_in": 3, "description": 2,
+}  # fmt: skip
+# Of their own: what a check says; what looks like a duration.
+OTHER_WORDS = {
+    "description": {"ops", "publish/check_failures", "publish/held", "publish/page_checks"},
+    "duration": {"reports/inspect"},
+}
+
+
+@pytest.mark.parametrize("column", CANONICAL)
+def test_the_sql_that_names_a_column_is_listed_with_its_reason(column):
+    design = (PROJECT / "docs" / "design.md").read_text()
+    rows = re.findall(rf"^\| `{column}` \| (.*) \| (\w.*) \|$", design, re.MULTILINE)
+    listed = [name for names, _ in rows for name in re.findall(r"`([\w/]+)`", names)]
+    found = set()
+    for path in SQL_FILES:
+        name = str(path.relative_to(PROJECT / "sql").with_suffix(""))
+        body = re.sub(r"--.*", "", path.read_text())
+        if re.search(rf"(?<!\w){column}\b(?!\()", body):
+            found.add(name)
+    found = {name for name in found if not name.startswith(("analytics/", "staging"))}
+    found -= {"sample", *OTHER_WORDS.get(column, ())}
+    assert sorted(listed) == sorted(found)
+    assert len(found) <= MOST_FILES[column]
 
 
 def test_the_newest_entry_of_the_changelog_says_what_an_upgrade_does():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from config import Limit, Settings, share
 from contract import Contract, bind, tracked_columns
 from ingest.manifest import Batch
+from warehouse.columns import KNOWN
 from warehouse.database import Warehouse, fetch_file, run_file, set_variables
 
 OPERATIONS = ("insert", "reappear", "update", "delete", "fill", "carry")
@@ -134,7 +135,7 @@ def find_renumbered_ids(con: Warehouse, diff: Diff) -> str | None:
     """Return an objection if many titles came under another id (then no id means anything)."""
     if not REKEYED.exceeded_by(diff.counts["update"] + diff.counts["delete"], diff.previous):
         return None
-    rows = fetch_file(con, "history/renumbered_ids.sql")
+    rows = fetch_file(con, "history/renumbered_ids.sql", KNOWN)
     if not rows or not REKEYED.exceeded_by(moved := rows[0]["moved_titles"], diff.previous):
         return None
     examples = "".join(

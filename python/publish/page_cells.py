@@ -47,10 +47,10 @@ def collect_cells(con: Warehouse, last: int, titles: int) -> dict[str, Any]:
     level, remark = build_cells(con, titles)
     got = fetch_columns(
         con,
-        'SELECT "type", release_year AS "year", year(added) * 12 + month(added) - 1 AS "month", '
+        'SELECT "type", "year", year(added) * 12 + month(added) - 1 AS "month", '
         "rating, countries, genres, titles AS now, titles_before AS before, new_titles AS new, "
         "changed_titles AS changed, gone_titles AS gone FROM page_cells "
-        'ORDER BY "type", release_year, added, rating, countries, genres',
+        'ORDER BY "type", "year", added, rating, countries, genres',
     )
     got["countries"] = tuple(use_main_names(con, got["countries"]))
     codes = rank_names(got)

@@ -7,6 +7,7 @@ order: the twelve that every catalogue has, then others by name.
     -- each stored column                       and those derived from one (duration_minutes)
     -- each extra column                        beyond the twelve
     -- each typed column                        not stored as text, so a value may not parse
+    -- each identity column                     that tells titles apart if ids do not
     -- each text or list column, not rating     of these types; without these names or types
 
 In the line, `column` is the name; 'of column' the one it is derived from, as a text; COLUMN_TYPE
@@ -27,6 +28,7 @@ SQL_TYPES = dict.fromkeys(TYPES, "VARCHAR") | {
     **{"boolean": "BOOLEAN", "part": "INTEGER"},
 }
 PARTS = {"duration": ("duration_minutes", "seasons")}  # column -> columns derived from it
+IDENTITY = ("title", "type", "release_year")
 KNOWN = tuple(Column(name, OF_TYPE.get(name, "text")) for name in CANONICAL)
 LINE = re.compile(r"(?m)^(.*\S) +-- each (?:([a-z ]+) )?column(?:, not ([\w ]+))?\n")
 WORD = re.compile(r"'of column'|'what it means'|COLUMN_TYPE|\bcolumn\b")
@@ -57,6 +59,7 @@ def choose(columns: list[Column], kinds: str, but: list[str]) -> Iterator[tuple[
     for column in columns:
         is_meant = kinds in ("", "stored") or column.type in kinds.split(" or ")
         is_meant |= kinds == "typed" and SQL_TYPES[column.type] != "VARCHAR"
+        is_meant |= kinds == "identity" and column.name in IDENTITY
         is_meant |= kinds == "extra" and column.name not in CANONICAL
         name = column.name if column.name in CANONICAL else column.type
         if is_meant and not {name, column.type} & set(but):

@@ -6,6 +6,6 @@ SELECT
     title,
     source_line
 FROM staging_netflix_titles
-WHERE (show_id IS NULL AND list_contains(getvariable('not_null_columns'), 'show_id'))
-    OR ("type" IS NULL AND list_contains(getvariable('not_null_columns'), 'type'))
-    OR (title IS NULL AND list_contains(getvariable('not_null_columns'), 'title'));
+WHERE false
+    OR "column" IS NULL AND list_contains(getvariable('not_null_columns'), 'column')  -- each column
+ORDER BY source_line;

@@ -32,6 +32,10 @@ CREATE OR REPLACE TEMP MACRO as_before(new_value, old_value, column_name) AS
         ELSE new_value
     END;
 
+-- Whether a record has this value, as far as it can be read.
+CREATE OR REPLACE TEMP MACRO could_be(value, read_value) AS
+    read_value IS NULL OR value = read_value;
+
 CREATE OR REPLACE TEMP TABLE merge_changes AS
 -- Nothing changed except that columns which the previous file lacked got their first values.
 WITH filled AS (
@@ -51,9 +55,7 @@ gone AS (
     SELECT
         different.title_id,
         live.business_key,
-        live.title,
-        live."type",
-        live.release_year,
+        live."column",  -- each identity column
         live.description,
         text_words(CASE WHEN getvariable('by_title') THEN live.title ELSE live.business_key END)
             AS words
@@ -86,10 +88,7 @@ unreadable AS (
             plain_title(gone.title) = plain_title(quarantine.title)
             OR (quarantine.title IS NULL AND gone.description = quarantine.description)
         )
-        AND gone."type" = coalesce(quarantine."type", gone."type")
-        AND gone.release_year IS NOT DISTINCT FROM coalesce(
-            quarantine.release_year, gone.release_year
-        )
+        AND could_be(gone."column", quarantine."column")  -- each identity column, not title
     WHERE getvariable('by_title')
     UNION
     SELECT gone.title_id

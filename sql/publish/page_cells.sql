@@ -18,7 +18,7 @@ versions AS (
         CASE
             WHEN getvariable('page_decades') THEN history.release_year // 10 * 10
             ELSE history.release_year
-        END AS release_year,
+        END AS "year",
         CASE
             WHEN getvariable('page_yearly') THEN date_trunc('year', history.date_added)
             ELSE date_trunc('month', history.date_added)
@@ -46,7 +46,7 @@ versions AS (
 
 SELECT
     "type",
-    release_year,
+    "year",
     added,
     rating,
     countries,
@@ -57,4 +57,4 @@ SELECT
     count(*) FILTER (WHERE is_now AND is_changed) AS changed_titles,
     count(*) FILTER (WHERE is_gone) AS gone_titles
 FROM versions
-GROUP BY "type", release_year, added, rating, countries, genres;
+GROUP BY "type", "year", added, rating, countries, genres;

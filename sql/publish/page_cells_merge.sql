@@ -36,7 +36,7 @@ frequent AS (
 
 SELECT
     cells."type",
-    cells.release_year,
+    cells."year",
     cells.added,
     coalesce(ratings.name, 'Other') AS rating,
     coalesce(countries.name, 'Other') AS countries,
@@ -52,7 +52,7 @@ LEFT JOIN frequent AS countries ON countries.kind = 'country' AND cells.countrie
 LEFT JOIN frequent AS genres ON genres.kind = 'genre' AND cells.genres = genres.name
 GROUP BY
     cells."type",
-    cells.release_year,
+    cells."year",
     cells.added,
     coalesce(ratings.name, 'Other'),
     coalesce(countries.name, 'Other'),

@@ -2,9 +2,7 @@
 SELECT
     title_id,
     show_id,
-    "type",
-    title,
-    release_year,
+    "column",  -- each identity column
     operation,
     valid_from,
     valid_to,

@@ -139,8 +139,13 @@ MUTANTS = [
         (DIFF, "plain_title(gone.title) = plain_title(quarantine.title)", "false"),
         (DIFF, "(quarantine.title IS NULL AND gone.description =", "(gone.description ="),
         (DIFF, "gone.description = quarantine.description", "false"),
-        (DIFF, 'coalesce(quarantine."type", gone."type")', 'quarantine."type"'),
-        (DIFF, "            quarantine.release_year, gone.release_year\n", "            NULL\n"),
+        (DIFF, "read_value IS NULL OR value", "value"),
+        (DIFF, "each identity column, not title", "each identity column, not title or type"),
+        (
+            DIFF,
+            "each identity column, not title",
+            "each identity column, not title or release_year",
+        ),
         (LIVE, " ?[,;|", "[,;|"),
         (DIFF, "ON gone.title_id = ambiguous_candidates.title_id", "ON false"),
         (DIFF, "WHERE different.operation = 'insert' AND NOT history.is_current", "WHERE false"),
@@ -245,7 +250,11 @@ MUTANTS = [
         ),
         (MACROS, "THEN 'missing_' || column_name", "THEN NULL"),
         # the guard
-        (REKEYED, "    AND moved.release_year IS NOT DISTINCT FROM new.release_year\n", ""),
+        (
+            REKEYED,
+            'new."column"  -- each identity column\nINNER',
+            'new."column"  -- each identity column, not release_year\nINNER',
+        ),
         (
             REKEYED,
             "changes.operation IN ('insert', 'reappear', 'update')",
