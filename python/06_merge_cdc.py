@@ -36,6 +36,7 @@ def run(step: Step) -> None:
     create_tables(con, contract.columns)
     pending = find_pending(con, batches, settings, contract)
     was_lost = is_history_lost(step, batches)
+    merged_before = {batch_id for batch_id, _, _ in merged_batches(con)}
     merges = merge_pending(step, con, batches, contract, pending)
     step.rows_in = sum(diff.staged for _, diff in merges)
     step.rows_out = con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()[0]
@@ -47,6 +48,8 @@ def run(step: Step) -> None:
         if was_lost:
             step.warn(f"the warehouse was not there; {step.message}")
         else:
+            new = [str(diff) for merged, diff in merges if merged.batch_id not in merged_before]
+            step.message += f", the new one: {'; '.join(new)}" if new else ""
             step.note(step.message)
     else:
         step.message = "; ".join(str(diff) for _, diff in merges)

@@ -23,10 +23,10 @@ from audit.checks import (
     select_checks,
 )
 from config import load_settings
-from contract import load_contract
+from contract import Contract, bind, load_contract
 from errors import DONE, LOCKED, QUALITY, QualityError, SettingsError, StepError, exit_code
 from ingest.decisions import find_refused
-from ingest.manifest import read_batches
+from ingest.manifest import Batch, read_batches
 from ingest.state import check_state
 from operations import alerts
 from publish.held import hold_back
@@ -35,7 +35,7 @@ from runner.console import say_error, say_warning
 from runner.log import redirect_to_cron_log, utc_now
 from runner.options import read_flags
 from runner.step import Step, run_step
-from warehouse.database import fetch_file, set_variables
+from warehouse.database import Warehouse, fetch_file, has_tables, set_variables
 
 VARIABLES = ("freshness_days", "max_run_age_hours", "same_bytes_days", "newest_title_days")
 
@@ -46,9 +46,10 @@ def run(step: Step) -> None:
     limits = {name: getattr(step.settings, name) for name in VARIABLES}
     set_variables(con, limits | fetch_file(con, "last_run.sql")[0] | {"checked_at": checked_at})
     contract = load_contract(step.settings.contract_path)
-    refused = find_refused(step.settings, read_batches(step.settings))
-    names = " ".join(batch.batch_id for batch in refused)
-    set_variables(con, contract.variables | {"left_out": names})
+    batches = read_batches(step.settings)
+    names = " ".join(batch.batch_id for batch in find_refused(step.settings, batches))
+    not_null = find_not_null_columns(con, contract, batches)
+    set_variables(con, contract.variables | {"left_out": names, "not_null_columns": not_null})
     paths, left_out = select_checks(con)
     columns = choose_current_columns(con, contract.columns)
     compute_metrics(step, columns)
@@ -73,6 +74,16 @@ def run(step: Step) -> None:
             "published, readers keep the last version. The rows are in ops_check_failures and "
             f"{step.settings.log_dir / 'monitor.log'}, run {step.run_id}"
         )
+
+
+def find_not_null_columns(con: Warehouse, contract: Contract, batches: list[Batch]) -> list[str]:
+    """Return the columns that must have a value, of those that the staged file has."""
+    if not has_tables(con, "staging_counts"):
+        return []
+    staged = con.execute("SELECT batch_id FROM staging_counts").fetchall()
+    columns = [batch.columns for batch in batches if (batch.batch_id,) in staged]
+    bound = bind(contract, columns[0]) if columns else {}
+    return [c.name for c in contract.columns if not c.nullable and bound.get(c.name)]
 
 
 def audit() -> int:

@@ -16,7 +16,7 @@ from errors import DONE, NotReady, SettingsError, StepError
 from ingest.manifest import Batch, read_batches
 from operations.status import open_for_reading
 from runner import signals
-from runner.console import BOLD, CYAN, RED, YELLOW, printable, say, say_error
+from runner.console import BOLD, CYAN, RED, YELLOW, printable, quote, say, say_error
 from runner.options import make_parser
 from warehouse.columns import KNOWN
 from warehouse.database import Warehouse, fetch_file, has_tables, has_warehouse, set_variables
@@ -45,8 +45,8 @@ def explain(con: Warehouse, key: str, batches: dict[str, Batch]) -> bool:
         for change in changes.get((title_id, row["valid_from"]), []):
             if change["column_name"]:
                 say(
-                    f"      {change['column_name']}: {change['old_value']!r} -> "
-                    f"{change['new_value']!r}",
+                    f"      {change['column_name']}: {quote(change['old_value'])} -> "
+                    f"{quote(change['new_value'])}",
                     CYAN,
                 )
         if row["repairs"]:
@@ -57,8 +57,8 @@ def explain(con: Warehouse, key: str, batches: dict[str, Batch]) -> bool:
     held = fetch_file(con, "reports/why_quarantine.sql") if is_warehouse else []
     for row in held:
         say(
-            f"  in quarantine: {row['rule']} ({row['column_name']} = {row['raw_value']!r}, line "
-            f"{row['source_line']} of batch {row['batch_id']}), since "
+            f"  in quarantine: {row['rule']} ({row['column_name']} = {quote(row['raw_value'])}, "
+            f"line {row['source_line']} of batch {row['batch_id']}), since "
             f"{row['first_seen_at']:%Y-%m-%d}; the last good version stays",
             YELLOW,
         )

@@ -16,6 +16,7 @@ CANONICAL = (  # every catalogue has them; a contract may have more
     "show_id", "type", "title", "director", "cast", "country", "date_added", "release_year",
     "rating", "duration", "listed_in", "description",
 )  # fmt: skip
+IDENTITY = ("type", "title", "release_year")  # identify a title with CDC_KEY=title
 OF_TYPE = {"date_added": "date", "release_year": "year", "duration": "duration"}  # fixed types
 RESERVED = (  # names of the tables' other columns
     "rowid", "title_id", "title_key", "version_id", "business_key", "duration_minutes", "seasons",

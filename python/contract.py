@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from column import CANONICAL, NUMBERS, UNITS, Column, check_column, normalise
+from column import CANONICAL, IDENTITY, NUMBERS, UNITS, Column, check_column, normalise
 from errors import SettingsError
 
 KINDS = ("added", "removed", "renamed", "reordered", "retyped")
@@ -63,6 +63,7 @@ class Contract:
             "expected_ratings": [r for group in self["rating"].audiences.values() for r in group],
             "expects_ratings": bool(self["rating"].audiences),
             "key_columns": self.key,
+            "contract_names": [name for column in columns for name in column.names],
             "value_map": ROW.join(
                 ["", *(f"{c.name}={before}{FIELD}{after}" for c, before, after in words), ""]
             ),
@@ -87,9 +88,6 @@ class Contract:
 
     def __getitem__(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
-
-
-IDENTITY = ("type", "title", "release_year")  # identify a title with CDC_KEY=title
 
 
 def load_contract(path: Path, cdc_key: str = "show_id") -> Contract:

@@ -23,7 +23,7 @@ from ingest.decisions import is_accepted
 from ingest.manifest import Batch, landed_batches
 from ingest.source import require_source
 from runner import signals
-from runner.console import CYAN, GREEN, PLAIN, RED, YELLOW, plural, say, say_error
+from runner.console import CYAN, GREEN, PLAIN, RED, YELLOW, plural, quote, say, say_error
 from runner.lock import PLAN, hold_lock
 from runner.log import open_log
 from runner.redact import complete_command, describe_given
@@ -189,6 +189,8 @@ def show_merge(con: Warehouse, batch: Batch, diff: Diff) -> None:
     for row in fetch_file(con, "reports/plan_columns.sql"):
         say(f"          {row['column_name']:<14}{row['titles']:>9,} changed")
     for row in fetch_file(con, "reports/plan_samples.sql"):
-        change = f"{row['old_value']!r} -> {row['new_value']!r}" if row["column_name"] else ""
+        change = (
+            f"{quote(row['old_value'])} -> {quote(row['new_value'])}" if row["column_name"] else ""
+        )
         what = row["column_name"] or row["title"]
         say(f"          {row['operation']:<9}{row['title_id']:<10} {what} {change}"[:160])

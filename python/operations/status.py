@@ -26,6 +26,7 @@ from runner import signals
 from runner.console import BOLD, PLAIN, RED, YELLOW, say, say_error
 from runner.log import utc_now
 from runner.options import read_flags
+from runner.redact import add_given
 from warehouse.database import (
     Warehouse,
     connect,
@@ -36,7 +37,7 @@ from warehouse.database import (
     set_variables,
 )
 
-RECENT = 30  # nights from which a year is estimated, as in status_counts.sql
+FEWEST, RECENT = 3, 30  # nights from which a year is estimated, as in status_counts.sql
 ORDER = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "publish")
 
 
@@ -135,7 +136,7 @@ def show_alerts(settings: Settings) -> None:
     for colour, texts in ((RED, failures), (YELLOW, state["warnings"])):
         for text in texts.values():
             for line in text.split("\n")[:4]:  # a check with its first rows
-                say(f"           {line}", colour)
+                say(f"           {add_given(line)}", colour)
     if waiting := alerts.list_spooled(settings):
         say(f"           {len(waiting)} alert(s) wait for their receiver", YELLOW)
 
@@ -143,12 +144,12 @@ def show_alerts(settings: Settings) -> None:
 def show_refused(settings: Settings) -> None:
     """Name the snapshots that are left out of the history, by their records: no audit is needed."""
     for batch in find_refused(settings, read_batches(settings)):
-        say(
+        text = (
             f"left out   snapshot {batch.batch_id} was refused; "
             f"`make run-all ACCEPT={batch.source_sha256[:12]}` or "
-            f"`make withdraw BATCH={batch.batch_id}`",
-            YELLOW,
+            f"`make withdraw BATCH={batch.batch_id}`"
         )
+        say(add_given(text), YELLOW)
 
 
 def show_cron(settings: Settings) -> None:
@@ -187,7 +188,9 @@ def show_next_year(settings: Settings, counts: dict[str, Any]) -> None:
     """Estimate what 365 more nights would add; published versions and logs do not accumulate."""
     paths = settings.snapshots.glob("*.parquet")
     sizes = [path.stat().st_size for path in sorted(paths)[-RECENT:]]
-    snapshots = 365 * sum(sizes) / max(len(sizes), 1)
+    if len(sizes) < FEWEST:
+        return
+    snapshots = 365 * sum(sizes) / len(sizes)
     size = count_bytes(settings.warehouse_path) / max(counts["versions"], 1)
     warehouse = 365 * float(counts["versions_a_night"] or 0) * size
     say(

@@ -22,6 +22,11 @@ def printable_lines(text: str) -> str:
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
+def quote(value: str | None) -> str:
+    """Write a value of a title: in quotes, or (none)."""
+    return "(none)" if value is None else repr(value)
+
+
 def plural(count: int, noun: str) -> str:
     """Count things: 1 snapshot, 2 snapshots."""
     return f"{count:,} {noun}{'s' * (count != 1)}"

@@ -39,6 +39,12 @@ def complete_command(text: str) -> str:
     return f"{text}\n  With what was given: {command[0]} {given}"
 
 
+def add_given(text: str) -> str:
+    """Add the settings that were given now to each command of a text that accepts a file."""
+    given = describe_given()
+    return ACCEPT_COMMAND.sub(lambda command: f"{command[0]} {given}".rstrip(), text)
+
+
 def split_url(url: str) -> tuple[str, str, str, str]:
     """Split any text into scheme, user and password, host and path, query and fragment.
 

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from column import CANONICAL, OF_TYPE, RESERVED, TYPES, Column
+from column import CANONICAL, IDENTITY, OF_TYPE, RESERVED, TYPES, Column
 
 if TYPE_CHECKING:
     from warehouse.database import Warehouse
@@ -28,7 +28,6 @@ SQL_TYPES = dict.fromkeys(TYPES, "VARCHAR") | {
     **{"boolean": "BOOLEAN", "part": "INTEGER"},
 }
 PARTS = {"duration": ("duration_minutes", "seasons")}  # column -> columns derived from it
-IDENTITY = ("title", "type", "release_year")
 KNOWN = tuple(Column(name, OF_TYPE.get(name, "text")) for name in CANONICAL)
 LINE = re.compile(r"(?m)^(.*\S) +-- each (?:([a-z ]+) )?column(?:, not ([\w ]+))?\n")
 WORD = re.compile(r"'of column'|'what it means'|COLUMN_TYPE|\bcolumn\b")

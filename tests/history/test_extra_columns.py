@@ -24,10 +24,10 @@ def in_force(pipeline, *entries):
     pipeline.settings["CONTRACT_PATH"] = str(path)
 
 
-def night(pipeline, day, *scores, steps=WHOLE, **more):
+def night(pipeline, day, *scores, steps=WHOLE, source=None, **more):
     """A file of titles with these scores, taken in; titles have numbers from 1."""
     records = [title(number, IMDb=score, **more) for number, score in enumerate(scores, 1)]
-    source = pipeline.put(catalogue(*records))
+    source = source or pipeline.put(catalogue(*records))
     at = {"SNAPSHOT_AT": f"2021-10-0{day} 03:00", "FRESHNESS_DAYS": "36500"}
     result = pipeline.steps(*steps, NETFLIX_CSV=source, **at)
     assert result.returncode == 0, result.stderr
@@ -193,6 +193,29 @@ def test_the_plan_shows_the_new_column_and_writes_nothing(pipeline):
     assert pipeline.tables() == before
 
 
+def test_a_column_is_a_warning_until_the_contract_has_it(pipeline):
+    outcome = "SELECT verdict FROM ops_checks WHERE check_name = 'schema_as_before'"
+    night(pipeline, 1, steps=CHAIN, source=pipeline.put(catalogue(title(1), title(2))))
+    night(pipeline, 2, "7.5", "8", steps=CHAIN)
+    in_force(pipeline, ENTRY)
+    night(pipeline, 2, "7.5", "8", steps=CHAIN)
+    assert pipeline.query(f"{outcome} ORDER BY checked_at") == [("pass",), ("warn",), ("pass",)]
+
+
+def test_a_column_is_not_null_where_the_file_has_it(pipeline):
+    """By the check; one that the file lacks keeps its values in the history, and is no fault."""
+    strict = CONTRACT.replace("[columns.rating]\n", "[columns.rating]\nnullable = false\n")
+    pipeline.settings["CONTRACT_PATH"] = pipeline.put(strict, "contract.toml")
+    night(pipeline, 1, "7.5", steps=CHAIN)
+    record = {name: value for name, value in title(1).items() if name != "rating"}
+    night(pipeline, 2, steps=CHAIN, source=pipeline.put(catalogue(record)))
+    night(pipeline, 3, "7.5", steps=CHAIN)
+    with duckdb.connect(str(pipeline.root / "dw.db")) as con:
+        con.execute("UPDATE staging_records SET rating = NULL")
+    done = pipeline.step(CHAIN[-1])
+    assert (done.returncode, "critical_columns_not_null" in done.stderr) == (30, True)
+
+
 def test_a_column_that_is_not_tracked_has_the_value_of_today(pipeline):
     in_force(pipeline, ENTRY, "tracked = false\n")
     night(pipeline, 1, "7.5", "8", steps=WHOLE[:5])
@@ -222,3 +245,14 @@ def test_a_column_that_leaves_the_contract_is_told_by_the_plan_and_a_warning(pip
     assert "2 titles, 2 versions become 3" in back.stdout + back.stderr
     assert "column imdb_score is new: 2 titles have a value" in back.stdout + back.stderr
     assert len(pipeline.query("FROM analytics_netflix_history")) == 3
+
+
+def test_a_night_after_an_edit_says_what_the_replay_and_what_the_new_file_did(pipeline):
+    night(pipeline, 1, "7.5", "8", steps=CHAIN[:5])
+    in_force(pipeline, ENTRY)
+    done = night(pipeline, 2, "7.5", "8.5", "9", steps=CHAIN[:5])
+    message = "history rebuilt from 2 snapshots, the new one: +1 ~1 -0"
+    assert pipeline.query("SELECT message FROM ops_runs WHERE step = 'merge' ORDER BY rowid")[
+        -1
+    ] == (message,)
+    assert f"note: {message}\n" in done.stdout

@@ -1,6 +1,7 @@
 """The crontab block, the next time cron will run it, the status screen, and a real cron daemon."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -182,7 +183,7 @@ def test_status_is_one_screen_and_writes_nothing(pipeline, crontab):
     run("cron", "install")
     refused = pipeline.batches()[-1]["batch_id"]
     before = pipeline.digests(".")
-    shown = run("status", **environment)
+    shown = run("status", **environment, **fewer)
     assert (shown.returncode, shown.stderr) == (0, "")
     for part in (
         f"version    {__version__}\n",
@@ -194,9 +195,11 @@ def test_status_is_one_screen_and_writes_nothing(pipeline, crontab):
         "warehouse ",
         f"left out   snapshot {refused} was refused; `make run-all ACCEPT=",
         f"` or `make withdraw BATCH={refused}`\n",
-        "a year     of nights like the last 2 adds ",
     ):
         assert part in shown.stdout, part
+    given = rf"ACCEPT=\w+ NETFLIX_CSV={re.escape(fewer['NETFLIX_CSV'])} .*MAX_DELETED_ROWS=0"
+    assert re.search(given, shown.stdout), "the command has what was given"
+    assert "a year " not in shown.stdout, "two snapshots are too few to say"
     assert len(shown.stdout.splitlines()) < 25
     assert pipeline.digests(".") == before
 

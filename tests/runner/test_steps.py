@@ -191,18 +191,18 @@ def test_a_flipped_bit_in_a_snapshot_or_its_record_is_found_before_use(pipeline)
 
 @pytest.mark.slow
 def test_why_tells_every_version_and_plan_writes_nothing(pipeline):
-    header = "show_id,type,title,release_year\n"
-    first = (header + "s1,Movie,A,2020\ns2,Movie,B,2020\n").encode()
+    header = "show_id,type,title,release_year,rating\n"
+    first = (header + "s1,Movie,A,2020,\ns2,Movie,B,2020,R\n").encode()
     assert pipeline.land(first, SNAPSHOT_AT="2020-01-01").returncode == 0
     assert pipeline.step("06_merge_cdc").returncode == 0
-    (pipeline.root / "next.csv").write_text(header + "s1,Movie, A2,2020\ns3,Movie,C,2020\n")
+    (pipeline.root / "next.csv").write_text(header + "s1,Movie, A2,2020,R\ns3,Movie,C,2020,R\n")
     source = str(pipeline.root / "next.csv")
 
     before = pipeline.digests(), pipeline.tables(leave_out="")
     plan = pipeline.step("06_merge_cdc", "--plan", NETFLIX_CSV=source, SNAPSHOT_AT="2020-01-02")
     assert plan.returncode == 0, plan.stderr
     assert "+1 ~1 -1, 0 unchanged" in plan.stdout
-    assert "title 'A' -> 'A2'" in plan.stdout
+    assert "title 'A' -> 'A2'" in plan.stdout and "rating (none) -> 'R'" in plan.stdout
     assert (pipeline.digests(), pipeline.tables(leave_out="")) == before
 
     assert pipeline.land((pipeline.root / "next.csv").read_bytes(), SNAPSHOT_AT="2020-01-02")
@@ -210,6 +210,7 @@ def test_why_tells_every_version_and_plan_writes_nothing(pipeline):
     why = pipeline.step("11_explain_title", "s1")
     assert why.returncode == 0
     assert "title: 'A' -> 'A2'" in why.stdout and "cleaned:title" in why.stdout
+    assert "rating: (none) -> 'R'" in why.stdout
     assert "gone from the catalogue" in pipeline.step("11_explain_title", "s2").stdout
     unknown = pipeline.step("11_explain_title", "nobody")
     assert (unknown.returncode, unknown.stdout) == (2, "")
