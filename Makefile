@@ -146,6 +146,11 @@ verify: setup ## 10: check that the live warehouse equals a replay of the raw sn
 
 ##@ Move to another engine
 
+.PHONY: mirror
+mirror: setup ## 12: bring the published tables to MIRROR_URL, by what changed (docs/engines.md)
+	@$(IN) bash .ci/setup "$$PYTHON" "$$VENV" .ci/locks/mirror.lock
+	@$(RUN) python/12_mirror.py
+
 .PHONY: migrate
 migrate: setup ## Move the warehouse to another engine: TO=spark (docs/engines.md)
 	@$(RUN) -m engines.migrate --to="$$TO"
@@ -207,7 +212,7 @@ screenshot: setup-test ## Take the README's picture of the page, from sample dat
 
 .PHONY: setup-test
 setup-test: setup ## Install what only the tests need
-	@$(IN) bash .ci/setup "$$PYTHON" "$$VENV" .ci/locks/test.lock
+	@$(IN) for lock in test mirror; do bash .ci/setup "$$PYTHON" "$$VENV" ".ci/locks/$$lock.lock"; done
 
 .PHONY: setup-peers
 setup-peers: setup ## Install dbt-duckdb and dlt, in an environment of their own

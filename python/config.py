@@ -130,6 +130,7 @@ def env(parse: Callable[[str], T], allowed: str, default: str = "", secret: bool
     return field(metadata=dict(parse=parse, allowed=allowed, default=default, secret=secret))
 
 
+MIRROR = matching(r"(delta|iceberg):///\S.*|s3://\S+")
 ROWS, PERCENT, DAYS = number(int, 0, 10**12), number(float, 0, 100), number(int, 1, 36500)
 
 
@@ -188,6 +189,7 @@ class Settings:
     heartbeat_url: str | None = env(matching(r"https?://\S+"), "a URL (http, https)", secret=True)
     schedule: str = env(crontab, "five crontab fields, like 0 3 * * *", default="0 3 * * *")
     monitor_schedule: str = env(crontab, "five crontab fields, like 0 9 * * *", default="0 9 * * *")
+    mirror_url: str | None = env(MIRROR, "a URL (delta:///path, iceberg:///..., s3)", secret=True)
     publish_keep: int = env(number(int, 1, 10**4), "a whole number, 1 or more", default="7")
     allow_sample: bool = env({"yes": True, "no": False}.__getitem__, "yes or no", default="yes")
     log_format: str = env(one_of("text", "json"), "text or json", default="text")

@@ -7,7 +7,8 @@ done already say so: a run that was stopped is simply run again.
 
 --quiet, for cron: all output goes to logs/cron.log, and only that of a failed run to stderr.
 
-Reads and writes: what steps 02 to 09 do (and 00, if there never was an input file), data/alerts.
+Reads and writes: what steps 02 to 09 do (and 00, if there never was an input file; 12, if there is
+a MIRROR_URL), data/alerts.
 Example: python python/run_all.py    or    make run-all NETFLIX_CSV=titles.csv
 """
 
@@ -45,6 +46,9 @@ CHAIN = (
     "09_publish.py",
 )
 AUDIT = "07_monitor_pipeline.py"
+MIRROR = (
+    "12_mirror.py"  # where MIRROR_URL is set; it never fails the night, and is tried each night
+)
 LOADED_ONCE = (  # by this process, while the first step runs
     *("argparse", "decimal", "pkgutil", "uuid", "staging.schema_drift", "history.merge"),
     *("audit.checks", "analytics.star_schema", "publish.exports", "publish.versions"),
@@ -99,6 +103,12 @@ def chain(settings: Settings, quiet: bool) -> int:
         audited = script == AUDIT and code == QUALITY
         is_saved(alerts.save_run_state, settings, None if audited else f"{script}: {text}")
         return CRASH if code < 0 else code
+    if settings.mirror_url:
+        code, error = run_forked(PYTHON / MIRROR, [])
+        if code > SIGNALLED:
+            signals.end(code - SIGNALLED)
+        problem = error or f"step 12 ended with {code}; see logs/pipeline.log"
+        is_saved(alerts.save_warning, settings, "mirror", f"mirror: {problem}" if code else None)
     return DONE if is_saved(alerts.save_run_state, settings, None) else CRASH
 
 

@@ -38,6 +38,7 @@ GIVEN = {
     "ALERT_URLS": "json://user:password@host",
     "DIGEST_URLS": "json://user:password@host",
     "HEARTBEAT_URL": "https://example.com/password",
+    "MIRROR_URL": "s3://user:password@bucket/prefix",
 }
 
 

@@ -26,7 +26,7 @@ LEVELS = (
     ("runner",),
     ("engines",),
     ("ingest", "publish", "analytics"),
-    ("audit", "staging", "operations"),
+    ("audit", "staging", "operations", "mirror"),
     ("history",),
     (SCRIPTS,),
     ("run_all",),
@@ -38,11 +38,11 @@ OTHERS = {
     TESTS: {"bench": "speed", "peers": "other tools", "reliability": "faults", "support": "shared"},
 }
 LONGEST_MODULE = 300
-LONGEST_SCRIPT = dict.fromkeys(("02", "03", "04", "05", "06", "09", "11"), 99)
+LONGEST_SCRIPT = dict.fromkeys(("02", "03", "04", "05", "06", "09", "11", "12"), 99)
 LONGEST_SCRIPT |= dict.fromkeys(("01", "07", "08", "10"), 199) | {"00": 299}
 # The ratchet: what there may be at most. A number goes down with the code; a commit that raises one
 # says why.
-MOST_LINES, MOST_TARGETS, MOST_SETTINGS = 17_564, 42, 44
+MOST_LINES, MOST_TARGETS, MOST_SETTINGS = 18_960, 43, 45
 
 FILES = sorted(PYTHON.rglob("*.py"))
 

@@ -52,6 +52,15 @@ def save_audit_state(
     write_state(settings, state)
 
 
+def save_warning(settings: Settings, name: str, text: str | None) -> None:
+    """Store a warning next to those of the audit, or that it is over."""
+    state = read_state(settings)
+    if text or name in state["warnings"]:
+        state["warnings"].pop(name, None)
+        state["warnings"] |= {name: text} if text else {}
+        write_state(settings, state)
+
+
 def notify_after_audit(settings: Settings, code: int) -> None:
     """Send what an audit outside a chain found; if it could not run, that is the message."""
     if code not in (DONE, QUALITY):

@@ -47,6 +47,7 @@ class Step:
     rows_out: int | None = None
     message: str = ""
     unchanged: bool = False  # the step wrote nothing but its record
+    rest: str = "Nothing was changed."  # what a step without a warehouse leaves if it is stopped
     started_at: datetime = field(default_factory=utc_now)
     ops_rows: list[tuple[str, list]] = field(default_factory=list)
     at_end: "list[Callable[[Warehouse], None]]" = field(default_factory=list)
@@ -138,8 +139,8 @@ def run_and_report(step: Step, run: Callable[[Step], None], warehouse: bool) -> 
         keep_error(error)
         say_error(f"{step.name:<9} stopped: {complete_command(str(error))}")
         if error.exit_code in UNDONE:
-            rest = "Nothing was changed."
-            say_error(f"{'':<9} {describe_rest(step.settings, rest) if step.con else rest}")
+            rest = describe_rest(step.settings, step.rest) if step.con else step.rest
+            say_error(f"{'':<9} {rest}")
         step.event("failed", logging.ERROR, code=error.exit_code, text=error)
         return error.exit_code
     except Exception as error:

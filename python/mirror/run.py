@@ -1,0 +1,148 @@
+"""Bring a mirror level with the published version; a remote one in a child that cannot hang."""
+
+import os
+import pickle
+import select
+import signal
+import traceback
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from config import Settings
+from errors import SettingsError, StepError
+from mirror.difference import Published, State
+from mirror.lake import Lake
+from mirror.storage import Store, open_store
+from runner import signals
+from runner.redact import redact, strip_credentials
+from warehouse.database import connect
+
+# Scheme of MIRROR_URL -> (what can tell which versions there are, what can write): Python classes.
+FORMATS = {
+    "delta": ("mirror.delta.Delta", "mirror.delta.Delta"),
+    "s3": ("mirror.delta.Delta", "mirror.delta.Delta"),
+    "iceberg": ("mirror.lake.Catalogue", "mirror.iceberg.Iceberg"),
+}
+SILENCE_S = 600  # without a sign of life a remote mirror is given up
+
+
+@dataclass
+class Result:
+    """What was done to a mirror."""
+
+    place: str = ""
+    tables: int = 0
+    rows: int = 0  # written
+    changed: list[str] = field(default_factory=list)
+    whole: list[str] = field(default_factory=list)  # of `changed`
+    foreign: list[str] = field(default_factory=list)  # changed by somebody else
+
+
+def mirror(settings: Settings, version: Path, log: Callable[[str], None]) -> Result:
+    """Bring the mirror at MIRROR_URL level with a published version.
+
+    `log` gets the traceback of an error. Raises StepError if the mirror cannot be written.
+    """
+    url = settings.mirror_url or ""
+    place = strip_credentials(url)
+
+    def work(sign: Callable[[str], None]) -> Result:
+        with open_store(url, settings) as store:
+            store.on_write = sign
+            return bring_level(settings, version, store, url.partition(":")[0])
+
+    try:
+        return work_remotely(work) if url.startswith("s3:") else work(lambda _: None)
+    except StepError:
+        raise
+    except ImportError as error:
+        raise SettingsError(
+            f"{error}: MIRROR_URL needs what python/mirror/requirements.txt lists; `make mirror` "
+            "installs it"
+        ) from None
+    except Exception as error:
+        log(redact("".join(traceback.format_exception(error)), url))
+        first = (redact(str(error), url).splitlines() or [""])[0]
+        raise StepError(
+            f"the mirror at {place} is not up to date: {type(error).__name__}: {first}. "
+            "Its readers keep the version that they had. The next run catches up, or: make mirror"
+        ) from None
+
+
+def load(name: str) -> Any:
+    module, _, attribute = name.rpartition(".")
+    return getattr(import_module(module), attribute)
+
+
+def bring_level(settings: Settings, version: Path, store: Store, scheme: str) -> Result:
+    """Write what each table lacks, then name the new versions; nothing if the mirror is level."""
+    teller, writer = FORMATS[scheme]
+    lake: Lake = load(teller)(store)
+    result = Result(store.place)
+    if lake.is_at(version.name):
+        return result
+    lake = load(writer)(store)
+    database = version / "netflix.duckdb"
+    with closing(connect(database, settings, [store.folder], read_only=True)) as con:
+        con.execute("SET preserve_insertion_order = false")
+        published = Published(con, version)
+        states: dict[str, State] = {}
+        heads = lake.heads(published.tables)
+        result.tables = len(heads)
+        for name, table in published.tables.items():
+            state = lake.state(name)
+            if state is None and heads[name] is not None:
+                result.foreign.append(name)
+            change = published.compare(table, state)
+            if state:
+                states[name] = state
+            if change:
+                states[name] = change.state
+                result.changed.append(name)
+                result.rows += change.added_rows
+                if lake.write(published, change):
+                    result.whole.append(name)
+        lake.publish(published, states)
+    lake.remove_old()
+    return result
+
+
+def work_remotely(work: Callable[[Callable[[str], None]], Result]) -> Result:
+    """Return or raise what `work` does in a child process, killed if it is silent for too long.
+
+    A library may wait for an answer for ever, and cannot be told to stop.
+    """
+    reader, writer = os.pipe()
+    pid = signals.fork()
+    answer: Any
+    if not pid:
+        try:
+            answer = work(lambda _: (os.write(writer, b"\n"), None)[1])
+        except BaseException as error:
+            answer = RuntimeError(f"{type(error).__name__}: {error}")
+            answer = error if isinstance(error, StepError | ImportError) else answer
+        os.write(writer, pickle.dumps(answer))
+        os._exit(0)
+    os.close(writer)
+    received = b""
+    with open(reader, "rb", buffering=0) as file:
+        try:
+            while True:
+                if not select.select([file], [], [], SILENCE_S)[0]:
+                    os.kill(pid, signal.SIGKILL)
+                    raise TimeoutError(f"no answer for {SILENCE_S} seconds")
+                if not (block := file.read(1 << 16)):
+                    break
+                received = (received + block).lstrip(b"\n")
+        finally:
+            signals.wait(pid)
+    if not received:
+        raise OSError("the process that wrote it was killed")
+    answer = pickle.loads(received)
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
