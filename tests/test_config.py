@@ -122,7 +122,7 @@ def write_env_file(tmp_path, monkeypatch) -> Callable[[bytes], Path]:
     return write
 
 
-def test_the_environment_goes_before_dotenv_and_dotenv_before_the_default(write_env_file):
+def test_the_environment_beats_dotenv_and_dotenv_beats_the_default(write_env_file):
     write_env_file(b"FRESHNESS_DAYS=3\nHTTP_RETRIES=1\nACCEPT=\n")
     settings = load_settings({"HTTP_RETRIES": "2"})
     assert (settings.freshness_days, settings.http_retries, settings.accept) == (3, 2, None)
@@ -180,7 +180,7 @@ def test_a_line_of_dotenv_is_read_as_python_dotenv_reads_it(write_env_file, line
         (b"AWS_REGION=s3cr3t", 1, "AWS_REGION is no setting"),
     ],
 )
-def test_a_line_of_dotenv_that_is_no_setting_is_named_without_its_value(
+def test_a_line_of_dotenv_that_is_not_a_setting_is_named_without_its_value(
     write_env_file, content, line, words
 ):
     path = write_env_file(content)
@@ -207,7 +207,7 @@ def slips(name: str) -> set[str]:
     return made - {name}
 
 
-def test_each_slip_in_the_name_of_a_setting_is_told_with_the_right_one():
+def test_a_misspelled_setting_is_reported_with_the_right_name():
     names = set(config.NAMES)
     made = {slip: name for name in names for slip in slips(name) - names}
     told = {slip: config.suggest_name(slip) for slip in made}
@@ -236,7 +236,7 @@ PATHS = [name for name, hint in get_type_hints(Settings).items() if Path in (hin
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_a_path_is_no_url(name):
+def test_a_path_is_not_a_url(name):
     with pytest.raises(SettingsError, match="no URL"):
         load_settings({name.upper(): "s3://bucket/netflix"})
 

@@ -33,7 +33,7 @@ def test_every_target_is_phony_and_has_help():
     assert set(re.findall(r"^([a-z-]+):.*## \S", MAKEFILE, re.MULTILINE)) == TARGETS
 
 
-def test_no_recipe_has_a_text_that_a_person_gives():
+def test_no_recipe_contains_text_from_a_person():
     """The shell would run what stands in it; the environment hands it over as it is."""
     recipes = "".join(re.findall(r"^\t.*\n", MAKEFILE, re.MULTILINE))
     recipes = re.sub(r"\$\(if \$\(\w+\),[^$()]*\)", "", recipes)  # whether it is given at all

@@ -55,7 +55,7 @@ def test_the_commands_of_a_document_print_what_it_shows(name, tmp_path):
     assert problems == []
 
 
-def test_a_transcript_that_differs_is_told(tmp_path):
+def test_a_transcript_that_differs_is_reported(tmp_path):
     block = "```console\n$ echo 7 titles in 0.25 s; echo more\n{}\n...\n```\n"
     assert run_document(block.format("7 titles in 9.75 s"), tmp_path)[0] == []
     problems, document = run_document(block.format("8 titles in 0.25 s"), tmp_path)

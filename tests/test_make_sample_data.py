@@ -71,7 +71,7 @@ def keys_in(truth: dict) -> dict[str, set[str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("day", [1, 3])
-def test_truth_is_what_the_bytes_say(days, day):
+def test_the_truth_file_matches_the_bytes(days, day):
     content, truth = days[day]
     text, damaged = decoded(content)
     header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -218,7 +218,7 @@ def test_the_catalogue_is_the_same_on_every_machine_and_version(days):
 
 
 @pytest.mark.slow
-def test_parts_do_not_show_in_the_file(days, tmp_path, monkeypatch):
+def test_the_number_of_parts_does_not_change_the_file(days, tmp_path, monkeypatch):
     monkeypatch.setattr(sample, "PART_ROWS", 700)
     monkeypatch.setattr(sample, "FETCH_ROWS", 300)
     truth = sample.run(tmp_path / "day3.csv", rows=3_000, day=3)
@@ -264,7 +264,7 @@ def test_force_overwrites_a_foreign_file(tmp_path, capsys):
     ],
     ids=" ".join,
 )
-def test_a_wrong_option_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, arguments):
+def test_a_wrong_option_gives_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, arguments):
     monkeypatch.chdir(tmp_path)
     try:
         code = sample.main(["--out", "sample.csv", *arguments])
@@ -289,7 +289,7 @@ def test_the_script_refuses_as_a_process_too(tmp_path):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"real data"]
 
 
-def test_a_crash_while_writing_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
+def test_a_crash_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     out = tmp_path / "sample.csv"
     sample.run(out, rows=5)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -43,7 +43,7 @@ SITUATIONS = {  # how it comes about, the settings, and whether `make run-all` m
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_a_sample_is_made_only_where_there_never_was_another_file(pipeline, situation):
+def test_a_sample_is_made_only_if_there_never_was_another_file(pipeline, situation):
     build, settings, expected = SITUATIONS[situation]
     (pipeline.root / "data/raw").mkdir(parents=True)
     build(pipeline)
@@ -73,7 +73,7 @@ def test_a_plain_run_after_a_named_file_makes_nothing_up(pipeline):
 NIGHT = (*CHAIN, "08_build_analytics", "09_publish")
 
 
-def test_all_that_came_of_a_sample_says_so_and_goes_with_it(pipeline):
+def test_everything_made_from_a_sample_says_so_and_is_removed_with_it(pipeline):
     (pipeline.root / "data/raw").mkdir(parents=True)
     land_a_sample(pipeline)
     assert pipeline.steps(*NIGHT).returncode == 0

@@ -19,7 +19,7 @@ from runner.files import sha256
 
 
 @pytest.mark.slow
-def test_the_sample_runs_through_and_its_counts_are_the_planted_truth(pipeline):
+def test_the_sample_gives_the_planted_counts(pipeline):
     csv = pipeline.root / "data" / "raw" / "netflix_titles.csv"
     made = pipeline.step("00_make_sample_data", "--rows", "3000")
     assert made.returncode == 0, made.stderr
@@ -79,7 +79,7 @@ def test_steps_that_find_their_work_done_write_their_records_to_the_log_alone(pi
     assert titles == [3, 3, 3, 3, 4]
 
 
-def test_a_raw_view_that_was_dropped_by_hand_is_made_again(pipeline):
+def test_a_raw_view_dropped_by_hand_is_created_again(pipeline):
     assert pipeline.land(catalogue(title(1))).returncode == 0
     with duckdb.connect(str(pipeline.root / "dw.db")) as con:
         con.execute("DROP VIEW raw_netflix_titles")
@@ -88,7 +88,7 @@ def test_a_raw_view_that_was_dropped_by_hand_is_made_again(pipeline):
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 32, 33, 100])
-def test_a_digest_is_of_all_blocks_of_a_file(tmp_path, size):
+def test_a_digest_covers_all_blocks_of_a_file(tmp_path, size):
     content = bytes(range(size))
     (tmp_path / "file").write_bytes(content)
     assert sha256(tmp_path / "file", block_bytes=16) == hashlib.sha256(content).hexdigest()
@@ -332,7 +332,7 @@ print(json.dumps([sys.argv, dict(os.environ)]))
 
 
 @pytest.mark.parametrize("by", ["command line", "environment"])
-def test_what_is_given_to_make_reaches_the_script_as_it_is(checkout, tmp_path, by):
+def test_make_passes_on_unchanged_what_it_was_given(checkout, tmp_path, by):
     venv = tmp_path / "venv"
     (venv / "bin").mkdir(parents=True)
     (venv / "bin/python").write_text(SAY.format(sys.executable))  # instead of the script

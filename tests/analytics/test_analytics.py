@@ -207,7 +207,7 @@ def assert_same_rows(found: list[tuple], expected: set[tuple], view: str) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["netflix_titles.csv", "netflix_titles_2020-01.csv"])
-def test_the_kpis_of_a_real_file_are_those_computed_with_pandas(pipeline, real_data, file):
+def test_the_kpis_of_a_real_file_equal_those_computed_with_pandas(pipeline, real_data, file):
     source = str(real_data / file)
     result = pipeline.steps(*TO_HISTORY, STEP, NETFLIX_CSV=source)
     assert result.returncode == 0, result.stderr
@@ -475,7 +475,7 @@ def test_hostile_values_are_kept_as_they_are(pipeline):
     assert pipeline.query("SELECT sum(titles) FROM kpi_titles_by_rating") == [(7,)]
 
 
-def test_names_of_countries_are_found_however_they_are_written(pipeline):
+def test_country_names_are_recognised_in_any_spelling(pipeline):
     named = {
         "Czechoslovakia": ("CSK", "historic"),
         "Yugoslavia": ("YUG", "historic"),
@@ -536,7 +536,7 @@ def test_a_second_run_says_as_before_and_changes_nothing(pipeline, built_once):
     assert (pipeline.tables(), pipeline.digests()) == before
 
 
-def test_built_again_from_scratch_it_is_the_same(pipeline, built_once):
+def test_a_rebuild_from_scratch_is_the_same(pipeline, built_once):
     pipeline.copy_of(built_once)
     before = pipeline.tables()
     with duckdb.connect(str(pipeline.root / "dw.db")) as con:

@@ -127,7 +127,7 @@ def play(folder: Path, seed: int, nights: int, key: str, drawn: Counter) -> None
 
 
 @pytest.mark.parametrize(("key", "seed"), [("show_id", 6), ("title", 1)])
-def test_what_followed_is_what_a_full_build_makes(tmp_path, key, seed):
+def test_following_the_history_equals_a_full_build(tmp_path, key, seed):
     drawn = Counter()
     play(tmp_path, seed, 3, key, drawn)
     assert drawn["followed"] == 2, drawn
@@ -135,7 +135,7 @@ def test_what_followed_is_what_a_full_build_makes(tmp_path, key, seed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(20))
-def test_on_200_histories_what_followed_is_what_a_full_build_makes(tmp_path, part):
+def test_following_200_histories_equals_a_full_build(tmp_path, part):
     drawn = Counter()
     for number in range(10):
         key = ("show_id", "title")[number % 2]
@@ -194,7 +194,7 @@ def second_night(tmp_path_factory):
         for n, fault in enumerate(PLANTED)
     ],
 )
-def test_what_was_changed_around_the_pipeline_is_not_published(
+def test_tables_changed_outside_the_pipeline_are_not_published(
     pipeline, second_night, table, change
 ):
     pipeline.copy_of(second_night)

@@ -334,7 +334,7 @@ def test_a_check_that_fails_as_it_runs_fails_alone(faulty, monkeypatch, conditio
 
 
 @pytest.mark.parametrize("content", NOT_A_CHECK)
-def test_a_file_that_is_no_check_fails_alone(faulty, monkeypatch, content):
+def test_a_file_that_is_not_a_check_fails_alone(faulty, monkeypatch, content):
     assert NOT_A_CHECK[content] in audit_with(faulty, monkeypatch, content)
 
 
@@ -349,7 +349,7 @@ def test_every_check_that_fails_or_warns_says_what_to_do(faulty):
     assert "to load old ones, FRESHNESS_DAYS=36500" in done.stderr
 
 
-def test_what_a_publisher_wrote_into_one_cell_warns(pipeline):
+def test_one_bad_cell_of_a_publisher_only_warns(pipeline):
     titles = [title(number) for number in range(1, 40)] + [title(40, duration="0 min")]
     assert pipeline.land(catalogue(*titles)).returncode == 0
     done = pipeline.steps("06_merge_cdc", MONITOR)
@@ -367,7 +367,7 @@ def staged(pipeline) -> Pipeline:
     return pipeline
 
 
-def test_before_the_first_merge_what_is_staged_is_audited(staged):
+def test_before_the_first_merge_staging_is_audited(staged):
     done = staged.step(MONITOR)
     assert (done.returncode, "accepted_ratings, 1 row(s)" in done.stderr) == (0, True)
     of_history = {
@@ -394,14 +394,14 @@ def test_before_the_first_merge_what_is_staged_is_audited(staged):
         ("run_is_fresh", "UPDATE ops_runs SET finished_at = finished_at - INTERVAL 48 HOUR"),
     ],
 )
-def test_before_the_first_merge_a_fault_fails_as_ever(staged, check, sql):
+def test_before_the_first_merge_a_fault_still_fails(staged, check, sql):
     with duckdb.connect(str(staged.root / "dw.db")) as con:
         con.execute(sql)
     done = staged.step(MONITOR)
     assert (done.returncode, verdicts(staged)[check]) == (30, "fail"), done.stderr
 
 
-def test_a_history_that_is_gone_is_not_taken_for_one_that_never_was(faulty):
+def test_a_lost_history_is_not_mistaken_for_a_new_one(faulty):
     with duckdb.connect(str(faulty.root / "dw.db")) as con:
         for table in ("VIEW analytics_netflix_current", f"TABLE {HISTORY}", "TABLE ops_merges"):
             con.execute(f"DROP {table} CASCADE")

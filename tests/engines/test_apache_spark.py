@@ -18,7 +18,7 @@ from serving import free_port, wait_for
 sqlglot = pytest.importorskip("sqlglot", reason="no sqlglot: make test-engines installs it")
 pytest.importorskip("pyspark", reason="no pyspark: make test-engines installs it")
 from test_engines import (  # noqa: E402, F401 - they run here, too, with the fixture `both` below
-    test_a_new_column_is_filled_in_and_is_no_change_of_the_titles,
+    test_a_new_column_is_filled_without_changing_titles,
     test_cleaning_and_quarantine,
     test_the_real_pair_of_snapshots,
 )

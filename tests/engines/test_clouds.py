@@ -135,7 +135,7 @@ def test_what_is_sent_to_bigquery(sql, expected):
         ("DROP TABLE IF EXISTS t", "DROP TABLE IF EXISTS `p`.`d`.`t`"),
     ],
 )
-def test_tables_of_bigquery_stand_with_their_dataset(sql, expected):
+def test_bigquery_tables_are_qualified_by_their_dataset(sql, expected):
     """In a view they must; a common table expression is no table."""
     session = dialects.Translator(
         "bigquery", lambda tree: bigquery.qualified(bigquery.rewrite(tree), "p", "d")
@@ -231,7 +231,7 @@ def test_a_missing_setting_is_named(adapter, name):
         adapter.connect(settings())
 
 
-def test_missing_credentials_of_bigquery_are_told():
+def test_missing_credentials_of_bigquery_are_reported():
     client = pytest.importorskip("google.cloud.bigquery")
     from google.auth.exceptions import DefaultCredentialsError
 
@@ -242,7 +242,7 @@ def test_missing_credentials_of_bigquery_are_told():
         bigquery.connect(settings(bigquery_dataset="my-project.netflix"))
 
 
-def test_a_password_is_in_no_message_of_snowflake():
+def test_no_snowflake_message_has_a_password():
     client = pytest.importorskip("snowflake.connector")
     refused = client.DatabaseError("250001: Incorrect username or password was specified.")
     with (

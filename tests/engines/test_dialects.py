@@ -83,7 +83,7 @@ def ready(engine: str):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_every_file_after_raw_travels(engine):
+def test_every_sql_file_after_raw_can_be_translated(engine):
     session = ready(engine)
     assert len(FILES) > 60
     for path in FILES:
@@ -148,12 +148,12 @@ def translated(sql: str, *values, **variables) -> list[str]:
         (r"SELECT '\x{E9}' || '\x41' AS x", [r"SELECT 'é\x41' AS x"]),
     ],
 )
-def test_what_only_duckdb_has_is_taken_out(sql, expected):
+def test_duckdb_only_syntax_is_removed(sql, expected):
     at = datetime(2020, 1, 18, 0, 0, 0, 250_000)
     assert translated(sql, names=["a", "b"], none=[], at=at) == expected
 
 
-def test_a_variable_is_what_was_set_last():
+def test_a_variable_has_the_value_that_was_set_last():
     session = dialects.Translator("duckdb", lambda tree: tree)
     for value in (1, 2):
         assert list(session.statements('SET VARIABLE "a" = ?', [value])) == []

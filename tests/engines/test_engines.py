@@ -108,7 +108,7 @@ def test_a_title_whose_record_is_rejected_is_kept(both):
     assert both.other.query("SELECT max(carried), max(deleted) FROM ops_merges") == [(1, 1)]
 
 
-def test_a_guard_stops_before_anything_changes_and_accept_lets_pass(both):
+def test_the_guard_stops_before_anything_changes_and_accept_passes_the_file(both):
     both.run(catalogue(*MANY), "2021-01-01")
     before = both.other.content(*HISTORY)
     half = catalogue(*MANY[:25])
@@ -136,7 +136,7 @@ def test_a_file_with_a_missing_column_is_stopped(both):
     both.assert_equal(*HISTORY, "staging_netflix_titles")
 
 
-def test_a_late_snapshot_gives_the_history_that_the_right_order_gives(both):
+def test_a_late_snapshot_gives_the_history_of_the_right_order(both):
     days = {
         "2021-01-01": MANY,
         "2021-01-02": [*MANY[1:], title(1, rating="R")],
@@ -148,7 +148,7 @@ def test_a_late_snapshot_gives_the_history_that_the_right_order_gives(both):
     assert both.other.query("SELECT count(*) FROM ops_merges") == [(3,)]
 
 
-def test_a_new_column_is_filled_in_and_is_no_change_of_the_titles(both):
+def test_a_new_column_is_filled_without_changing_titles(both):
     without = [{k: v for k, v in record.items() if k != "description"} for record in MANY]
     both.run(catalogue(*without), "2021-01-01")
     both.run(catalogue(*MANY), "2021-01-02")
@@ -195,7 +195,7 @@ def test_a_second_run_changes_nothing(both):
     assert both.other.content() == before
 
 
-def test_a_merge_killed_before_any_write_is_made_good_by_the_next(both):
+def test_the_next_merge_repairs_one_killed_before_any_write(both):
     """Each run is killed one write later; it begins by taking back what the one before left."""
     both.run(catalogue(*MANY), "2021-01-01")
     tomorrow = [title(1, rating="R"), title(2, title="Corrected"), *MANY[3:], title(99)]
@@ -242,7 +242,7 @@ def after_recovery(pipeline: Elsewhere) -> dict[str, list[tuple]]:
 
 
 @pytest.mark.parametrize("step", ["05_run_staging_sql", "08_build_analytics"])
-def test_a_step_killed_before_any_write_is_made_good_by_the_next_run(both, step):
+def test_the_next_run_repairs_a_step_killed_before_any_write(both, step):
     both.run(catalogue(*MANY), "2021-01-01")
     tomorrow = catalogue(title(1, rating="R"), *MANY[2:], title(98, title=""), title(99))
     both.run(tomorrow, "2021-01-02", *STEPS[: STEPS.index(step)])

@@ -10,7 +10,7 @@ pytest.importorskip("sqlglot", reason="no sqlglot: make test-engines installs it
 pytestmark = pytest.mark.engines
 
 
-def test_a_server_that_does_not_answer_is_told_at_once(pipeline: Pipeline):
+def test_a_server_that_does_not_answer_is_reported_at_once(pipeline: Pipeline):
     remote = f"sc://127.0.0.1:{free_port()}"
     done = pipeline.step("11_explain_title", "s1", WAREHOUSE="spark", SPARK_REMOTE=remote)
     assert done.returncode == 1

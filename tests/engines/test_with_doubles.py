@@ -102,7 +102,7 @@ def test_the_lock_is_a_row_that_names_its_holder_and_goes_with_a_run_that_died(
     assert lock_rows() == ["elsewhere pid 7"]
 
 
-def test_of_two_that_come_at_once_on_an_engine_none_stays(tmp_path):
+def test_two_runs_that_start_at_once_on_an_engine_both_stop(tmp_path):
     con = Double(duckdb.connect())
     run_file(con, "engines/lock.sql")
     for holder in ("one pid 1", "two pid 2"):

@@ -31,7 +31,7 @@ def counts(history: History) -> dict[str, int]:
     }
 
 
-def test_ids_that_only_moved_make_no_version(history: History):
+def test_moved_ids_make_no_new_version(history: History):
     old = [title(number) for number in range(1, 31)]
     history.take(positions(*old), 1)
     history.take(positions(title(99), *old), 2)
@@ -54,7 +54,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("what", UNREADABLE)
-def test_a_record_set_aside_keeps_its_title_under_another_id(history: History, what: str):
+def test_a_quarantined_record_keeps_its_title_under_another_id(history: History, what: str):
     old = [title(number) for number in range(1, 10)]
     history.take(positions(*old), 1)
     broken = [row | UNREADABLE[what] if row["title"] == "Title 5" else row for row in old]
@@ -66,7 +66,7 @@ def test_a_record_set_aside_keeps_its_title_under_another_id(history: History, w
     assert history.query("SELECT count(*) FROM analytics_netflix_history") == [(10,)]
 
 
-def test_a_record_set_aside_keeps_no_other_title_of_its_old_id(history: History):
+def test_a_quarantined_record_keeps_no_other_title_with_its_old_id(history: History):
     """s5 is gone, and its id is that of a record of another title that cannot be read."""
     old = [title(number) for number in range(1, 10)]
     history.take(old, 1)
@@ -74,7 +74,7 @@ def test_a_record_set_aside_keeps_no_other_title_of_its_old_id(history: History)
     assert counts(history) == {"deleted": 1, "unchanged": 8}
 
 
-def test_a_rejected_record_keeps_its_title_by_the_title_s_words(history: History):
+def test_a_rejected_record_keeps_the_title_whose_words_it_has(history: History):
     rows = [title(1), title(2, title='Hello, "World"'), title(3)]
     history.take(positions(*rows), 1)
     history.land(positions(rows[0]), 2, ['s7,Movie,"Hello, ""World"",,2020'])
@@ -114,7 +114,7 @@ def test_equal_twins_are_paired_one_to_one(history: History, night, expected, ve
     assert audit(history) == []
 
 
-def test_what_is_ambiguous_waits_by_name_and_holds_up_no_other_title(history: History):
+def test_ambiguous_titles_are_named_and_hold_up_no_others(history: History):
     """Two records could be either of two titles; Title 3 is another's change, Title 9 is new."""
     history.take(TWINS, 1)
     unlike = [title(n, title="Twin", description=f"New {n}.") for n in (7, 8)]
@@ -128,7 +128,7 @@ def test_what_is_ambiguous_waits_by_name_and_holds_up_no_other_title(history: Hi
     ]
 
 
-def test_a_file_without_ids_is_fine(history: History):
+def test_a_file_without_ids_is_merged(history: History):
     with_ids = [title(number) for number in range(1, 10)]
     history.take(with_ids, 1)
     without = [{k: v for k, v in row.items() if k != "show_id"} for row in with_ids[1:]]

@@ -139,7 +139,7 @@ def test_a_value_becomes_its_type(pipeline, column, given, stored):
     assert pipeline.query("SELECT * FROM staging_lost_in_cast") == []
 
 
-def test_what_does_not_parse_is_counted_and_what_breaks_a_rule_is_set_aside(pipeline):
+def test_unparsable_values_are_counted_and_invalid_records_quarantined(pipeline):
     in_force(pipeline, TYPED)
     lost = {"score": "7,5", "votes": "1.000", "original": "maybe", "leaves": "31.1.22"}
     broken = {"score": "10.1", "votes": "-1", "board": ""}
@@ -165,7 +165,7 @@ NAMES = ("order", "group", "año", "value", "column_name", "hashed", "titles", "
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", ["show_id", "title"])
-def test_any_name_that_is_a_word_can_be_a_column(pipeline, key):
+def test_any_word_can_name_a_column(pipeline, key):
     in_force(pipeline, *(f'[columns."{name}"]\ntype = "number"\n' for name in NAMES))
     first = [title(n, **dict.fromkeys(NAMES, str(n))) for n in range(1, 4)]
     second = [title(n, **{name: f"{n}.{at}" for at, name in enumerate(NAMES)}) for n in (1, 2, 3)]
@@ -225,7 +225,7 @@ def test_a_column_that_is_not_tracked_has_the_value_of_today(pipeline):
     assert pipeline.query("SELECT * FROM cdc_netflix_changes WHERE column_name IS NOT NULL") == []
 
 
-def test_a_column_that_leaves_the_contract_is_told_by_the_plan_and_a_warning(pipeline):
+def test_the_plan_and_a_warning_name_a_column_that_leaves_the_contract(pipeline):
     """So one who overwrites their contract by that of a newer version sees what it takes away."""
     in_force(pipeline, ENTRY)
     night(pipeline, 1, "7.5", "8", steps=CHAIN[:5])

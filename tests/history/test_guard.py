@@ -108,7 +108,7 @@ def catalogues(tmp_path_factory: pytest.TempPathFactory) -> dict[int, History]:
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_the_guard_s_verdict_when(catalogues, name: str):
+def test_the_guards_verdict(catalogues, name: str):
     count, rows, expected = TABLE[name]
     history = catalogues[count]
     before = history.content()
@@ -149,7 +149,7 @@ def test_the_limits_are_settings(tmp_path: Path, settings: dict[str, str], stops
         history.merge()
 
 
-def test_a_record_set_aside_is_no_deletion_for_the_guard_either(tmp_path: Path):
+def test_the_guard_does_not_count_quarantined_records_as_deletions(tmp_path: Path):
     history = History(tmp_path)
     history.take(titles(100), 1)
     broken = [row | {"type": "Opera"} for row in titles(50)]
@@ -238,9 +238,7 @@ def test_accept_lets_that_file_pass_once_and_no_other(pipeline, loaded_once):
 
 
 @pytest.mark.slow
-def test_a_good_file_after_a_refused_one_makes_the_history_as_if_that_never_came(
-    pipeline, loaded_once, tmp_path_factory
-):
+def test_a_refused_file_leaves_no_trace_in_the_history(pipeline, loaded_once, tmp_path_factory):
     undisturbed = Pipeline(tmp_path_factory.mktemp("undisturbed")).copy_of(loaded_once)
     assert deliver(undisturbed, GOOD).returncode == 0
 
@@ -264,7 +262,7 @@ def test_a_good_file_after_a_refused_one_makes_the_history_as_if_that_never_came
 
 
 @pytest.mark.slow
-def test_a_late_file_that_is_implausible_stops_the_run_that_takes_it(pipeline):
+def test_an_implausible_late_file_stops_its_run(pipeline):
     assert deliver(pipeline, titles(40), SNAPSHOT_AT="2020-01-01").returncode == 0
     assert deliver(pipeline, GOOD, SNAPSHOT_AT="2020-01-03").returncode == 0
     before = history_of(pipeline)
@@ -285,7 +283,7 @@ def test_a_late_file_that_is_implausible_stops_the_run_that_takes_it(pipeline):
     assert "left_out" not in pipeline.step("07_monitor_pipeline").stderr
 
 
-def test_the_limits_may_be_mended_instead_and_the_newest_is_judged_again(pipeline, loaded_once):
+def test_other_limits_judge_the_newest_file_again(pipeline, loaded_once):
     pipeline.copy_of(loaded_once)
     assert deliver(pipeline, BAD).returncode == 20
     assert pipeline.step("06_merge_cdc", MAX_DELETED_ROWS="30").returncode == 0
@@ -296,7 +294,7 @@ def test_the_limits_may_be_mended_instead_and_the_newest_is_judged_again(pipelin
 
 @pytest.mark.parametrize("damage", ["missing", "damaged"])
 @pytest.mark.parametrize("at", [1, 3], ids=["merged", "waiting"])
-def test_a_snapshot_that_cannot_be_read_stops_the_replay_and_is_no_verdict(
+def test_an_unreadable_snapshot_stops_the_replay_and_records_no_verdict(
     tmp_path: Path, damage: str, at: int
 ):
     """Left out like a refused one, what it brought would vanish from the history."""
@@ -361,7 +359,7 @@ def test_by_title_a_renumbered_source_continues_its_history(pipeline):
 
 
 @pytest.mark.slow
-def test_by_title_what_was_refused_by_id_takes_its_place_too(tmp_path: Path):
+def test_by_title_a_file_refused_by_id_is_merged_at_its_time(tmp_path: Path):
     """Several nights of renumbered files may pass before somebody switches the key."""
     history = History(tmp_path)
     history.take(titles(30), 1)
@@ -385,7 +383,7 @@ def test_by_title_what_was_refused_by_id_takes_its_place_too(tmp_path: Path):
     ]
 
 
-def test_by_title_spelling_counts_for_nothing_and_real_changes_are_updates(tmp_path: Path):
+def test_by_title_spelling_does_not_matter_and_real_changes_are_updates(tmp_path: Path):
     history = History(tmp_path, CDC_KEY="title")
     history.take([title(1, title="Amélie: A Tale"), title(2)], 1)
     history.take([title(5, title="Amelie - a tale"), title(6, title="Title 2", rating="R")], 2)
@@ -398,7 +396,7 @@ def test_by_title_spelling_counts_for_nothing_and_real_changes_are_updates(tmp_p
     assert ambiguous(history) == []
 
 
-def test_by_title_the_people_break_ties(tmp_path: Path):
+def test_by_title_people_break_ties(tmp_path: Path):
     history = History(tmp_path, CDC_KEY="title")
     history.take([title(1, title="Love", cast="A"), title(2, title="Love", cast="B")], 1)
     history.take([title(2, title="Love", cast="A"), title(3, title="Love", cast="B")], 2)
@@ -424,7 +422,7 @@ def test_by_title_type_and_year_tell_titles_apart(tmp_path: Path):
     ]
 
 
-def test_by_title_what_could_be_several_is_reported_and_left_as_it_was(tmp_path: Path):
+def test_by_title_an_ambiguous_record_is_reported_and_changes_nothing(tmp_path: Path):
     history = History(tmp_path, CDC_KEY="title")
     twins = [title(1, title="Twins", description="x"), title(2, title="Twins", description="x")]
     history.take([*twins, title(3)], 1)
@@ -454,7 +452,7 @@ def test_by_title_a_title_corrected_under_its_id_is_an_update(tmp_path: Path):
     ]
 
 
-def test_by_title_another_title_under_a_freed_id_is_another_title(tmp_path: Path):
+def test_by_title_a_reused_id_is_a_new_title(tmp_path: Path):
     history = History(tmp_path, CDC_KEY="title")
     history.take([title(1), title(2)], 1)
     history.take([title(1, title="New", cast="Somebody Else", description="Else."), title(2)], 2)
@@ -465,7 +463,7 @@ def test_by_title_another_title_under_a_freed_id_is_another_title(tmp_path: Path
     ]
 
 
-def test_by_title_titles_without_people_and_text_have_nothing_in_common(tmp_path: Path):
+def test_by_title_missing_people_and_descriptions_match_nothing(tmp_path: Path):
     history = History(tmp_path, CDC_KEY="title")
     bare = {"cast": "", "description": ""}
     history.take([title(1, **bare), title(2)], 1)

@@ -72,7 +72,7 @@ def test_an_acceptance_survives_a_replay(loaded):
     assert merges(loaded) == [FIRST, (2, 0, 0, 100, True)]
 
 
-def test_accept_of_a_sound_file_is_no_acceptance(loaded):
+def test_accepting_a_sound_file_records_no_acceptance(loaded):
     assert night(loaded, 2, FEW, ACCEPT=digest(FEW)).returncode == 0
     assert (merges(loaded)[1], verdicts(loaded)) == (
         (2, 0, 1, 1, False),
@@ -90,7 +90,7 @@ def test_an_accepted_file_is_judged_again_when_it_comes_another_day(loaded):
 
 
 @pytest.mark.slow
-def test_an_old_refused_file_is_taken_in_at_its_time_once_it_is_accepted(loaded):
+def test_accepting_an_old_refused_file_merges_it_at_its_own_time(loaded):
     assert night(loaded, 2, HALF).returncode == 20
     assert night(loaded, 3, TITLES).returncode == 0
     assert loaded.step(MERGE, ACCEPT=digest(HALF)).returncode == 0
@@ -120,7 +120,7 @@ def test_a_file_that_passed_with_looser_limits_stays_in(loaded):
 
 
 @pytest.mark.slow
-def test_a_file_that_waits_and_is_refused_is_left_out_with_a_warning(loaded):
+def test_a_waiting_file_that_is_refused_is_left_out_with_a_warning(loaded):
     assert loaded.raw(catalogue(*HALF), SNAPSHOT_AT="2020-01-02").returncode == 0
     done = night(loaded, 3, FEW)
     assert done.returncode == 0

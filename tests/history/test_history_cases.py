@@ -328,7 +328,7 @@ def test_history_of(pipeline, name):
     assert updates(pipeline) == case.changes
 
 
-def test_the_change_feed_tells_of_everything_that_happened(pipeline):
+def test_the_change_feed_has_every_change(pipeline):
     case = Case([AB, {"s1": "A2", "s3": "C"}, {"s1": "A2", "s2": "B2", "s3": "C"}], [])
     for day in (1, 2, 3):
         deliver(pipeline, case, day)
@@ -362,7 +362,7 @@ def test_the_same_bytes_again_change_nothing(pipeline):
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1), (1, 3, 2)])
-def test_a_late_snapshot_ends_as_if_it_had_come_in_time(pipeline, order):
+def test_a_late_snapshot_gives_the_history_of_one_in_time(pipeline, order):
     case = Case([AB, {"s1": "A2"}, {"s1": "A2", "s2": "B", "s3": "C"}], [])
     for day in order:
         deliver(pipeline, case, day)
@@ -376,7 +376,7 @@ def test_a_late_snapshot_ends_as_if_it_had_come_in_time(pipeline, order):
     assert pipeline.step("10_rebuild_warehouse", "--verify").returncode == 0
 
 
-def test_snapshots_that_wait_are_merged_in_their_order(pipeline):
+def test_waiting_snapshots_are_merged_in_order(pipeline):
     for day, title in ((1, "A"), (2, "A2"), (3, "A3")):
         path = pipeline.root / "next.csv"
         path.write_text(f"{HEADER}\n{line('s1', title)}\n")

@@ -45,7 +45,7 @@ def test_copies_that_differ_in_any_one_column_are_in_conflict(place) -> None:
 WITHOUT = frozenset({"country"})
 
 
-def test_a_new_column_fills_only_titles_of_which_no_other_column_changed(place) -> None:
+def test_a_new_column_fills_only_titles_that_did_not_change_otherwise(place) -> None:
     before = [row(f"s-{name}") for name in OTHER]
     after = [row(f"s-{name}", **{"country": "India", name: OTHER[name]}) for name in OTHER]
     check_history(*place, [Day(before, WITHOUT), Day(after)])
@@ -64,7 +64,7 @@ def test_a_column_that_goes_and_comes_back_keeps_its_values(place) -> None:
     check_history(*place, [Day(whole), Day(without, WITHOUT), Day(without, WITHOUT), Day(back)])
 
 
-def test_a_title_that_is_unreadable_while_a_column_goes_or_comes_keeps_its_version(place) -> None:
+def test_an_unreadable_title_keeps_its_version_while_columns_come_and_go(place) -> None:
     sound = row("s1", country="India")
     broken = sound | {"type": "Podcast"}
     check_history(
@@ -102,7 +102,7 @@ def test_many_new_columns_fill_titles_from_that_night_on(tmp_path) -> None:
     )[1] == (0, 0, 2, 2)
 
 
-def test_an_untracked_column_has_today_s_value_and_makes_no_version(tmp_path) -> None:
+def test_an_untracked_column_has_todays_value_and_makes_no_version(tmp_path) -> None:
     contract = (PROJECT / "sql" / "contract.toml").read_text()
     for name in ("description", "duration"):
         head = f"[columns.{name}]\n"
@@ -186,14 +186,14 @@ def test_a_broken_copy_does_not_make_sound_ones_differ(place) -> None:
     check_history(*place, [Day(copies), Day([row("s1", title="Roma")])])
 
 
-def test_copies_with_a_lost_value_are_equal_where_the_rest_means_the_same(place) -> None:
+def test_copies_with_a_lost_value_are_equal_if_the_rest_is(place) -> None:
     """The years 2018 and 2018.0 are one, also next to an unreadable date."""
     lost = {"date_added": "some day"}
     copies = [row("s1", **lost, release_year="2018"), row("s1", **lost, release_year="2018.0")]
     check_history(*place, [Day(copies)])
 
 
-def test_the_newest_row_is_found_behind_deleted_ones(tmp_path) -> None:
+def test_the_newest_row_is_found_after_deleted_ones(tmp_path) -> None:
     """DuckDB's own connection gives no row here; "which merge was the last" hangs on it."""
     settings = load_settings({"WAREHOUSE_PATH": str(tmp_path / "dw.db")})
     con = connect(settings.warehouse_path, settings)

@@ -36,7 +36,7 @@ TABLE = {
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_a_late_file_when(tmp_path: Path, name: str):
+def test_a_late_file(tmp_path: Path, name: str):
     before, late, after, expected = TABLE[name]
     history = History(tmp_path)
     if before:
@@ -75,7 +75,7 @@ def test_a_late_file_that_only_waits_is_left_out_and_the_run_goes_on(tmp_path: P
 
 
 @pytest.mark.slow
-def test_an_accepted_snapshot_is_no_fault_of_the_late_one_before_it(tmp_path: Path):
+def test_a_late_file_is_not_blamed_for_the_accepted_snapshot_after_it(tmp_path: Path):
     history = History(tmp_path)
     history.take(titles(60), 1)
     accepted = history.land(titles(20), 3)

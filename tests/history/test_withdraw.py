@@ -38,7 +38,7 @@ def loaded(pipeline, two_nights) -> Pipeline:
     return pipeline
 
 
-def test_a_withdrawn_snapshot_is_as_if_it_had_not_come_until_it_is_restored(loaded):
+def test_a_withdrawn_snapshot_leaves_no_trace_until_it_is_restored(loaded):
     before = {name: loaded.query(f"FROM {name} ORDER BY ALL") for name in ("ops_merges",)}
     versions = loaded.query("FROM analytics_netflix_history ORDER BY ALL")
     files = loaded.digests("data/raw/snapshots")
@@ -68,7 +68,7 @@ def test_a_withdrawn_snapshot_is_as_if_it_had_not_come_until_it_is_restored(load
     assert loaded.query("FROM ops_merges ORDER BY ALL") == before["ops_merges"]
 
 
-def test_withdraw_refuses_what_is_not_there_and_what_is_the_only_one(loaded):
+def test_withdraw_refuses_an_unknown_snapshot_and_the_only_one(loaded):
     first, second = (batch["batch_id"] for batch in loaded.batches())
     asked = {
         "none": f"there is no snapshot 'none'; there are:\n  {first}\n  {second}\n",
@@ -87,7 +87,7 @@ def test_withdraw_refuses_what_is_not_there_and_what_is_the_only_one(loaded):
     assert "withdrawn already" in loaded.step(WITHDRAW, "withdraw", second).stdout
 
 
-def test_a_file_of_then_is_reported_as_the_snapshot_that_it_is(loaded):
+def test_an_old_file_is_reported_as_the_snapshot_it_already_is(loaded):
     first = loaded.batches()[0]["batch_id"]
     settings = {"NETFLIX_CSV": loaded.put(catalogue(*DAYS[1])), "SNAPSHOT_AT": "2020-01-01"}
     again = loaded.step(RAW, **settings)
@@ -111,7 +111,7 @@ def test_a_file_whose_snapshot_was_given_up_is_landed_again(loaded):
 
 
 @pytest.mark.slow
-def test_a_damaged_snapshot_can_be_taken_back(loaded):
+def test_a_damaged_snapshot_can_be_withdrawn(loaded):
     second = loaded.batches()[1]
     path = loaded.root / "data/raw/snapshots" / second["parquet"]
     good = path.read_bytes()
@@ -144,7 +144,7 @@ EDITS = {  # name: (old, new, what the plan says of it or "" where it changes no
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EDITS)
-def test_an_edit_of_the_contract_replays_where_it_changes_values(loaded, name):
+def test_an_edit_of_the_contract_replays_if_it_changes_values(loaded, name):
     old, new, says, stops = EDITS[name]
     assert old in CONTRACT
     (loaded.root / "contract.toml").write_text(CONTRACT.replace(old, new))

@@ -37,7 +37,7 @@ def exports(pipeline, monkeypatch) -> Path:
 
 
 @pytest.mark.slow
-def test_a_backfill_that_was_stopped_goes_on_and_equals_nights_of_their_own(
+def test_a_stopped_backfill_continues_and_equals_single_nights(
     exports, pipeline, tmp_path_factory, monkeypatch, capsys
 ):
     work, seen = signals.call, []
@@ -112,6 +112,6 @@ def test_a_time_that_is_not_clear_is_refused_with_the_name(at, names, words):
 
 
 @pytest.mark.parametrize("patterns", [["none/*.csv"], [""], []])
-def test_no_file_is_refused(patterns):
+def test_a_backfill_without_files_is_refused(patterns):
     with pytest.raises(SettingsError):
         backfill.find_files(patterns)

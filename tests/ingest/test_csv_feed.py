@@ -29,14 +29,14 @@ def piped(tmp_path: Path, text: str = LONG):
     )
 
 
-def test_a_parser_that_reads_nothing_does_not_keep_the_scan_from_its_end(tmp_path):
+def test_the_scan_ends_even_if_the_parser_reads_nothing(tmp_path):
     found, pipes = piped(tmp_path)
     with pipes:
         assert len(found.header) == 12 and [part.is_fifo() for part in found.parts] == [True, True]
     assert found.records == records_of(LONG) == 20_000
 
 
-def test_a_parser_that_stops_early_does_not_keep_the_scan_from_its_end(tmp_path):
+def test_the_scan_ends_even_if_the_parser_stops_early(tmp_path):
     found, pipes = piped(tmp_path)
     with pipes, open(found.parts[1], "rb") as read, open(found.parts[0], "rb") as other:
         assert read.readline() == b"head," * 12 + b"head\r\n" == other.readline()
@@ -54,7 +54,7 @@ def test_each_record_comes_once_through_one_of_the_pipes(tmp_path):
     assert first.startswith(b"head,") and rest.startswith(b"head,")
 
 
-def test_an_error_of_the_scan_is_raised_and_not_what_follows_from_it(tmp_path):
+def test_the_scans_own_error_is_raised_and_not_its_consequence(tmp_path):
     def stream():
         yield from (b"1,a\n", b"2,b\n")
         raise OSError(errno.EIO, "the disk went away")
@@ -70,7 +70,7 @@ def test_an_error_of_the_scan_is_raised_and_not_what_follows_from_it(tmp_path):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_an_error_of_the_reader_ends_the_scan(tmp_path, error):
+def test_a_reader_error_ends_the_scan(tmp_path, error):
     found, pipes = piped(tmp_path)
     with pytest.raises(error), pipes:
         raise error
@@ -79,7 +79,7 @@ def test_an_error_of_the_reader_ends_the_scan(tmp_path, error):
 
 @pytest.mark.parametrize("part", ["part0.csv", "part1.csv"])
 @pytest.mark.parametrize("name", ["os.mkfifo", "os.open", "builtins.open"])
-def test_without_all_of_its_pipes_the_text_waits_in_a_file(tmp_path, monkeypatch, name, part):
+def test_without_enough_pipes_the_text_goes_through_a_file(tmp_path, monkeypatch, name, part):
     module, attribute = name.split(".")
     real = getattr(sys.modules[module], attribute)
 
@@ -98,9 +98,7 @@ def test_without_all_of_its_pipes_the_text_waits_in_a_file(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("broken", [(0,), (1,), (0, 1)])
-def test_a_pipe_that_cannot_be_written_to_is_an_error_and_nobody_waits(
-    pipeline, monkeypatch, broken
-):
+def test_an_unwritable_pipe_is_an_error_and_blocks_nobody(pipeline, monkeypatch, broken):
     """DuckDB reads both: where the writer fails, before or after it opened them, it must end."""
 
     class Fails:
@@ -150,14 +148,14 @@ def test_the_snapshot_is_the_same_by_pipes_and_by_a_file(pipeline, monkeypatch, 
 
 
 @pytest.mark.slow
-def test_a_record_that_does_not_fit_is_found_behind_many_that_do(pipeline):
+def test_a_record_that_does_not_fit_is_found_after_many_that_do(pipeline):
     done = pipeline.raw(LONG + "odd,one\r\n" + LONG.split("\r\n")[1] + "\r\n")
     assert done.returncode == 0, done.stderr
     (batch,) = pipeline.batches()
     assert (batch["records"], batch["raw_rows"], batch["rejected"]) == (20_002, 20_001, 1)
 
 
-def test_a_quote_that_stays_open_does_not_gather_the_whole_file(tmp_path, monkeypatch):
+def test_an_open_quote_does_not_swallow_the_whole_file(tmp_path, monkeypatch):
     monkeypatch.setattr(csv_scan, "BLOCK_BYTES", 1000)
     monkeypatch.setattr(csv_scan, "MAX_LINE_BYTES", 10_000)
     found, text = csv_scan.Scan(), catalogue(*(title(number) for number in range(2_000)))

@@ -334,7 +334,7 @@ def loaded_state(loaded_once) -> tuple[dict, dict]:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_it_is_refused_with_one_clear_sentence_and_nothing_changes(
+def test_a_bad_file_is_refused_with_one_sentence_and_changes_nothing(
     pipeline, loaded_once, loaded_state, name
 ):
     file = REFUSED[name]
@@ -348,7 +348,7 @@ def test_it_is_refused_with_one_clear_sentence_and_nothing_changes(
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_it_is_accepted_and_every_value_and_line_is_right(pipeline, loaded_once, name):
+def test_a_good_file_is_accepted_with_every_value_and_line_right(pipeline, loaded_once, name):
     file = ACCEPTED[name]
     if not file.first:
         pipeline.copy_of(loaded_once)
@@ -424,7 +424,7 @@ def test_a_header_longer_than_one_block_is_read_whole(pipeline, monkeypatch):
     assert pipeline.batches()[-1]["raw_rows"] == 5
 
 
-def test_a_cut_file_passes_by_accept_of_that_very_file(pipeline, loaded_once):
+def test_accept_passes_exactly_that_cut_file(pipeline, loaded_once):
     cut = pipeline.copy_of(loaded_once).put(GOOD[:-2])
     digest = hashlib.sha256(GOOD[:-2].encode()).hexdigest()
     assert f"make run-all ACCEPT={digest[:12]}" in pipeline.refused(cut).stderr
@@ -447,7 +447,7 @@ def test_a_last_record_that_never_fits_stops_once_only(pipeline, loaded_once):
     assert (result.returncode, pipeline.batches()[-1]["rejected"]) == (0, 1)
 
 
-def test_too_many_misfits_pass_by_accept_and_are_all_kept(pipeline, loaded_once):
+def test_accept_passes_too_many_misfits_and_keeps_them_all(pipeline, loaded_once):
     pipeline.copy_of(loaded_once)
     message = pipeline.refused(pipeline.put(MANY_MISFITS)).stderr
     assert "\n  line 9: 3 fields, the header has 12\n  line 10: " in message
@@ -504,13 +504,13 @@ def test_a_file_that_grows_while_it_is_read_is_refused(pipeline, loaded_once, mo
     assert "is still being written" in pipeline.refused(path).stderr
 
 
-def test_a_fresh_file_that_is_at_rest_is_taken(pipeline):
+def test_a_fresh_file_that_no_longer_grows_is_taken(pipeline):
     path = pipeline.put(GOOD)
     os.utime(path)
     assert pipeline.step("02_create_raw_layer", NETFLIX_CSV=path).returncode == 0
 
 
-def test_a_digest_beside_the_file_is_checked(pipeline, loaded_once):
+def test_a_digest_next_to_the_file_is_checked(pipeline, loaded_once):
     path = pipeline.copy_of(loaded_once).put(GOOD)
     digest = hashlib.sha256(GOOD.encode()).hexdigest()
     pipeline.put(f"{digest[::-1]}  catalogue.csv\n", "catalogue.csv.sha256")
@@ -521,7 +521,7 @@ def test_a_digest_beside_the_file_is_checked(pipeline, loaded_once):
     assert pipeline.step("02_create_raw_layer", NETFLIX_CSV=path).returncode == 0
 
 
-def test_a_glob_as_name_reads_that_file_and_no_other(pipeline):
+def test_a_file_named_like_a_glob_is_the_only_one_read(pipeline):
     pipeline.put(GOOD.replace("Title", "Other"), "ab.csv")
     assert pipeline.raw(GOOD, "*.csv").returncode == 0
     assert pipeline.snapshot(pipeline.batches()[0], "title")[0] == ("Title 1",)
@@ -570,7 +570,7 @@ def test_source_line_is_right_over_many_blocks_and_lines(pipeline, monkeypatch, 
     assert batch["rejected"] == int(careful)
 
 
-def test_the_careful_way_reads_the_same_values_as_the_fast_one(pipeline):
+def test_the_slow_parser_reads_the_same_values_as_the_fast_one(pipeline):
     texts = ["", " ", ",", '"', '""', "a\nb", "\r\n", "NULL", "\\", '\\"', "#", "'", "é", "1e5"]
     records = [
         title(number, title=first + second, director=second)
@@ -589,7 +589,7 @@ def test_the_careful_way_reads_the_same_values_as_the_fast_one(pipeline):
     ]
 
 
-def test_a_zoo_file_takes_the_same_way_as_a_process(pipeline):
+def test_a_zoo_file_gives_the_same_result_in_a_process(pipeline):
     pipeline.put(HTML)
     source = str(pipeline.root / "catalogue.csv")
     result = pipeline.process("02_create_raw_layer", NETFLIX_CSV=source)
@@ -622,7 +622,7 @@ def test_a_bad_first_file_leaves_nothing_behind(pipeline, content, message):
     pipeline.assert_harmless_on_a_terminal(result)
 
 
-def test_no_record_fits_is_refused_even_with_accept(pipeline, loaded_once):
+def test_a_file_without_a_fitting_record_is_refused_even_with_accept(pipeline, loaded_once):
     text = HEADER + "\r\n" + MISFIT * 3
     digest = hashlib.sha256(text.encode()).hexdigest()
     pipeline.copy_of(loaded_once)
@@ -657,7 +657,7 @@ def test_the_rejects_hold_line_reason_and_text_of_each_misfit(pipeline, loaded_o
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_small_blocks_give_the_very_snapshot_of_large_ones(tmp_path, monkeypatch, delimiter):
+def test_small_blocks_give_the_same_snapshot_as_large_ones(tmp_path, monkeypatch, delimiter):
     records = [
         title(number, title=f'T"{number}\r\n', description="ü,;\t|\n" * (number % 7))
         for number in range(120)
@@ -710,7 +710,7 @@ def test_the_characters_that_pass_without_cleaning_need_none():
 
 
 @pytest.mark.slow
-def test_the_guard_of_clean_text_changes_no_result():
+def test_skipping_clean_text_changes_no_result():
     con = duckdb.connect()
     con.execute((PROJECT / "sql" / "macros.sql").read_text(encoding="utf-8"))
     checked, wrong = con.execute(

@@ -106,7 +106,7 @@ def test_a_handful_of_rows_gives_the_whole_report(pipeline: Pipeline) -> None:
     ]
 
 
-def test_an_orderly_file_has_no_warnings(pipeline: Pipeline) -> None:
+def test_a_clean_file_has_no_warnings(pipeline: Pipeline) -> None:
     text = report(pipeline, rows(PLAIN_ROW))
     assert fact(text, "encoding") == "ASCII only"
     assert text.endswith("\n0 warnings\n")
@@ -171,7 +171,7 @@ ENCODINGS = {
 
 
 @pytest.mark.parametrize("kind", ENCODINGS)
-def test_the_encoding_and_how_sure_it_is(pipeline: Pipeline, kind: str) -> None:
+def test_inspect_reports_the_encoding_and_how_sure_it_is(pipeline: Pipeline, kind: str) -> None:
     content, expected = ENCODINGS[kind]
     if kind.startswith("one"):
         content = content.replace(b"\r\n", b"\n")
@@ -190,7 +190,7 @@ def test_a_damaged_file_shows_what_does_not_fit_and_profiles_the_rest(pipeline: 
     ]
 
 
-def test_odd_files_are_looked_at_nevertheless(pipeline: Pipeline) -> None:
+def test_odd_files_are_still_inspected(pipeline: Pipeline) -> None:
     assert warned(report(pipeline, rows())) == ["there is a header and no record"]
     mixed = rows(PLAIN_ROW) + PLAIN_ROW.replace("s1", "s2").encode() + b"\n"
     assert warned(report(pipeline, mixed)) == ["mixed line ends: CRLF 1, LF 1"]
@@ -269,7 +269,7 @@ def test_the_page_has_both_tables_whole_and_runs_nothing(pipeline: Pipeline) -> 
     assert all(c.isprintable() or c == "\n" for c in page)
 
 
-def test_an_output_that_cannot_be_is_refused_in_one_sentence(pipeline: Pipeline) -> None:
+def test_an_impossible_output_is_refused_in_one_sentence(pipeline: Pipeline) -> None:
     path = delivered(pipeline, rows(PLAIN_ROW))
     for name, why in (
         ("profile.xlsx", "must end in one of .csv, .html, .parquet"),
@@ -282,7 +282,7 @@ def test_an_output_that_cannot_be_is_refused_in_one_sentence(pipeline: Pipeline)
     assert [entry.name for entry in pipeline.root.iterdir()] == ["catalogue.csv"]
 
 
-def test_what_was_saved_before_stays_where_saving_fails(
+def test_a_failed_save_keeps_the_old_report(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, output = delivered(pipeline, rows(PLAIN_ROW)), pipeline.root / "profile.csv"
@@ -300,7 +300,7 @@ def test_what_was_saved_before_stays_where_saving_fails(
 
 
 @pytest.mark.slow
-def test_a_reader_that_has_seen_enough_ends_it_quietly(pipeline: Pipeline) -> None:
+def test_a_closed_pipe_ends_it_quietly(pipeline: Pipeline) -> None:
     path = delivered(pipeline, rows(PLAIN_ROW))
     process = subprocess.Popen(
         [sys.executable, PROJECT / "python" / f"{STEP}.py", path],
@@ -314,7 +314,7 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(pipeline: Pipeline) -> No
     process.stderr.close()
 
 
-def test_what_is_no_catalogue_ends_in_one_line_and_its_exit_code(pipeline: Pipeline) -> None:
+def test_a_file_that_is_not_a_catalogue_gives_one_line_and_an_exit_code(pipeline: Pipeline) -> None:
     missing = pipeline.step(STEP, str(pipeline.root / "nothing.csv"))
     assert (missing.returncode, missing.stdout) == (20, "")
     assert missing.stderr.startswith("inspect   failed: no input file at ")

@@ -89,7 +89,7 @@ def test_a_bad_archive_is_refused_and_leaves_nothing(pipeline, name, content, se
         ("no digest at all", 20),
     ],
 )
-def test_a_sha256_file_beside_the_source_is_checked(pipeline, promise, code):
+def test_a_sha256_file_next_to_the_source_is_checked(pipeline, promise, code):
     (pipeline.root / "a.csv.sha256").write_text(promise)
     result = local(pipeline, "a.csv", ROWS)
     assert result.returncode == code, result.stderr
@@ -217,7 +217,7 @@ def test_an_endless_body_stops_at_the_size_limit(pipeline, server):
     assert pipeline.digests() == {}
 
 
-def test_a_wrong_digest_beside_the_url_is_refused(pipeline, server):
+def test_a_wrong_digest_next_to_the_url_is_refused(pipeline, server):
     server.answers, server.beside = [(200, {}, ROWS)], b"0" * 64
     result = fetch(pipeline, server)
     assert (result.returncode, "promises 000000000000" in result.stderr) == (20, True)
@@ -269,7 +269,7 @@ KEYS = {
 
 
 @pytest.mark.slow
-def test_s3_lands_is_unchanged_then_and_tells_a_missing_object(pipeline, s3, monkeypatch):
+def test_s3_lands_once_and_reports_a_missing_object(pipeline, s3, monkeypatch):
     client, query = s3
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
@@ -335,7 +335,7 @@ def test_a_zip_whose_names_leave_the_folder_writes_nothing_outside(pipeline):
     assert not Path("/tmp/evil_of_a_zip.csv").exists()
 
 
-def test_kaggles_zip_with_the_noise_of_a_mac_lands(pipeline):
+def test_a_kaggle_zip_with_the_extra_files_of_a_mac_lands(pipeline):
     """A Mac puts ._ twins next to the file, too: they are not a second CSV."""
     archive = zipped(
         **{
@@ -360,7 +360,9 @@ def test_kaggles_zip_with_the_noise_of_a_mac_lands(pipeline):
         ("rows.csv.gz", gzip.compress(ROWS + ROWS.split(b"\n", 1)[1] * 10_000)),
     ],
 )
-def test_a_bomb_stops_at_the_limit_before_it_fills_the_disk(pipeline, name, content, monkeypatch):
+def test_a_zip_bomb_stops_at_the_limit_before_it_fills_the_disk(
+    pipeline, name, content, monkeypatch
+):
     assert local(pipeline, "a.csv", ROWS).returncode == 0
     taken = []
     read = source_file.SizeLimitedReader.read
@@ -410,7 +412,7 @@ def test_same_bytes_sent_again_are_unchanged(pipeline, server):
     assert pipeline.digests() == before
 
 
-def test_304_to_a_question_nobody_asked_is_no_delivery(pipeline, server):
+def test_an_unasked_304_is_not_a_delivery(pipeline, server):
     """A confused cache: there is no snapshot that the file could be unchanged since."""
     server.answers = [(304, {}, b"")]
     said = refusal(pipeline, lambda: fetch(pipeline, server, HTTP_RETRIES="0"))
@@ -439,7 +441,7 @@ def test_another_url_is_asked_without_the_etag_of_the_first(pipeline, server):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
-def test_a_client_error_is_said_at_once(pipeline, server, status):
+def test_a_client_error_is_reported_at_once(pipeline, server, status):
     assert local(pipeline, "a.csv", ROWS).returncode == 0
     server.answers = [(status, {}, b"<html>no</html>")]
     said = refusal(pipeline, lambda: fetch(pipeline, server))
@@ -450,7 +452,7 @@ def test_a_client_error_is_said_at_once(pipeline, server, status):
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
-def test_what_may_pass_by_itself_is_tried_as_often_as_allowed(pipeline, server, status):
+def test_a_temporary_error_is_retried_as_often_as_allowed(pipeline, server, status):
     server.answers = [(status, {}, b"")] * 3
     said = refusal(pipeline, lambda: fetch(pipeline, server, HTTP_RETRIES="2"))
     assert f"after 3 attempt(s): the server answers {status}" in said
@@ -482,7 +484,7 @@ def drip(answer: bytes, server, step: int = 1):
 
 
 @pytest.mark.parametrize("at", ["header", "status", "body", "digest"])
-def test_a_drip_anywhere_ends_at_one_deadline(pipeline, server, at):
+def test_a_slow_drip_anywhere_ends_at_one_deadline(pipeline, server, at):
     head, slow = b"HTTP/1.0 200 OK\r\n", b"A: b\r\n" * 1000
     whole = (200, {}, ROWS)
     parts = {
@@ -499,7 +501,7 @@ def test_a_drip_anywhere_ends_at_one_deadline(pipeline, server, at):
     assert time.monotonic() - start < 5
 
 
-def test_a_deadline_moves_with_what_has_come_and_has_an_end(monkeypatch):
+def test_a_deadline_moves_with_progress_and_has_an_end(monkeypatch):
     now = 1000.0
     monkeypatch.setattr(remote.time, "monotonic", lambda: now)
     deadline = remote.Deadline(60, start=now)
@@ -550,7 +552,7 @@ def test_a_body_is_whole_when_all_of_it_has_come_though_the_connection_stays(pip
 
 
 @pytest.mark.parametrize("header", ["ETag", "Last-Modified"])
-def test_a_condition_is_sent_for_the_very_url_alone(pipeline, server, header):
+def test_a_conditional_request_is_sent_only_for_the_same_url(pipeline, server, header):
     """Another query, user or password is another file; nor does a redirect take it along."""
     value = {"ETag": '"v1"', "Last-Modified": "Wed, 21 Oct 2025 07:28:00 GMT"}[header]
     asked = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}[header]
@@ -568,7 +570,7 @@ def test_a_condition_is_sent_for_the_very_url_alone(pipeline, server, header):
     assert [request.get(asked) for request in server.requests] == [value, None]
 
 
-def test_a_snapshot_of_before_the_digests_is_asked_for_without_a_condition(pipeline, server):
+def test_a_snapshot_without_a_digest_is_requested_unconditionally(pipeline, server):
     assert fetch_whole(pipeline, server, ETag='"v1"') == 0
     settings = load_settings({**pipeline.environment, "NETFLIX_CSV": server.url})
     (newest,) = read_batches(settings)
@@ -632,7 +634,7 @@ def test_the_bytes_of_a_download_decide_how_it_is_read(pipeline, server, path, b
     assert (result.returncode, landed(pipeline)) == (0, 200), result.stderr
 
 
-def test_a_right_digest_beside_lands_and_garbage_is_refused(pipeline, server):
+def test_a_right_digest_next_to_the_url_lands_and_garbage_is_refused(pipeline, server):
     server.answers = [(200, {}, ROWS)] * 2
     server.beside = b"<html>not found</html>"
     said = refusal(pipeline, lambda: fetch(pipeline, server))
@@ -720,7 +722,7 @@ def test_s3_takes_a_gzip_with_its_digest(pipeline, s3):
         ("", {}, "s3://drops/ does not exist"),
     ],
 )
-def test_s3_refuses_what_is_not_there_or_too_large(pipeline, s3, key, settings, message):
+def test_s3_refuses_a_missing_or_too_large_object(pipeline, s3, key, settings, message):
     client, query = s3
     client.put_object(Bucket="drops", Key="large.csv", Body=ROWS)
     assert local(pipeline, "a.csv", ROWS).returncode == 0

@@ -76,7 +76,7 @@ def test_a_lost_record_stops_every_run_and_no_snapshot_is_removed(folder):
     assert folder.step(MERGE).returncode == 0
 
 
-def test_another_data_folder_stops_and_one_command_lets_it_pass(folder):
+def test_another_data_folder_stops_the_run_until_one_command_accepts_it(folder):
     before = folder.query("SELECT count(*) FROM ops_merges")
     other = {"DATA_DIR": str(folder.root / "other")}
     source = folder.put(catalogue(*TITLES[:50]))
@@ -92,7 +92,7 @@ def test_another_data_folder_stops_and_one_command_lets_it_pass(folder):
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged"])
-def test_an_old_snapshot_that_is_lost_or_cut_stops_the_next_run(folder, damage):
+def test_a_lost_or_cut_old_snapshot_stops_the_next_run(folder, damage):
     batch = folder.batches()[0]
     path = folder.root / "data/raw/snapshots" / batch["parquet"]
     path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[:-1])
@@ -104,7 +104,7 @@ def test_an_old_snapshot_that_is_lost_or_cut_stops_the_next_run(folder, damage):
     assert folder.step(MERGE).returncode == 0
 
 
-def test_the_tail_of_the_decisions_is_known_to_the_warehouse(folder):
+def test_the_warehouse_knows_the_last_decisions(folder):
     last = sorted((folder.root / "data/decisions").iterdir())[-1]
     assert folder.step("03_load_raw_to_duckdb").returncode == 0  # now it knows it
     last.unlink()
@@ -119,14 +119,14 @@ def test_two_records_that_were_swapped_are_damaged(folder):
     stopped(folder, f"{first.name} is damaged", f"{last.name} is damaged")
 
 
-def test_a_record_that_was_edited_and_sealed_again_is_not_of_this_chain(folder):
+def test_an_edited_and_resealed_record_breaks_the_chain(folder):
     first = min((folder.root / "data/decisions").iterdir())
     body = first.read_bytes()[:-SEAL_BYTES].replace(b'"passed"', b'"withdrawn"')
     first.write_bytes(body + compute_seal(body))
     stopped(folder, "is of another folder")
 
 
-def test_where_the_warehouse_is_lost_the_published_copy_knows_the_last_record(folder):
+def test_without_a_warehouse_the_published_copy_knows_the_last_record(folder):
     published = folder.root / "data/published"
     published.mkdir()
     shutil.copyfile(folder.root / "dw.db", published / "netflix.duckdb")
@@ -136,7 +136,7 @@ def test_where_the_warehouse_is_lost_the_published_copy_knows_the_last_record(fo
     stopped(folder, last.name)
 
 
-def test_a_plain_night_rebuilds_a_warehouse_that_is_not_there_and_says_so_once(folder):
+def test_a_night_rebuilds_a_missing_warehouse_and_says_so_once(folder):
     before, warning = history(folder), "warning: the warehouse was not there; history rebuilt from"
     with duckdb.connect(str(folder.root / "dw.db")) as con:  # as where its first merge was killed
         con.execute("DELETE FROM ops_merges; DELETE FROM analytics_netflix_history")
@@ -183,7 +183,7 @@ def test_a_record_is_written_once(folder):
         assert path.read_bytes() == content
 
 
-def test_a_chain_looks_at_the_records_again_only_where_a_folder_was_changed(folder, monkeypatch):
+def test_a_chain_reads_the_records_again_only_if_a_folder_changed(folder, monkeypatch):
     monkeypatch.setattr(records, "read_before", None)
     settings = load_settings(folder.environment)
     folders = (settings.snapshots, settings.decisions)
@@ -212,7 +212,7 @@ def test_a_snapshot_without_a_record_is_set_aside(folder):
 
 
 @pytest.mark.parametrize("at", ["2062-01-18", "9999-12-31T23:59:59"])
-def test_a_time_more_than_a_day_ahead_is_no_time_of_a_snapshot(folder, at):
+def test_a_snapshot_time_more_than_a_day_ahead_is_refused(folder, at):
     before = folder.digests()
     found = folder.raw(catalogue(*TITLES[:50]), SNAPSHOT_AT=at)
     assert (found.returncode, "at most a day ahead" in found.stderr) == (2, True), found.stderr
@@ -220,7 +220,7 @@ def test_a_time_more_than_a_day_ahead_is_no_time_of_a_snapshot(folder, at):
     assert len(folder.batches()) == 3
 
 
-def test_a_snapshot_of_the_end_of_time_is_named_and_can_be_taken_back(folder, monkeypatch):
+def test_a_snapshot_of_the_end_of_time_is_named_and_can_be_withdrawn(folder, monkeypatch):
     """An older version let it in."""
     monkeypatch.setattr("ingest.snapshot.timedelta", lambda **_: timedelta.max)
     assert folder.raw(catalogue(*TITLES[:50]), SNAPSHOT_AT="9999-12-31T23:59:59").returncode == 0
@@ -243,7 +243,7 @@ def test_a_refused_snapshot_is_no_baseline(pipeline):
     assert pipeline.query("SELECT column_name FROM ops_schema_changes WHERE kind = 'added'") == []
 
 
-def test_each_night_proves_the_files_that_were_not_proven_for_the_longest_time(folder, monkeypatch):
+def test_each_night_verifies_the_files_that_were_verified_longest_ago(folder, monkeypatch):
     monkeypatch.setattr("ingest.manifest.PROVEN_BYTES", 1)  # one file
     proven = "SELECT file_name FROM ops_proven_files ORDER BY proven_at"
     for _ in range(4):
@@ -314,7 +314,7 @@ def test_an_older_version_stops_in_a_new_folder(folder):
         json.loads(first)
 
 
-def test_a_takeover_that_died_is_continued(older):
+def test_an_interrupted_takeover_continues(older):
     assert older.step("03_load_raw_to_duckdb").returncode == 0
     whole = {p: d for p, d in older.digests().items() if p.endswith(".json")}
     records = sorted(

@@ -46,7 +46,7 @@ def columns_of(pipeline: Pipeline) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_what_f448aaa_left_is_taken_over_and_its_history_stays(older):
+def test_data_of_release_f448aaa_is_taken_over_with_its_history(older):
     columns = columns_of(older)
     before = content(older, columns)
     assert [len(before[table]) for table in TABLES] == [83, 137, 6]

@@ -93,7 +93,7 @@ def break_and_mend(pipeline):
     )
 
 
-def test_a_failed_audit_is_told_once_and_its_end_once(pipeline, receiver):
+def test_a_failed_audit_is_reported_once_and_its_recovery_once(pipeline, receiver):
     good = {"NETFLIX_CSV": pipeline.put(catalogue(*TITLES)), "NEWEST_TITLE_DAYS": "36500"}
     told = {"ALERT_URLS": receiver.url, **good}
     done = run_all(pipeline, **told)
@@ -120,7 +120,9 @@ def test_a_failed_audit_is_told_once_and_its_end_once(pipeline, receiver):
 
 
 @pytest.mark.slow
-def test_a_refused_file_is_told_with_its_cause_and_a_good_audit_is_no_recovery(pipeline, receiver):
+def test_a_refused_file_is_reported_with_its_cause_and_a_good_audit_is_no_recovery(
+    pipeline, receiver
+):
     told = {"ALERT_URLS": receiver.url, "NEWEST_TITLE_DAYS": "36500"}
     good = pipeline.put(catalogue(*TITLES))
     assert run_all(pipeline, NETFLIX_CSV=good, **told).returncode == 0
@@ -135,7 +137,7 @@ def test_a_refused_file_is_told_with_its_cause_and_a_good_audit_is_no_recovery(p
 
 
 @pytest.mark.slow
-def test_a_failure_that_lasts_is_told_again_after_a_day(pipeline, receiver):
+def test_a_lasting_failure_is_reported_again_after_a_day(pipeline, receiver):
     told = {"ALERT_URLS": receiver.url, "NETFLIX_CSV": str(pipeline.root / "none.csv")}
     state = pipeline.root / "data/alerts/state.json"
     for hours in (0, 23, 24, 1):
@@ -158,7 +160,7 @@ def test_a_failure_that_lasts_is_told_again_after_a_day(pipeline, receiver):
     ],
     ids=lambda change: "".join(change),
 )
-def test_a_damaged_state_is_said_and_silences_nothing(pipeline, monkeypatch, capsys, change):
+def test_a_damaged_state_is_reported_and_silences_nothing(pipeline, monkeypatch, capsys, change):
     """What is wrong is told once more, and then no more."""
     settings = load_settings({**pipeline.environment, "ALERT_URLS": "json://127.0.0.1:1/x"})
     monkeypatch.setattr(alerts, "send_spooled", lambda settings: None)
@@ -184,7 +186,7 @@ def test_a_damaged_message_does_not_keep_the_others_waiting(tmp_path, text):
 
 
 @pytest.mark.slow
-def test_a_warning_is_told_once(pipeline, receiver):
+def test_a_warning_is_reported_once(pipeline, receiver):
     odd = [*TITLES, title(99, rating="XYZ")]
     told = {"ALERT_URLS": receiver.url, "NEWEST_TITLE_DAYS": "36500"}
     for _ in range(2):
@@ -200,7 +202,7 @@ def test_a_warning_is_told_once(pipeline, receiver):
         *(pytest.param(m, marks=pytest.mark.slow) for m in ("500", "hangs", "no such host")),
     ],
 )
-def test_a_receiver_that_fails_costs_seconds_and_gets_it_later_once(pipeline, receiver, mood):
+def test_a_failing_receiver_costs_seconds_and_gets_the_alert_later_once(pipeline, receiver, mood):
     source = {"NETFLIX_CSV": str(pipeline.root / "none.csv")}
     start = time.perf_counter()
     assert run_all(pipeline, **source).returncode == 20  # the first tells nobody
@@ -230,7 +232,7 @@ def test_a_receiver_that_fails_costs_seconds_and_gets_it_later_once(pipeline, re
 
 
 @pytest.mark.slow
-def test_one_dead_receiver_does_not_keep_the_others_from_theirs(pipeline, receiver):
+def test_one_dead_receiver_does_not_stop_the_others(pipeline, receiver):
     urls = f"json://127.0.0.1:1/x {receiver.url}"
     for _ in range(2):
         run_all(pipeline, ALERT_URLS=urls, NETFLIX_CSV=str(pipeline.root / "none.csv"))
@@ -238,7 +240,7 @@ def test_one_dead_receiver_does_not_keep_the_others_from_theirs(pipeline, receiv
 
 
 @pytest.mark.slow
-def test_the_heartbeat_hears_start_success_and_failure(pipeline, receiver):
+def test_the_heartbeat_gets_start_success_and_failure(pipeline, receiver):
     good = pipeline.put(catalogue(*TITLES))
     beat = {"HEARTBEAT_URL": f"http://127.0.0.1:{receiver.port}/beat/s3cr3t"}
     assert run_all(pipeline, NETFLIX_CSV=good, **beat).returncode == 0
@@ -270,7 +272,7 @@ def test_work_with_a_time_limit_is_silent_outlives_ctrl_c_and_never_hangs():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["missing", "garbage", "folder"])
-def test_the_audit_alone_tells_that_the_warehouse_is_gone(pipeline, receiver, damage):
+def test_the_audit_alone_reports_that_the_warehouse_is_gone(pipeline, receiver, damage):
     told = {"ALERT_URLS": receiver.url, "NETFLIX_CSV": pipeline.put(catalogue(*TITLES))}
     told["NEWEST_TITLE_DAYS"] = "36500"
     assert run_all(pipeline, **told).returncode == 0
@@ -294,7 +296,7 @@ def test_the_audit_alone_tells_that_the_warehouse_is_gone(pipeline, receiver, da
 
 
 @pytest.mark.slow
-def test_the_audit_alone_tells_that_no_run_came(pipeline, receiver):
+def test_the_audit_alone_reports_that_no_run_came(pipeline, receiver):
     import duckdb
 
     told = {"ALERT_URLS": receiver.url, "NETFLIX_CSV": pipeline.put(catalogue(*TITLES))}
@@ -315,7 +317,7 @@ def test_the_audit_alone_tells_that_no_run_came(pipeline, receiver):
         ("{}['of no use']", "crashed: KeyError: 'of no use'"),
     ],
 )
-def test_a_step_that_is_killed_or_crashes_is_told(pipeline, receiver, instead, told):
+def test_a_killed_or_crashed_step_is_reported(pipeline, receiver, instead, told):
     """No code of a killed step runs any more; the chain sees it. A crash is told in one line."""
     script = (
         "import os, sys; sys.path.insert(0, sys.argv[1] + '/python'); import run_all\n"

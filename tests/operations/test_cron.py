@@ -97,7 +97,7 @@ def test_install_shows_which_source_the_job_will_read(source, shown, capsys, mon
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/London", "Asia/Kathmandu"])
-def test_install_says_where_cron_may_take_the_times_as_local_time(zone):
+def test_install_warns_if_cron_may_use_local_time(zone):
     path = next(Path(folder) / zone for folder in TZPATH if (Path(folder) / zone).exists())
     doubts = list(cron.find_doubts(zone=path, processes=Path("/nowhere")))
     assert len(doubts) == (zone != "UTC")
@@ -113,7 +113,7 @@ def test_install_says_where_cron_may_take_the_times_as_local_time(zone):
         ({"77": "bash"}, False),  # only one's own processes are shown: nobody knows
     ],
 )
-def test_install_says_where_no_cron_daemon_runs(tmp_path, names, is_told):
+def test_install_warns_if_no_cron_daemon_runs(tmp_path, names, is_told):
     for number, name in names.items():
         (tmp_path / number).mkdir()
         (tmp_path / number / "comm").write_text(f"{name}\n")
@@ -121,7 +121,7 @@ def test_install_says_where_no_cron_daemon_runs(tmp_path, names, is_told):
     assert ["no cron daemon runs here" in text for text in doubts] == [True] * is_told
 
 
-def test_an_empty_crontab_comes_and_goes(crontab):
+def test_an_empty_crontab_is_installed_and_removed(crontab):
     assert run("cron", "remove").returncode == 0
     assert run("cron", "install").returncode == 0
     assert crontab.read_text().count("\n") == 5

@@ -119,7 +119,7 @@ def test_the_catalogue_as_of_since_is_compared_with_that_as_of_until(nights):
         ("2019-11-21", "2019-11-20", "SINCE='2019-11-21' is after UNTIL='2019-11-20'"),
     ],
 )
-def test_what_names_no_two_snapshots_is_an_error(nights, since, until, message):
+def test_naming_fewer_than_two_snapshots_is_an_error(nights, since, until, message):
     with pytest.raises(SettingsError, match=re.escape(message)):
         digest.compare_snapshots(settings_of(nights), since, until)
 
@@ -140,7 +140,7 @@ def test_no_title_is_markup_a_formula_a_mention_or_changes_direction(nights):
     assert len(forms["short"]) < 1_000
 
 
-def test_a_snapshot_is_told_once_also_where_the_receiver_was_down(nights, tmp_path, receiver):  # noqa: F811
+def test_a_snapshot_is_reported_once_even_if_the_receiver_was_down(nights, tmp_path, receiver):  # noqa: F811
     pipeline = Pipeline(tmp_path).copy_of(nights)
     settings = settings_of(pipeline, DIGEST_URLS=receiver.url)
     receiver.mood = "500"
@@ -163,7 +163,7 @@ def test_a_snapshot_is_told_once_also_where_the_receiver_was_down(nights, tmp_pa
     nothing_tells(pipeline)
 
 
-def test_a_snapshot_that_nobody_was_to_be_told_of_is_not_told_later(nights, tmp_path):
+def test_a_snapshot_without_a_receiver_is_not_reported_later(nights, tmp_path):
     pipeline = Pipeline(tmp_path).copy_of(nights)
     digest.queue_digest(settings_of(pipeline))
     digest.queue_digest(settings_of(pipeline, DIGEST_URLS="json://127.0.0.1:1/x"))

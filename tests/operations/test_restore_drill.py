@@ -69,7 +69,7 @@ def run(line: str, checkout: Pipeline, backup: Path, **settings: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_drill_restores_the_very_history(checkout, tmp_path):
+def test_the_drill_restores_the_same_history(checkout, tmp_path):
     back_up, restore, prove = read_drill()
     backup, before = tmp_path / "backup", history(checkout)
     run(back_up, checkout, backup)
@@ -100,7 +100,7 @@ def test_a_copy_of_the_records_and_snapshots_is_enough_anywhere(pipeline, loaded
     assert (done.returncode, "equal to a replay" in done.stdout) == (0, True)
 
 
-def test_the_drill_backs_up_all_that_cannot_be_made_again():
+def test_the_drill_backs_up_all_that_cannot_be_rebuilt():
     back_up, restore, prove = read_drill()
     for name in ("raw", "decisions"):
         assert f"data/{name}" in back_up and f"/backup/{name}" in restore

@@ -14,7 +14,7 @@ ANALYZE, ACTIONLINT = shutil.which("systemd-analyze"), shutil.which("actionlint"
 
 
 @pytest.mark.skipif(not ANALYZE, reason="there is no systemd-analyze on this machine")
-def test_systemd_takes_the_timer_and_the_service(tmp_path):
+def test_systemd_accepts_the_timer_and_the_service(tmp_path):
     (tmp_path / "srv/.venv/bin").mkdir(parents=True)
     python = tmp_path / "srv/.venv/bin/python"
     python.write_text("#!/bin/sh\n")
@@ -35,12 +35,12 @@ def test_systemd_takes_the_timer_and_the_service(tmp_path):
 
 
 @pytest.mark.skipif(not ACTIONLINT, reason="there is no actionlint on this machine")
-def test_actionlint_takes_the_workflow():
+def test_actionlint_accepts_the_workflow():
     done = subprocess.run([ACTIONLINT, str(WORKFLOW)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
-def test_the_workflow_names_settings_and_commands_that_there_are():
+def test_the_workflow_names_settings_and_commands_that_exist():
     yaml = pytest.importorskip("yaml")  # apprise brings it
     workflow = yaml.safe_load(WORKFLOW.read_text())
     job = workflow["jobs"]["run"]

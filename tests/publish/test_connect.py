@@ -42,7 +42,7 @@ def published(tmp_path_factory) -> Pipeline:
     return pipeline
 
 
-def test_no_snippet_is_skipped_as_its_package_is_not_installed():
+def test_every_snippets_package_is_installed():
     """The tests below run all of them: what is not there is in no list of the tests' packages."""
     code = "\n".join(find_blocks("python") + read_cells())
     used = set(re.findall(r"^(?:from|import) (\w+)", code, re.MULTILINE)) | {"duckdb_sqlalchemy"}

@@ -151,9 +151,7 @@ def titles_as_of(site, day: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("count", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_in_each_choice_the_numbers_are_those_of_the_pages_own_query_and_of_the_rows(
-    look, site, count
-):
+def test_for_each_choice_the_page_equals_its_own_query_and_the_rows(look, site, count):
     tab, dice = look("third"), random.Random(count)
     seen = set()
     for _ in range(count):
@@ -177,7 +175,7 @@ def test_in_each_choice_the_numbers_are_those_of_the_pages_own_query_and_of_the_
     assert len(seen) > count // 2  # the choices differ
 
 
-def test_each_kpi_view_is_its_chart(look, site):
+def test_each_chart_equals_its_kpi_view(look, site):
     tab = look("third")
     for button in tab.locator("main .all").all():
         if "Show all" in button.inner_text() or "Show the first 100" in button.inner_text():
@@ -363,7 +361,7 @@ def test_what_changed_says_which_field_and_leads_to_why(look):
     assert "date_added: blank → 2025-05-05" in tab.locator("dialog").inner_text()
 
 
-def test_a_title_tells_what_make_why_tells(look, site):
+def test_a_title_shows_what_make_why_prints(look, site):
     tab = look("third", "#title=s5")
     lines = tab.locator("dialog .versions li").all_inner_texts()
     printed = site.pipeline.step("11_explain_title", "s5").stdout
@@ -514,7 +512,7 @@ def test_the_keyboard_goes_through_a_list_by_arrows(look):
 
 
 @pytest.mark.slow
-def test_what_is_typed_for_a_range_is_understood_or_stays_with_a_message(look):
+def test_a_typed_range_is_understood_or_stays_with_a_message(look):
     tab = look("third")
     first = tab.locator("#month-from")
     for typed, right in (
@@ -590,7 +588,7 @@ def test_the_focus_survives_each_redraw(look):
 
 
 @pytest.mark.slow
-def test_all_of_these_is_said_and_kept(look, site, tmp_path):
+def test_all_of_these_is_shown_and_kept(look, site, tmp_path):
     tab = look("third")
     for figure, name in (
         ("f-genre", "Dramas"), ("f-genre", "Comedies"), ("f-type", "Movie"), ("f-rating", "R"),
@@ -637,7 +635,7 @@ def test_trust_is_of_the_newest_snapshot_and_says_so(look):
     assert len(notes) == 2 and all("of the newest snapshot, of 1 Feb 2026" in n for n in notes)
 
 
-def test_a_new_title_with_the_name_of_one_that_is_gone_is_said_to_be_so(look):
+def test_a_new_title_named_like_one_that_is_gone_is_pointed_out(look):
     tab = look("third")
     assert "1 of them shares name and type with a title that was already there" in (
         tab.locator(".delta.new").inner_text()
@@ -742,7 +740,7 @@ def test_what_changed_can_be_saved(look, card, tmp_path):
         assert all(row[3:] == ["date_added", "", "2025-05-05"] for row in rows[1:])
 
 
-def test_what_a_chart_leaves_out_is_said(look):
+def test_a_chart_names_what_it_leaves_out(look):
     """The line of TV shows has no year of fewer than ten titles: those years are named."""
     tab = look("third")
     drawn = tab.locator("#f-type .sub").inner_text()

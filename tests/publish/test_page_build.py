@@ -18,7 +18,7 @@ from publish.lineage import FILE, collect_lineage, find_sources, read_statements
 SCRIPTS = sorted((ASSETS / "src").glob("*.js"))
 
 
-def test_what_is_built_is_of_these_sources_and_of_what_the_lock_names():
+def test_the_bundle_is_built_from_these_sources_and_the_lock():
     """After a change of either: `make vendor`, which builds the same bytes on every machine."""
     sums = (ASSETS / "vendor" / "SHA256SUMS").read_text()
     done = subprocess.run(
@@ -230,7 +230,7 @@ def test_a_snapshot_that_is_left_out_is_named():
     assert "20260102 (&lt;late&gt;.csv)" in write_banners(merged, late, None)
 
 
-def test_nothing_is_held_back_where_nothing_was_published(pipeline):
+def test_nothing_is_held_back_if_nothing_was_published(pipeline):
     assert pipeline.all_steps(NETFLIX_CSV=pipeline.put(PROJECT.name)).returncode != 0
     assert not published(pipeline).exists()
 

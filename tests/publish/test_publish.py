@@ -53,7 +53,7 @@ def rows(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def test_the_copy_holds_what_the_warehouse_holds_and_can_be_opened_beside_it(pipeline):
+def test_the_copy_holds_what_the_warehouse_holds_and_can_be_opened_next_to_it(pipeline):
     done = run(pipeline, *titles(5))
     assert (done.returncode, done.stderr) == (0, "")
     path = published(pipeline) / "netflix.duckdb"
@@ -133,7 +133,7 @@ def test_only_the_spreadsheets_files_begin_with_a_byte_order_mark(pipeline):
 
 
 @pytest.mark.slow
-def test_the_documents_command_proves_a_version_whole(pipeline, published_once):
+def test_the_documented_command_verifies_a_version(pipeline, published_once):
     pipeline.copy_of(published_once)
     (command,) = set(re.findall(r"`(sha256sum [^`]+)`", read_documents()))
     place = published(pipeline)
@@ -144,7 +144,7 @@ def test_the_documents_command_proves_a_version_whole(pipeline, published_once):
 
 
 @pytest.mark.slow
-def test_a_kpi_that_no_file_makes_any_more_is_dropped_and_not_published(pipeline):
+def test_a_kpi_without_a_file_is_dropped_and_not_published(pipeline):
     assert run(pipeline, *titles(2)).returncode == 0
     with duckdb.connect(str(pipeline.root / "dw.db")) as con:
         con.execute("CREATE VIEW kpi_extra AS SELECT 1 AS one")
@@ -236,7 +236,7 @@ def test_the_copy_answers_for_a_moment_and_for_what_changed_in_between(pipeline)
 
 
 @pytest.mark.slow
-def test_the_rows_that_the_last_audit_found_are_a_file_for_a_spreadsheet(pipeline):
+def test_the_rows_of_the_last_audit_are_exported_for_a_spreadsheet(pipeline):
     assert run(pipeline, title(1, rating="=1+1"), title(2)).returncode == 0
     assert run(pipeline, title(1, rating="XX"), title(2)).returncode == 0
     path = published(pipeline) / "check_failures.csv"
@@ -296,7 +296,7 @@ def test_a_second_run_publishes_nothing_new(pipeline, published_once):
     ) == before
 
 
-def test_nothing_is_published_past_a_failed_audit(pipeline, published_once):
+def test_nothing_is_published_after_a_failed_audit(pipeline, published_once):
     """But for the page, which says so: test_page_build.py."""
     pipeline.copy_of(published_once)
     before = pipeline.digests("data/published/kpi", "data/published/versions/")
@@ -322,7 +322,7 @@ def test_a_merge_that_was_not_audited_is_not_published(pipeline):
 
 
 @pytest.mark.slow
-def test_an_audit_from_before_the_last_merge_is_none(pipeline):
+def test_an_audit_from_before_the_last_merge_does_not_count(pipeline):
     """A late snapshot rebuilds the history under the same newest batch."""
     assert (
         run(pipeline, *titles(3), SNAPSHOT_AT="2026-11-20", FRESHNESS_DAYS="36500").returncode == 0
@@ -343,7 +343,7 @@ def test_without_a_warehouse_the_message_says_what_to_run(pipeline):
 
 
 @pytest.mark.slow
-def test_old_versions_are_kept_and_the_oldest_go(pipeline):
+def test_old_versions_are_kept_and_the_oldest_removed(pipeline):
     for count in (1, 2, 3):
         assert run(pipeline, *titles(count), PUBLISH_KEEP="2").returncode == 0
     kept = sorted(path.name for path in (published(pipeline) / "versions").iterdir())

@@ -205,7 +205,7 @@ def test_a_lost_or_damaged_warehouse_is_restored_by_rebuild(pipeline, report, da
 
 
 @pytest.mark.slow
-def test_a_flipped_bit_in_the_published_copy_is_noticed_and_mended(pipeline, report):
+def test_a_flipped_bit_in_the_published_copy_is_noticed_and_fixed(pipeline, report):
     assert pipeline.steps(*ALL).returncode == 0
     before, said = content(pipeline), ""
     place = pipeline.root / "data/published"

@@ -140,7 +140,7 @@ def others_are_turned_away(pipeline: Pipeline, holder: int) -> Counter:
         (("run_all",), [0.0, 0.7, 1.4, 2.1, 2.8]),
     ],
 )
-def test_beside_a_run_or_a_rebuild_all_others_are_turned_away(
+def test_during_a_run_or_a_rebuild_all_others_are_turned_away(
     pipeline, prepared, report, command, moments
 ):
     _, before, after = prepared
@@ -197,7 +197,7 @@ def two_chains_at_once(pipeline: Pipeline, number: int) -> str:
 
 
 @pytest.mark.slow
-def test_of_two_chains_started_at_once_one_works_and_readers_see_whole_versions(tmp_path, report):
+def test_only_one_of_two_chains_runs_and_readers_see_whole_versions(tmp_path, report):
     pipeline, times = Pipeline(tmp_path), 50
     two_chains_at_once(pipeline, 0)
     place = pipeline.root / "data/published"

@@ -135,7 +135,7 @@ def words_of(result: subprocess.CompletedProcess) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["data/alerts", "data/published", "logs", "dw.db", "dw.db.lock"])
-def test_what_is_missing_is_made_again(scene, report, place):
+def test_what_is_missing_is_created_again(scene, report, place):
     scene.put(STEPS[0])
     path = scene.work.root / place
     shutil.rmtree(path) if path.is_dir() else path.unlink()

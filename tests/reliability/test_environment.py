@@ -94,7 +94,7 @@ def came_out_well(done: subprocess.CompletedProcess, place: Place, undisturbed: 
 
 
 @pytest.mark.slow
-def test_path_is_all_that_the_environment_needs(place, undisturbed, report):
+def test_the_environment_needs_only_path(place, undisturbed, report):
     assert "HOME" not in place.environment and "TERM" not in place.environment
     done = place.runs()
     came_out_well(done, place, undisturbed)

@@ -288,7 +288,7 @@ def test_a_record_a_decision_a_snapshot_and_its_rejects_stop_the_next_run(small,
 @pytest.mark.parametrize(
     "pattern", [*RECORDS_OF_STATE, "data/raw/snapshots/*Z-????????????.parquet"]
 )
-def test_what_is_lost_for_good_is_given_up_by_the_command(folder, driver, pattern, at):
+def test_the_command_gives_up_what_is_lost_for_good(folder, driver, pattern, at):
     path = find(folder, pattern)[at]
     path.unlink()
     done = driver.run(RUN, folder.environment)
@@ -304,7 +304,7 @@ def test_what_is_lost_for_good_is_given_up_by_the_command(folder, driver, patter
 
 @pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 4, -1])
-def test_a_snapshot_of_which_a_bit_is_off_is_withdrawn_by_the_command(folder, driver, at):
+def test_the_command_withdraws_a_snapshot_with_a_flipped_bit(folder, driver, at):
     path = find(folder, "data/raw/snapshots/*Z-????????????.parquet")[at]
     damage(path, path, path, "bit")
     done = driver.run(RUN, folder.environment)
@@ -333,7 +333,7 @@ DERIVED = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pattern", DERIVED)
-def test_what_is_derived_is_restored(folder, driver, pattern):
+def test_derived_files_are_restored(folder, driver, pattern):
     require_restored(folder, driver, pattern, HOW)
 
 
@@ -386,7 +386,7 @@ def test_the_warehouse_is_restored(folder, driver, how):
     require_warehouse(folder, driver, how)
 
 
-def test_a_warehouse_that_is_cut_is_restored_by_the_command(small, driver):
+def test_the_command_restores_a_cut_warehouse(small, driver):
     require_warehouse(small, driver, "cut")
 
 
@@ -411,7 +411,7 @@ def require_warehouse(pipeline: Pipeline, driver: Driver, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["bit", *slow("emptied", "cut", "older", "swapped")])
-def test_an_input_that_is_not_what_its_sha256_file_says_is_refused(small, driver, how):
+def test_an_input_that_differs_from_its_sha256_file_is_refused(small, driver, how):
     path, before, files = small.root / "catalogue.csv", history(small), look_at_files(small)
     new = catalogue(*NIGHTS[5])
     path.write_bytes(new.encode())

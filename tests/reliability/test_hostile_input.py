@@ -192,7 +192,7 @@ def test_a_hostile_file_name_is_only_a_name(tmp_path, report, files, inside):
 @pytest.mark.parametrize(
     "name", ["da*ta [a]", 'it\'s; "a"', "two\nlines", "-rf", "{a,b}", "x=1", "%s é🎬"]
 )
-def test_hostile_names_of_the_own_folders_are_only_names(tmp_path, undisturbed, report, name):
+def test_hostile_folder_names_are_only_names(tmp_path, undisturbed, report, name):
     (tmp_path / "daxta a").mkdir()
     pipeline = Pipeline(tmp_path / name)
     pipeline.root.mkdir()

@@ -167,7 +167,7 @@ ANSWERS = {
     ],
     indirect=["server"],
 )
-def test_a_failed_run_tells_no_secret(pipeline, loaded_once, report, server, fault):
+def test_a_failed_run_reveals_no_secret(pipeline, loaded_once, report, server, fault):
     pipeline.copy_of(loaded_once)
     before = pipeline.tables(), pipeline.digests("data/raw")
     source = FAULTS[fault] if "://" in FAULTS[fault] else server.url(FAULTS[fault] or KEYS)
@@ -198,7 +198,7 @@ def test_a_failed_run_tells_no_secret(pipeline, loaded_once, report, server, fau
 
 
 @pytest.mark.slow
-def test_a_whole_run_tells_no_secret_nor_do_plan_and_inspect(pipeline, report, server):
+def test_a_whole_run_a_plan_and_inspect_reveal_no_secret(pipeline, report, server):
     """All the way to the page; spooled alerts and a dead heartbeat are in it, too."""
     settings = HIDDEN | {"NETFLIX_CSV": server.url()}
     done = [pipeline.process("06_merge_cdc", "--plan", **settings)]
@@ -313,7 +313,7 @@ def test_files_are_0640_and_folders_0750_whatever_the_umask_allows(tmp_path, rep
 
 
 @pytest.mark.slow
-def test_an_env_file_that_everybody_can_read_is_told_once(tmp_path, report):
+def test_a_world_readable_env_file_is_reported_once(tmp_path, report):
     checkout, pipeline = tmp_path / "project", Pipeline(tmp_path / "root")
     shutil.copytree(
         PROJECT / "python", checkout / "python", ignore=shutil.ignore_patterns("__pycache__")
@@ -496,7 +496,7 @@ def wheel(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_setup_installs_nothing_whose_hash_is_another(tmp_path, report):
+def test_setup_refuses_a_package_with_another_hash(tmp_path, report):
     import hashlib
 
     package = wheel(tmp_path)

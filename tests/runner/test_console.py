@@ -72,7 +72,7 @@ def test_a_closed_pipe_changes_no_outcome_of_any_script(pipeline):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["run_all.py", "07_monitor_pipeline.py"])
-def test_of_a_process_as_well(pipeline, published_once, script):
+def test_a_closed_pipe_changes_no_outcome_of_a_process(pipeline, published_once, script):
     """The chain with its children, and what Python flushes at the end."""
     source = str(pipeline.copy_of(published_once).root / "catalogue.csv")
     pipeline.settings |= {"NETFLIX_CSV": source, "NEWEST_TITLE_DAYS": "36500"}
@@ -88,6 +88,6 @@ def test_of_a_process_as_well(pipeline, published_once, script):
     assert pipeline.step("09_publish").returncode == 0
 
 
-def test_without_a_stream_nothing_is_said():
+def test_say_does_nothing_without_a_stream():
     with mock.patch("sys.stdout", None):
         say("nobody hears this")

@@ -105,7 +105,7 @@ def run(pipeline: Pipeline, command: str):
 
 
 @pytest.mark.parametrize("situation", TABLE)
-def test_a_situation_has_one_code_in_every_script(pipeline, situation):
+def test_a_situation_has_the_same_exit_code_in_every_script(pipeline, situation):
     build, expected = TABLE[situation]
     expected = {name: code for name, code in expected.items() if HAS_ENGINES or name != MIGRATE}
     build(pipeline)
@@ -124,7 +124,7 @@ def test_a_situation_has_one_code_in_every_script(pipeline, situation):
     assert {path for path in changed if not path.startswith("data/alerts/")} == set()
 
 
-def test_the_audit_alone_tells_of_a_missing_warehouse_and_names_what_to_run(pipeline):
+def test_the_audit_alone_reports_a_missing_warehouse_and_what_to_run(pipeline):
     lose_warehouse(pipeline)
     told = pipeline.step(MONITOR, ALERT_URLS="json://127.0.0.1:1/x")
     assert told.returncode == 2

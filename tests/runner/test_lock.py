@@ -58,7 +58,7 @@ def held(pipeline):
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_second_run_names_the_holder_by_whatever_names_it_comes(held, route):
+def test_a_second_run_names_the_holder_whatever_paths_it_uses(held, route):
     settings = {name: text.format(root=held.root) for name, text in ROUTES[route].items()}
     with hold_lock(load_settings(held.environment)):
         for step in (MERGE, "run_all"):
@@ -135,7 +135,7 @@ def two_chains(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])
-def test_of_two_chains_on_one_data_folder_one_works(pipeline, times):
+def test_only_one_of_two_chains_on_a_data_folder_runs(pipeline, times):
     for number in range(times):
         root = pipeline.root / str(number)
         root.mkdir()

@@ -45,6 +45,6 @@ def test_a_wrong_option_is_refused_in_one_line_and_starts_nothing(pipeline, prog
 
 
 @pytest.mark.parametrize("option", ["--ful", "something"])
-def test_half_an_option_and_an_argument_too_many_are_wrong_options(pipeline, option):
+def test_an_incomplete_option_and_an_extra_argument_are_refused(pipeline, option):
     assert run(pipeline, "05_run_staging_sql", option).returncode == 2
     assert list(pipeline.root.iterdir()) == []

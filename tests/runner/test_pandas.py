@@ -47,9 +47,7 @@ def step(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     ["first of all", pytest.param("after DuckDB was refused it", marks=pytest.mark.slow)],
     indirect=True,
 )
-def test_a_step_that_imports_pandas_has_it_alone_and_in_the_chain(
-    pipeline: Pipeline, step: Path
-) -> None:
+def test_a_step_can_import_pandas_alone_and_in_the_chain(pipeline: Pipeline, step: Path) -> None:
     """And so DuckDB gives and reads DataFrames there."""
     environment = {"PYTHONPATH": str(step.parent), "NETFLIX_CSV": "somewhere"}
     said = f"it has pandas {pandas.__version__}\n"

@@ -66,7 +66,7 @@ def run_on_a_terminal(code: str, **environment: str) -> tuple[list[tuple[float, 
 
 
 @HAS_RICH
-def test_a_line_moves_and_is_gone_when_something_is_said():
+def test_progress_shows_a_line_and_clears_it_before_other_output():
     seen, used_rich = run_on_a_terminal(WORK)
     text = "".join(part for _, part in seen)
     assert used_rich
@@ -76,7 +76,7 @@ def test_a_line_moves_and_is_gone_when_something_is_said():
 
 
 @pytest.mark.parametrize("where", ["file", "dumb terminal"])
-def test_nothing_moves_elsewhere_and_rich_is_not_loaded(where, tmp_path):
+def test_without_a_terminal_there_is_no_progress_and_no_rich(where, tmp_path):
     if where == "file":
         path = tmp_path / "out"
         with path.open("w") as file:
@@ -90,7 +90,7 @@ def test_nothing_moves_elsewhere_and_rich_is_not_loaded(where, tmp_path):
     assert (text, used_rich) == ("raw       first\nraw       done\n", 0)
 
 
-def test_a_line_to_a_terminal_clears_what_moved_there(monkeypatch):
+def test_a_line_to_a_terminal_clears_the_progress(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     stream = io.StringIO()
     stream.isatty = lambda: True

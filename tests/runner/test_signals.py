@@ -186,7 +186,7 @@ def test_8_signals_one_in_each_step_and_the_next_run_is_sound(pipeline, undistur
 
 
 @pytest.mark.parametrize("how", ["alone", "parent", "group"])
-def test_a_signal_within_a_statement_of_duckdb_ends_the_step(pipeline, how):
+def test_a_signal_during_a_duckdb_statement_ends_the_step(pipeline, how):
     kind = KINDS[len(how) % 3]
     script = pipeline.root / "02_demo.py"
     script.write_text(STEP.format(BUSY))
@@ -237,7 +237,7 @@ def test_an_interrupted_cron_job_says_so_in_its_mail(pipeline):
     assert (pipeline.root / "logs" / "cron.log").read_text() == err
 
 
-def test_a_scratch_folder_goes_with_its_process(pipeline):
+def test_a_scratch_folder_is_removed_with_its_process(pipeline):
     script = (
         "import sys, time; from runner import signals; signals.watch('plan')\n"
         "with signals.scratch_folder('scratch-', sys.argv[1]) as folder:\n"
@@ -253,14 +253,14 @@ def test_a_scratch_folder_goes_with_its_process(pipeline):
     assert list(pipeline.root.iterdir()) == []
 
 
-def test_an_error_that_is_not_of_the_file_does_not_blame_it(pipeline):
+def test_an_error_unrelated_to_the_file_does_not_blame_it(pipeline):
     """As where no thread can be started: zlib and zipfile raise RuntimeError, too."""
     file = SourceFile(Path(pipeline.put("show_id,title\n")), "a.csv")
     with pytest.raises(RuntimeError, match="no thread"), open_source(file, 1000):
         raise RuntimeError("no thread")
 
 
-def test_a_child_is_killed_after_its_time_and_its_end_is_told():
+def test_a_child_is_killed_after_its_time_limit_and_its_end_reported():
     ends = []
     for script, seconds in (("pass", 9), ("1 / 0", None), ("time.sleep(9)", 0.1)):
         pid = signals.fork()

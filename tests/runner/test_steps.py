@@ -105,7 +105,7 @@ def test_text_from_files_cannot_drive_the_terminal():
     assert printable("a\x1b[31mred\r\n\u202eback") == "a\\x1b[31mred\\r\\n\\u202eback"
 
 
-def test_ansi_colours_only_on_a_terminal_and_not_under_no_color(capsys, monkeypatch):
+def test_colours_appear_only_on_a_terminal_and_not_under_no_color(capsys, monkeypatch):
     console.say("plain", console.RED)
     assert capsys.readouterr().out == "plain\n"
 
@@ -190,7 +190,7 @@ def test_a_flipped_bit_in_a_snapshot_or_its_record_is_found_before_use(pipeline)
 
 
 @pytest.mark.slow
-def test_why_tells_every_version_and_plan_writes_nothing(pipeline):
+def test_why_shows_every_version_and_plan_writes_nothing(pipeline):
     header = "show_id,type,title,release_year,rating\n"
     first = (header + "s1,Movie,A,2020,\ns2,Movie,B,2020,R\n").encode()
     assert pipeline.land(first, SNAPSHOT_AT="2020-01-01").returncode == 0

@@ -72,7 +72,7 @@ def test_case_blanks_underscores_and_order_make_no_difference(pipeline):
 
 
 @pytest.mark.slow
-def test_a_catalogue_under_other_names_runs_through_by_the_contract_file_alone(pipeline):
+def test_a_catalogue_with_other_names_loads_by_the_contract_alone(pipeline):
     names = {"show_id": "Netflix ID", "type": "Kind", "title": "Name", "director": "directed by",
              "cast": "Stars", "country": "Made In", "date_added": "added", "release_year": "Year",
              "rating": "Age", "duration": "Length", "listed_in": "Genre",
@@ -101,7 +101,7 @@ def test_a_catalogue_under_other_names_runs_through_by_the_contract_file_alone(p
     assert staged(pipeline) == renamed_content
 
 
-def test_its_own_name_goes_before_an_alias(pipeline):
+def test_a_columns_own_name_beats_an_alias(pipeline):
     contract = load_contract(aliased(pipeline, title="name"))
     assert bind(contract, ["NAME", "Title"])["title"] == "Title"
     assert bind(contract, ["NAME"])["title"] == "NAME"
@@ -138,7 +138,7 @@ def test_a_required_missing_column_stops_before_any_table_changes(pipeline, load
     assert pipeline.land(catalogue(*TEN)).returncode == 0
 
 
-def test_the_sentence_on_missing_columns_names_each_once_and_how_to_name_another(pipeline):
+def test_the_message_on_missing_columns_names_each_once_and_how_to_add_an_alias(pipeline):
     result = check(pipeline, catalogue(*renamed(TEN, title="headline", release_year="made")))
     assert result.returncode == 20
     assert result.stderr.splitlines()[-2] == (
@@ -217,7 +217,7 @@ def test_a_renamed_key_is_recognised_by_its_values_too(pipeline):
     assert "'number' looks like it, renamed (100.0 % of its values found)" in result.stderr
 
 
-def test_a_column_that_only_left_is_like_no_other(pipeline):
+def test_a_removed_column_resembles_no_other(pipeline):
     assert pipeline.land(catalogue(*TEN)).returncode == 0
     other = [row | {"score": "7"} for row in without(TEN, "listed_in")]
     assert pipeline.land(catalogue(*other)).returncode == 0
@@ -269,7 +269,7 @@ def test_each_kind_of_change_stops_as_the_policy_says(pipeline, loaded_once, kin
     assert pipeline.step("05_run_staging_sql").returncode == 0
 
 
-def test_a_contract_that_changed_judges_again_what_it_let_pass(pipeline, loaded_once):
+def test_a_changed_contract_judges_again_what_it_let_pass(pipeline, loaded_once):
     in_force(pipeline.copy_of(loaded_once), with_policy("reordered", "warn"))
     assert pipeline.land(catalogue(*DRIFT["reordered"])).returncode == 0
     again = pipeline.step("04_check_schema")
@@ -279,7 +279,7 @@ def test_a_contract_that_changed_judges_again_what_it_let_pass(pipeline, loaded_
     assert (stopped.returncode, "was reordered (" in stopped.stderr) == (20, True)
 
 
-def test_some_values_of_another_type_are_no_retyped_column(pipeline):
+def test_a_few_values_of_another_type_do_not_retype_a_column(pipeline):
     some = [row | {"duration": "1:30"} if row["show_id"] < "s5" else row for row in TEN]
     assert pipeline.land(catalogue(*some)).returncode == 0
     assert pipeline.query(CHANGES) == []
@@ -347,15 +347,13 @@ def test_a_wrong_contract_file_exits_2_and_says_where(pipeline, loaded_once, wro
     assert (pipeline.digests(), pipeline.tables()) == before
 
 
-def test_a_contract_that_is_not_there_is_named(tmp_path):
+def test_a_missing_contract_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"nowhere.toml cannot be read: .*No such file"):
         load_contract(tmp_path / "nowhere.toml")
 
 
 @pytest.mark.parametrize("name", ["04_check_schema", "05_run_staging_sql"])
-def test_a_snapshot_that_is_not_loaded_is_not_taken_for_the_one_that_is(
-    pipeline, loaded_once, name
-):
+def test_an_unloaded_snapshot_is_not_mistaken_for_the_loaded_one(pipeline, loaded_once, name):
     before = content(pipeline.copy_of(loaded_once))
     assert pipeline.raw(catalogue(*TEN)).returncode == 0
     result = pipeline.step(name)
@@ -365,7 +363,7 @@ def test_a_snapshot_that_is_not_loaded_is_not_taken_for_the_one_that_is(
 
 
 @pytest.mark.slow
-def test_step_05_alone_stops_for_what_step_04_stops_for_and_lets_the_same_pass(pipeline):
+def test_step_05_alone_stops_and_passes_as_step_04_does(pipeline):
     """The columns are bound, compared and recorded as there; ACCEPT counts here, too."""
     assert pipeline.land(catalogue(*TEN)).returncode == 0
     in_force(pipeline, CONTRACT.replace('added = "warn"', 'added = "stop"'))

@@ -58,7 +58,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_inspect_foresees_is_what_the_steps_say_and_the_line_mends(pipeline, name):
+def test_inspect_foresees_what_the_steps_say_and_its_line_fixes_it(pipeline, name):
     column, value, line = CASES[name]
     source = pipeline.put(catalogue(*(title(n, **{column: value}) for n in range(1, ROWS))))
     foreseen = pipeline.step("01_inspect_data", source)
@@ -118,7 +118,7 @@ def test_an_entry_is_proposed_for_each_column_that_the_contract_does_not_name(pi
     assert tomllib.loads(shown.stdout), "they are comments: a person decides"
 
 
-def test_a_file_of_many_deviations_loads_by_what_is_proposed(pipeline):
+def test_a_file_of_many_deviations_loads_by_the_proposed_contract(pipeline):
     """Each pass of inspect lets in what the next looks at: names, then types, then values."""
     theirs = {
         "type": "SHOW",

@@ -45,7 +45,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_record_that_cannot_be_a_title_is_set_aside_by_its_rule(pipeline, name):
+def test_an_invalid_record_is_quarantined_by_its_rule(pipeline, name):
     values, rule, column = BROKEN[name]
     broken = title(2, **values)
     at = {"SNAPSHOT_AT": "2021-06-01"}
@@ -60,7 +60,7 @@ def test_a_record_that_cannot_be_a_title_is_set_aside_by_its_rule(pipeline, name
     ) == [(broken["title"].strip() or None, True, "2021-06-01 00:00:00")]
 
 
-def test_what_looks_odd_but_can_be_a_title_is_staged(pipeline):
+def test_an_odd_but_valid_record_is_staged(pipeline):
     odd = [
         title(1, type=" TV Show "),
         title(2, release_year="1870"),
@@ -109,7 +109,7 @@ def test_exact_duplicates_collapse_into_the_first_and_are_counted(pipeline):
     ]
 
 
-def test_conflicting_duplicates_of_a_key_are_all_set_aside(pipeline):
+def test_conflicting_duplicates_of_a_key_are_all_quarantined(pipeline):
     records = [title(1), title(2), title(2, rating="R"), title(2), title(3)]
     assert stage(pipeline, *records).returncode == 0
     assert pipeline.query(QUARANTINE) == [
@@ -118,7 +118,7 @@ def test_conflicting_duplicates_of_a_key_are_all_set_aside(pipeline):
     assert pipeline.query(BOOKS) == [(5, 2, 3, 0, 0)]
 
 
-def test_a_broken_copy_does_not_take_its_sound_twin_along(pipeline):
+def test_a_broken_copy_does_not_quarantine_its_sound_twin(pipeline):
     assert stage(pipeline, title(1), title(1, title=""), title(2)).returncode == 0
     assert pipeline.query(QUARANTINE) == [("s1", "missing_title", "title", None, 3)]
     assert pipeline.query(STAGED) == [("s1",), ("s2",)]
@@ -130,13 +130,13 @@ def test_copies_that_differ_in_a_lost_value_are_in_conflict(pipeline):
     assert pipeline.query(BOOKS)[0][:4] == (6, 4, 2, 0)
 
 
-def test_a_key_in_blanks_is_the_same_key(pipeline):
+def test_blanks_around_a_key_do_not_matter(pipeline):
     assert stage(pipeline, title(1), title(1, show_id=" s1 "), title(2)).returncode == 0
     assert pipeline.query(BOOKS) == [(3, 2, 0, 1, 0)]
 
 
 @pytest.mark.slow
-def test_the_quarantine_remembers_since_when_and_lets_go_by_itself(pipeline):
+def test_the_quarantine_keeps_first_seen_and_clears_itself(pipeline):
     first, second, third = "2021-01-01", "2021-01-02", "2021-01-03"
     assert stage(pipeline, title(1), title(2, type="?"), SNAPSHOT_AT=first).returncode == 0
     still = title(1), title(3, title=""), title(2, type="?")
@@ -195,7 +195,7 @@ def test_a_value_that_does_not_parse_is_listed_with_its_line(pipeline):
     assert pipeline.query(BOOKS) == [(8, 8, 0, 0, 6)]
 
 
-def test_a_duration_in_the_rating_moves_only_into_an_empty_place(pipeline):
+def test_a_duration_in_the_rating_moves_only_into_an_empty_duration(pipeline):
     records = [
         title(1, rating="74 min", duration=""),
         title(2, rating="74 min", duration="90 min"),
@@ -236,7 +236,7 @@ def test_limits_stop_by_count_and_share_together(pipeline, loaded_once, what, br
 
 
 @pytest.mark.slow
-def test_accept_lets_this_very_file_pass_the_limits_for_good(pipeline):
+def test_accept_passes_this_file_for_good(pipeline):
     records = [title(1), *(title(number, title="") for number in range(2, 5))]
     limits = {"MAX_QUARANTINED_ROWS": "2", "MAX_QUARANTINED_PCT": "10"}
     stopped = stage(pipeline, *records, **limits)

@@ -51,7 +51,7 @@ class Days:
     ("seed", "nights"),
     [(0, 4), *(pytest.param(seed, 12, marks=pytest.mark.slow) for seed in range(1, 12))],
 )
-def test_changed_records_alone_give_the_staging_of_all(tmp_path, seed, nights):
+def test_staging_changed_records_equals_staging_all(tmp_path, seed, nights):
     days, ours, theirs = Days(seed), Pipeline(tmp_path / "ours"), Pipeline(tmp_path / "theirs")
     for pipeline in (ours, theirs):
         pipeline.root.mkdir()
