@@ -366,27 +366,48 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return Site(Pipeline(folder))
 
 
-@pytest.fixture
-def look(browser, site):
-    """A function that opens the page of a state, and proves at the end that all was quiet."""
-    complaints, requests, contexts = [], [], []
+@pytest.fixture(scope="module")
+def idle_tabs(browser) -> dict[str, list]:
+    """Options -> tabs that no test uses now: a new one costs four times as much as a page in it."""
+    return {}
 
-    def open_page(state: str, address: str = "", **options):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
-        tab.on("console", lambda message: complaints.append(message.text))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("request", lambda request: requests.append(request.url))
+
+@pytest.fixture
+def look(browser, idle_tabs, site):
+    """A function that opens the page of a state, and proves at the end that all was quiet.
+
+    With `tab`, it opens it in that one, which the test has from here.
+    """
+    complaints, requests, used = [], [], []
+    watches = {
+        "dialog": lambda dialog: (complaints.append(dialog.message), dialog.dismiss()),
+        "console": lambda message: complaints.append(message.text),
+        "pageerror": lambda error: complaints.append(str(error)),
+        "request": lambda request: requests.append(request.url),
+    }
+
+    def take_tab(**options):
+        idle = idle_tabs.setdefault(repr(options), [])
+        tab = idle.pop() if idle else browser.new_context(**options).new_page()
+        used.append((tab, idle))
+        for event, watch in watches.items():
+            tab.on(event, watch)
+        return tab
+
+    def open_page(state: str, address: str = "", tab=None, **options):
+        tab = tab or take_tab(**{"viewport": {"width": 1280, "height": 900}} | options)
+        tab.goto("about:blank")  # else another address of the same page would not load it again
         tab.goto(site.page(state).as_uri() + address)
         if options.get("java_script_enabled", True):
             tab.wait_for_selector("html[data-ready]")
         return tab
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for tab, idle in used:
+        tab.goto("about:blank")
+        for event, watch in watches.items():
+            tab.remove_listener(event, watch)
+        idle.append(tab)
     assert complaints == []
     assert {url.split("#")[0] for url in requests} <= {
         path.as_uri() for path in site.folder.glob("*.html")

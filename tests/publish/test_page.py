@@ -458,8 +458,10 @@ def test_a_history_that_is_too_long_begins_later(look, site):
 
 
 def test_the_head_says_what_state_it_is_in(look):
+    tab = look("first")
+
     def head(state: str) -> str:
-        return look(state).locator("header").inner_text()
+        return look(state, tab=tab).locator("header").inner_text()
 
     assert "160 titles in the first snapshot, of 1 Jan 2026" in head("first")
     assert "Nothing changed since 1 Feb 2026" in head("nothing changed")
@@ -476,13 +478,12 @@ def test_the_head_says_what_state_it_is_in(look):
 
 def test_the_age_is_by_the_readers_clock(browser, site):
     """Green on the day, amber from two days on, red beyond FRESHNESS_DAYS; no new build."""
-    seen = []
+    seen, tab = [], browser.new_page()
     for days in (0, 3, 8):
-        tab = browser.new_page()
         tab.clock.set_fixed_time(f"2026-02-{1 + days:02}T12:00:00Z")
         tab.goto(site.page("stale").as_uri())
         seen.append(tab.locator("#age").get_attribute("class"))
-        tab.close()
+    tab.close()
     assert seen == ["good", "warn", "fail"]
 
 
