@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from config import Limit, Settings, share
 from contract import Contract, bind, tracked_columns
 from ingest.manifest import Batch
+from staging.build import declare
 from warehouse.columns import KNOWN
-from warehouse.database import Warehouse, fetch_file, run_file, set_variables
+from warehouse.database import Warehouse, fetch_file, read_sql, run_file, set_variables
 
 OPERATIONS = ("insert", "reappear", "update", "delete", "fill", "carry")
 EXTRA = (("reappear", "reappeared"), ("fill", "filled"), ("carry", "carried forward"))
@@ -67,8 +68,8 @@ def find_changes(con: Warehouse, batch: Batch, settings: Settings, contract: Con
             "by_title": settings.cdc_key == "title",
         },
     )
-    for name in ("content_hash.sql", "history/live_titles.sql"):
-        run_file(con, name, columns=contract.columns)
+    declare(con, "content_hash", read_sql("content_hash.sql", contract.columns))
+    run_file(con, "history/live_titles.sql", columns=contract.columns)
     show_rejects(con, batch, settings)
     for name in (f"history/match_by_{settings.cdc_key}.sql", "history/diff.sql"):
         run_file(con, name, columns=contract.columns)

@@ -3,6 +3,7 @@
 Each function works in the caller's transaction, on the batch it is given.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import duckdb
@@ -20,6 +21,8 @@ from warehouse.database import (
     fetch_file,
     has_tables,
     identifier,
+    literal,
+    read_sql,
     run_file,
     set_variables,
     table_names,
@@ -101,6 +104,8 @@ def build_staging(
     """
     con.execute("SET preserve_insertion_order = false")  # nothing needs it, and it costs 60 %
     create_cleaning_macros(con, contract)
+    columns = contract.columns
+    declare(con, "content_hash", read_sql("content_hash.sql", columns))
     bound = bind(contract, batch.columns)
     set_variables(
         con,
@@ -116,12 +121,10 @@ def build_staging(
             "rules": staging_fingerprint(contract, batch),
         },
     )
-    columns = contract.columns
-    run_file(con, "content_hash.sql", columns=columns)
     if has_tables(con, "staging_netflix_titles"):  # a table in older versions, now a view
         con.execute("DROP TABLE staging_netflix_titles")
     con.execute("DROP TABLE IF EXISTS staging_books")  # staging_counts in older versions
-    run_file(con, "staging.sql", columns=columns)
+    declare(con, "staging", read_sql("staging.sql", columns), stays=full)
     kept = not full and con.has_transactions and can_reuse_staged_rows(con, batch, contract)
     con.execute("DROP TABLE IF EXISTS staging_counts")  # dropped first, created last: see base.py
     load = "staging/load_changed.sql" if kept else "staging/load_all.sql"
@@ -193,9 +196,36 @@ def staging_fingerprint(contract: Contract, batch: Batch) -> str:
 
 def create_cleaning_macros(con: Warehouse, contract: Contract) -> None:
     """Create the cleaning macros, and set the contract's variables that they read."""
-    run_file(con, "macros.sql", contract.variables)
-    if contract.is_adapted:
-        run_file(con, "staging/adapt.sql")
+    set_contract_variables(con, contract)
+    adapt = read_sql("staging/adapt.sql") if contract.is_adapted else ""
+    declare(con, "cleaning", read_sql("macros.sql") + adapt)
+
+
+def set_contract_variables(con: Warehouse, contract: Contract) -> None:
+    """Set the contract's variables, unless this session has them."""
+    variables = contract.variables
+    values = fingerprint([], repr(variables))
+    if con.has_transactions:  # a roll-back leaves variables as they are
+        known = con.execute("SELECT getvariable('contract_variables')").fetchone()
+        if known == (values,):
+            return
+    set_variables(con, variables | {"contract_variables": values})
+
+
+def declare(con: Warehouse, name: str, sql: str, stays: bool = True) -> None:
+    """Run SQL that creates only temporary macros and views, unless this session has them.
+
+    To bind them costs a third of staging a few records. A macro says what the session has: a
+    roll-back undoes both. Without `stays`, the caller replaces some of it, so the next call runs.
+    """
+    if not con.has_transactions:  # there, a view keeps what it was created over
+        con.execute(sql)
+        return
+    mark, text = identifier(f"declared_{name}"), fingerprint([], sql) if stays else ""
+    with suppress(duckdb.CatalogException):  # the first time
+        if stays and con.execute(f"SELECT {mark}()").fetchone() == (text,):
+            return
+    con.execute(f"{sql};CREATE OR REPLACE TEMP MACRO {mark}() AS {literal(text)}")
 
 
 def propose_lines(con: Warehouse, contract: Contract) -> str:
