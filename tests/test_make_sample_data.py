@@ -1,4 +1,4 @@
-"""The sample says the truth about itself: everything is counted again here, from the bytes."""
+"""The sample's truth file is right: everything is counted again here, from the bytes."""
 
 import csv
 import hashlib

@@ -1,4 +1,4 @@
-"""Where a sample is made, and by whom alone; and that all that comes of one says so."""
+"""A sample is made only on request, and everything made from one says so."""
 
 import hashlib
 import json

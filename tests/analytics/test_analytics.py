@@ -56,7 +56,7 @@ def built_once(tmp_path_factory, loaded_once):
 
 
 def build(pipeline, *snapshots, **settings):
-    """Land and merge each list of records as a snapshot of its day; the result of 08 then."""
+    """Land and merge each list of records as a snapshot of its day; return the result of 08."""
     for day, records in enumerate(snapshots, 1):
         result = pipeline.land(catalogue(*records), SNAPSHOT_AT=f"2022-01-0{day}", **settings)
         assert result.returncode == 0, result.stderr
@@ -190,7 +190,7 @@ def expected_kpis(titles: pandas.DataFrame) -> dict[str, set]:
 
 
 def assert_same_rows(found: list[tuple], expected: set[tuple], view: str) -> None:
-    """Equal but for the last digit that a number was rounded to."""
+    """Compare rows; numbers may differ in the last rounded digit."""
 
     def key(row):
         return [str(value) for value in row if not isinstance(value, float)]
@@ -549,7 +549,7 @@ def test_a_rebuild_from_scratch_is_the_same(pipeline, built_once):
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE ops_merges SET cdc_key = 'title'",  # the history was built anew by another key
+        "UPDATE ops_merges SET cdc_key = 'title'",  # the history was rebuilt by another key
         "INSERT INTO ops_merges BY NAME SELECT * REPLACE ("
         "'late' AS batch_id, snapshot_at - INTERVAL 1 DAY AS snapshot_at) FROM ops_merges",
         "DROP VIEW kpi_top_people",
@@ -644,7 +644,7 @@ def changed_once(tmp_path_factory):
 def test_a_broken_star_schema_is_not_kept(
     pipeline, changed_once, monkeypatch, file, old, new, invariant
 ):
-    """The SQL is broken on purpose; the run must name the invariant and leave nothing behind."""
+    """Break the SQL on purpose; the run must name the invariant and leave nothing behind."""
     folder = pipeline.root / "sql"
     shutil.copytree(PROJECT / "sql", folder)
     before = pipeline.copy_of(changed_once).tables()

@@ -1,4 +1,4 @@
-"""The star schema that follows the history is the one that is built from all of it.
+"""The star schema that follows the history equals one built from the whole history.
 
 A full build is the reference: what test_analytics.py compares with pandas and with hand-written
 rows is built so, and here what followed must be equal to it, row by row, after each night.
@@ -42,7 +42,7 @@ LISTS = {
 
 
 def analyse(history: History, full: bool = False) -> bool:
-    """What step 08 does, in one transaction; whether it built all."""
+    """Do what step 08 does, in one transaction; return whether it built everything."""
     step = Step("analytics", history.settings, "test", logging.Logger("test"), history.con)
     script = import_module(STEP)
     with (
@@ -62,7 +62,7 @@ def read_star(con: database.Warehouse) -> dict[str, list[tuple]]:
 
 
 def require_equal(history: History) -> None:
-    """Compare with what a full build makes of the same history; the star stays as it is."""
+    """Compare the star schema with a full build of the same history, and leave it as it is."""
     found = read_star(history.con)
     with pytest.raises(RolledBack), database.transaction(history.con):
         step = Step("analytics", history.settings, "test", logging.Logger("test"), history.con)
@@ -86,7 +86,7 @@ def vary(random: Random, day: Day) -> list[dict]:
 
 
 def play(folder: Path, seed: int, nights: int, key: str, drawn: Counter) -> None:
-    """So many nights: files of every kind, late and withdrawn ones; compared after each."""
+    """Play nights with files of every kind, also late and withdrawn; compare after each."""
     random = Random(seed)
     folder.mkdir(exist_ok=True)
     contract = folder / "contract.toml"
@@ -176,7 +176,7 @@ def records(*numbers: int, **values: str) -> str:
 
 @pytest.fixture(scope="module")
 def second_night(tmp_path_factory):
-    """A night published; the next one is audited, and waits for step 08."""
+    """Publish one night; audit the next one, which then waits for step 08."""
     pipeline = Pipeline(tmp_path_factory.mktemp("second"), {"NEWEST_TITLE_DAYS": "36500",
                                                             "FRESHNESS_DAYS": "36500"})  # fmt: skip
     for day, source in ((1, records(*range(1, 9))), (2, records(*range(2, 10), rating="R"))):

@@ -216,7 +216,7 @@ def today(days_ago: int) -> str:
 
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory) -> Pipeline:
-    """Three snapshots of the last days, merged, and the metrics of ten good runs before them."""
+    """Merge three recent snapshots; add the metrics of ten good runs before them."""
     added = f"{datetime.now() - timedelta(days=9):%B %d, %Y}"
     pipeline = Pipeline(tmp_path_factory.mktemp("audited"))
     titles = [title(number, date_added=added) for number in range(1, 201)]
@@ -240,7 +240,7 @@ def audited(tmp_path_factory) -> Pipeline:
 
 @pytest.fixture
 def faulty(audited, tmp_path) -> Pipeline:
-    """A copy of it, to plant a fault in."""
+    """Copy the audited pipeline, to plant a fault in it."""
     shutil.copytree(audited.root, tmp_path, dirs_exist_ok=True)
     newest = Pipeline(tmp_path).batches()[-1]["parquet"]
     with duckdb.connect(str(tmp_path / "dw.db")) as con:  # the view names the folder it was in
@@ -311,7 +311,7 @@ NOT_A_CHECK = {
 
 
 def audit_with(pipeline: Pipeline, monkeypatch, content: bytes) -> str:
-    """Run 07 with one more check, which must be the only one that fails; what it says."""
+    """Run 07 with one more check, the only one that may fail; return what it says."""
     folder = pipeline.root / "sql"
     shutil.copytree(PROJECT / "sql", folder)
     (folder / "checks" / "aaa.sql").write_bytes(content)
@@ -361,7 +361,7 @@ def test_one_bad_cell_of_a_publisher_only_warns(pipeline):
 
 @pytest.fixture
 def staged(pipeline) -> Pipeline:
-    """Staged, and never merged; one title of a kind of its own, in its rating."""
+    """Stage nine titles and merge none; the rating of the last one is unknown."""
     titles = [title(number) for number in range(1, 9)] + [title(9, rating="XX")]
     assert pipeline.land(catalogue(*titles)).returncode == 0
     return pipeline

@@ -1,6 +1,6 @@
 r"""BigQuery for the tests: bqemulator, in an environment of its own.
 
-Three things are mended: it asks the network for DuckDB's spatial extension, which comes as a
+Three things are corrected: it asks the network for DuckDB's spatial extension, which comes as a
 package instead; it takes \x1f in a text for four characters, which BigQuery takes for one; and it
 joins an array that holds nothing but NULL to NULL, which BigQuery joins to an empty text.
 
@@ -29,7 +29,7 @@ def with_extension(folder: Path) -> None:
     shutil.copy(packaged / version / "spatial.duckdb_extension", place)
 
 
-def mended(parse):
+def correct(parse):
     """A parser of sqlglot whose trees say in DuckDB's words what BigQuery does."""
 
     def character(found: re.Match) -> str:
@@ -51,8 +51,8 @@ def mended(parse):
 if __name__ == "__main__":
     port, folder = int(sys.argv[1]), Path(sys.argv[2])
     with_extension(folder)
-    sqlglot.parse_one = mended(sqlglot.parse_one)
-    sqlglot.parse = mended(sqlglot.parse)
+    sqlglot.parse_one = correct(sqlglot.parse_one)
+    sqlglot.parse = correct(sqlglot.parse)
     from bqemulator.cli import main
 
     main(["start", "--rest-port", str(port), "--grpc-port", "0", "--log-level", "error"])

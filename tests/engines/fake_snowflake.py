@@ -2,8 +2,8 @@
 
 It runs no JavaScript. In the place of the functions that adapter_snowflake.py makes there, each
 session gets a macro of the same name; what is shown is that they are called as they should be.
-Two things are mended: FLATTEN numbers the entries of a list in any order, and the NULL among times
-comes as 1970.
+Two things are corrected: FLATTEN numbers the entries of a list in any order, and a NULL
+in a list of times comes as 1970.
 
     python fake_snowflake.py PORT
 """

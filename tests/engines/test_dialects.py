@@ -1,4 +1,4 @@
-"""The SQL of this project in the dialects of other engines: all of it travels, nothing is changed.
+"""The project's SQL in the dialects of other engines: all of it can be translated.
 
 What an engine makes of the translated SQL is tested in tests/engines.
 """

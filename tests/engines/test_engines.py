@@ -1,4 +1,4 @@
-"""The pipeline on other engines: what it does there is what it does on DuckDB, row by row.
+"""The pipeline does the same on other engines as on DuckDB, row by row.
 
 Each test runs on every engine: an engine is a file on_<name>.py here, with `started`. That is a
 context manager that starts the engine, or skips where what it needs is not installed, and gives a

@@ -1,4 +1,4 @@
-"""Who keeps to DuckDB pays nothing for the other engines: no package, no import."""
+"""With DuckDB alone the other engines cost nothing: no package, no import."""
 
 import re
 from pathlib import Path

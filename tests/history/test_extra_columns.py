@@ -203,7 +203,7 @@ def test_a_column_is_a_warning_until_the_contract_has_it(pipeline):
 
 
 def test_a_column_is_not_null_where_the_file_has_it(pipeline):
-    """By the check; one that the file lacks keeps its values in the history, and is no fault."""
+    """The check ignores columns that the file lacks: they keep their values in the history."""
     strict = CONTRACT.replace("[columns.rating]\n", "[columns.rating]\nnullable = false\n")
     pipeline.settings["CONTRACT_PATH"] = pipeline.put(strict, "contract.toml")
     night(pipeline, 1, "7.5", steps=CHAIN)
@@ -226,7 +226,7 @@ def test_a_column_that_is_not_tracked_has_the_value_of_today(pipeline):
 
 
 def test_the_plan_and_a_warning_name_a_column_that_leaves_the_contract(pipeline):
-    """So one who overwrites their contract by that of a newer version sees what it takes away."""
+    """Who overwrites their contract with a newer version's sees what that removes."""
     in_force(pipeline, ENTRY)
     night(pipeline, 1, "7.5", "8", steps=CHAIN[:5])
     night(pipeline, 2, "7.9", "8", steps=CHAIN[:5])

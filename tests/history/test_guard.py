@@ -1,4 +1,4 @@
-"""The guard: which change of the catalogue is believed, which one stops, and how a person decides.
+"""The guard: which changes pass, which stop the run, and how a person decides.
 
 A change is implausible where it exceeds the limit in rows AND the one in percent. The defaults are
 20 rows and 10 % deleted, 100 rows and 50 % updated, 1,000 rows and 50 % inserted; more than 20
@@ -167,7 +167,7 @@ BAD, GOOD = titles(10), titles(41)
 
 
 def deliver(pipeline: Pipeline, rows: list[dict[str, str]], **settings: str):
-    """Land, stage and merge it; the merge's result."""
+    """Land, stage and merge a file; return the merge's result."""
     landed = pipeline.land(catalogue(*rows), **settings)
     assert landed.returncode == 0, landed.stderr
     return pipeline.step("06_merge_cdc", **settings)
@@ -297,7 +297,7 @@ def test_other_limits_judge_the_newest_file_again(pipeline, loaded_once):
 def test_an_unreadable_snapshot_stops_the_replay_and_records_no_verdict(
     tmp_path: Path, damage: str, at: int
 ):
-    """Left out like a refused one, what it brought would vanish from the history."""
+    """If it were left out like a refused one, its changes would vanish from the history."""
     history = History(tmp_path)
     for day in (1, 2, 5):
         history.take(titles(10 + day), day)

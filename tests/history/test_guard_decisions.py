@@ -21,7 +21,7 @@ def digest(records: list[dict]) -> str:
 
 
 def night(pipeline: Pipeline, day: int, records: list[dict], **settings: str):
-    """Land the records as the snapshot of that day, and merge; the merge replays from raw."""
+    """Land the records as the snapshot of that day and merge them; the merge replays from raw."""
     landed = pipeline.raw(catalogue(*records), SNAPSHOT_AT=f"2020-01-{day:02}")
     assert landed.returncode == 0, landed.stderr
     return pipeline.step(MERGE, **settings)

@@ -1,4 +1,4 @@
-"""Cases that a mutant of the history's SQL showed to be missing; judged by the model."""
+"""Cases that the mutation tests of the history's SQL showed to be missing; the model judges."""
 
 import pytest
 from conftest import COLUMNS, PROJECT, title

@@ -1,4 +1,4 @@
-"""A late file is judged like any other, and by what it does to the one after it."""
+"""A late file is judged like any other, and by its effect on the next one."""
 
 from pathlib import Path
 

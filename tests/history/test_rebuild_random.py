@@ -101,7 +101,7 @@ def make_rows(random: Random, titles: dict[int, dict]) -> list[dict[str, str]]:
 
 
 def merge(history: History, **settings: str) -> str | None:
-    """Merge what waits; the code that would let it pass where it is refused."""
+    """Merge what waits; if it is refused, return the code that would let it pass."""
     try:
         history.merge(**settings)
         return None
@@ -112,7 +112,7 @@ def merge(history: History, **settings: str) -> str | None:
 def play(
     folder: Path, random: Random, nights: int, edits: Iterator[tuple[str, str]], drawn: Counter
 ) -> History:
-    """So many nights; each may be late, refused, accepted, withdrawn, restored, or have an edit."""
+    """Play nights; each may be late, refused, accepted, withdrawn, restored, or have an edit."""
     folder.mkdir(exist_ok=True)
     contract = folder / "contract.toml"
     contract.write_text(CONTRACT)
@@ -158,7 +158,7 @@ def play(
 
 
 def rebuild(history: History, **settings: str) -> dict[str, list[tuple]]:
-    """What step 10 does where the warehouse is lost, in a warehouse in memory."""
+    """Do what step 10 does after the loss of the warehouse, in a warehouse in memory."""
     ours = replace(history.settings, **settings)
     con = database.connect(":memory:", ours, [ours.data_dir, PROJECT / "sql"])
     database.run_file(con, "ops.sql")

@@ -1,4 +1,4 @@
-"""A snapshot is taken back and let in again; the contract is edited: plan, verdict, replay."""
+"""Withdraw and restore a snapshot, edit the contract: plan, verdict, replay."""
 
 import re
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Dated files are loaded as nights of their own, the oldest first, and a stop costs nothing."""
+"""Dated files are loaded one night each, the oldest first; a stopped backfill continues."""
 
 import os
 from datetime import datetime

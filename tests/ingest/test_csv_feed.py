@@ -1,4 +1,4 @@
-"""The text on its way from the scan to DuckDB: through pipes, whatever ends first."""
+"""The text goes from the scan to DuckDB through pipes, whichever end stops first."""
 
 import csv
 import errno

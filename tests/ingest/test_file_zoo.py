@@ -1,4 +1,4 @@
-"""A zoo of delivered files, each with its verdict: what landing makes of it, or why it refuses.
+"""A zoo of delivered files, each with its verdict: what is landed, or why it is refused.
 
 Each file comes after a sound snapshot was loaded, or as the first one ever where `first` says so.
 After each refusal no file in data/ and no table differs; of an accepted one every value and line

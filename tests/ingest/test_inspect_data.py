@@ -1,4 +1,4 @@
-"""01_inspect_data.py: the report says what is in the file, and looking leaves no trace."""
+"""01_inspect_data.py reports what is in a file, and changes nothing."""
 
 import csv
 import gzip

@@ -110,11 +110,11 @@ class Server:
                     reply = outer.digest
                     reply(self) if callable(reply) else self.answer(*reply)
                     return
-                if self.path.split("?")[0].endswith(".sha256") and not outer.beside:
+                if self.path.split("?")[0].endswith(".sha256") and not outer.sha256_file:
                     self.send_error(404)
                     return
                 if self.path.split("?")[0].endswith(".sha256"):
-                    self.answer(200, {}, outer.beside)
+                    self.answer(200, {}, outer.sha256_file)
                     return
                 outer.requests.append(dict(self.headers))
                 reply = outer.answers.pop(0)
@@ -130,7 +130,7 @@ class Server:
             def log_message(self, *_):
                 return
 
-        self.beside, self.digest = b"", None  # what a .sha256 holds, or another answer for it
+        self.sha256_file, self.digest = b"", None  # what a .sha256 holds, or another answer for it
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         self.stop = threading.Event()
@@ -218,7 +218,7 @@ def test_an_endless_body_stops_at_the_size_limit(pipeline, server):
 
 
 def test_a_wrong_digest_next_to_the_url_is_refused(pipeline, server):
-    server.answers, server.beside = [(200, {}, ROWS)], b"0" * 64
+    server.answers, server.sha256_file = [(200, {}, ROWS)], b"0" * 64
     result = fetch(pipeline, server)
     assert (result.returncode, "promises 000000000000" in result.stderr) == (20, True)
     assert pipeline.digests() == {}
@@ -537,7 +537,7 @@ def test_a_body_of_unknown_length_is_whole_only_if_its_digest_says_so(pipeline, 
     server.answers = [until_close]
     said = refusal(pipeline, lambda: fetch(pipeline, server))
     assert "the server does not say how long the file is" in said
-    server.beside, server.answers = hashlib.sha256(ROWS).hexdigest().encode(), [until_close]
+    server.sha256_file, server.answers = hashlib.sha256(ROWS).hexdigest().encode(), [until_close]
     assert fetch(pipeline, server).returncode == 0
     assert landed(pipeline) == 200
 
@@ -618,7 +618,7 @@ def test_a_redirect_is_followed(pipeline, server):
 
 def test_a_compressed_file_comes_over_http(pipeline, server):
     content = gzip.compress(ROWS)
-    server.beside = hashlib.sha256(content).hexdigest().encode()  # of the bytes as delivered
+    server.sha256_file = hashlib.sha256(content).hexdigest().encode()  # of the bytes as delivered
     server.answers = [(200, {}, content)]
     result = pipeline.step(RAW, NETFLIX_CSV=server.url + ".gz?v=1")
     assert (result.returncode, landed(pipeline)) == (0, 200)
@@ -636,10 +636,10 @@ def test_the_bytes_of_a_download_decide_how_it_is_read(pipeline, server, path, b
 
 def test_a_right_digest_next_to_the_url_lands_and_garbage_is_refused(pipeline, server):
     server.answers = [(200, {}, ROWS)] * 2
-    server.beside = b"<html>not found</html>"
+    server.sha256_file = b"<html>not found</html>"
     said = refusal(pipeline, lambda: fetch(pipeline, server))
     assert "/catalogue.csv.sha256 holds no SHA-256" in said
-    server.beside = hashlib.sha256(ROWS).hexdigest().encode() + b"  catalogue.csv\n"
+    server.sha256_file = hashlib.sha256(ROWS).hexdigest().encode() + b"  catalogue.csv\n"
     assert fetch(pipeline, server).returncode == 0
 
 

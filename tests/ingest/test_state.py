@@ -54,7 +54,7 @@ def folder(pipeline, three_nights) -> Pipeline:
 
 
 def stopped(pipeline: Pipeline, *names: str, step: str = RAW, **settings: str) -> str:
-    """The step ends with 40, names all of that, and changes nothing; the code that lets it pass."""
+    """Require exit code 40, all of these names and no change; return the code that accepts it."""
     source = pipeline.put(catalogue(*TITLES))
     files = pipeline.digests()
     tables = pipeline.tables() if (pipeline.root / "dw.db").exists() else {}

@@ -79,7 +79,7 @@ def nothing_tells(pipeline, secret: str = "s3cr3t") -> None:
         assert not path.is_file() or secret.encode() not in path.read_bytes(), path
 
 
-def break_and_mend(pipeline):
+def break_and_repair(pipeline):
     """Two statements: one that a check fails for, one that undoes it."""
     import duckdb
 
@@ -101,7 +101,7 @@ def test_a_failed_audit_is_reported_once_and_its_recovery_once(pipeline, receive
     page = pipeline.root / "data/published/dashboard.html"
     assert done.stdout.splitlines()[-1] == f"page      {page}" and page.exists()
 
-    spoil, mend = break_and_mend(pipeline)
+    spoil, repair = break_and_repair(pipeline)
     spoil()
     for _ in range(2):
         failed = run_all(pipeline, **told)
@@ -112,7 +112,7 @@ def test_a_failed_audit_is_reported_once_and_its_recovery_once(pipeline, receive
     for part in ("accepted_types, 1 row(s)", "title=Title 1", "readers keep", "make monitor"):
         assert part in message
     assert pipeline.step(MONITOR, **told).returncode == 30  # alone: the same, so no news
-    mend()
+    repair()
     for _ in range(2):
         assert run_all(pipeline, **told).returncode == 0
     assert receiver.titles == ["FAILED", "recovered"]

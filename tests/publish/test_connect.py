@@ -27,7 +27,7 @@ def find_blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory) -> Pipeline:
-    """Two nights of a catalogue, published, with a folder as docs/ beside data/."""
+    """Two nights of a catalogue, published, with a folder as docs/ next to data/."""
     pipeline = Pipeline(tmp_path_factory.mktemp("published"))
     nights = {
         "2019-12-01": [title(number) for number in range(1, 31)],

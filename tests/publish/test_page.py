@@ -579,7 +579,7 @@ def test_the_focus_survives_each_redraw(look):
     tab.keyboard.type("2015")
     assert press(tab, "Tab") == "year-to"
     tab.keyboard.type("2016")
-    assert press(tab, "Tab") == "SUMMARY"  # into what is drawn anew at that moment
+    assert press(tab, "Tab") == "SUMMARY"  # into what is drawn again at that moment
     assert enter('.sections [data-jump="titles"]') == "titles"
     assert press(tab, "Tab") == "search"
     assert enter(".skip") == "changed"

@@ -1,4 +1,4 @@
-"""Two at once: a run, a rebuild, an audit and readers together; one works."""
+"""A run, a rebuild, an audit and readers at the same time: only one works, the others say so."""
 
 import fcntl
 import os
@@ -165,7 +165,7 @@ HISTORY = ("analytics_netflix_history", "analytics_netflix_current", "cdc_netfli
 
 
 def two_chains_at_once(pipeline: Pipeline, number: int) -> str:
-    """One works, the other says so; the result is one run's. Gives what that says.
+    """Start two chains: one works, the other says so. Return what the second one says.
 
     `number` is how many times came before.
     """

@@ -1,4 +1,4 @@
-"""What a file, its name, its columns or its values do on purpose to break out: nothing."""
+"""A hostile file, name, column or value can do nothing but be data."""
 
 import ast
 import csv
@@ -135,8 +135,8 @@ def test_a_column_renamed_to_a_hostile_name_is_found_by_its_values(tmp_path, und
             con.execute("DROP VIEW contract_netflix_titles")
         after = pipeline.tables(f"{RECORDS} ops_schema_changes raw_netflix_titles")
         assert after == before
-        mended = pipeline.process("run_all", **undisturbed.settings) if not number else None
-        assert not mended or mended.returncode == 0, mended.stderr
+        repaired = pipeline.process("run_all", **undisturbed.settings) if not number else None
+        assert not repaired or repaired.returncode == 0, repaired.stderr
     report(AREA, "a required column renamed to SQL, HTML, escapes", "04", sees(failed), 20,
            "old state", len(NAMES))  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 A killed run is followed by the next, which is killed as well, until one gets through: so also what
 mends is killed. After each the parts are as they are behind a whole step, or (one of a thousand
-kills) the warehouse is damaged, which the next run says, and `make rebuild` restores it.
+repairs it is killed. After each the parts are as they are after a whole step, or (one of a thousand
 """
 
 import ctypes

@@ -37,7 +37,7 @@ TAIL = "?sig=s1gn4ture#fr4gm"
 
 
 class Server:
-    """Gives the catalogue to who knows the password; `status` is its answer to all others."""
+    """Give the catalogue to whoever knows the password; answer others with `status`."""
 
     def __init__(self, status: int):
         class Handler(BaseHTTPRequestHandler):

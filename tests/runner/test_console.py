@@ -1,4 +1,4 @@
-"""Who reads what a script says changes nothing by closing the pipe, as `| head` does."""
+"""A reader that closes the pipe, as `| head` does, does not change what a script does."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""The same situation ends in the same exit code, in whichever script it is met; see errors.py."""
+"""A situation has the same exit code in every script; see errors.py."""
 
 import importlib.util
 

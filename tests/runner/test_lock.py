@@ -1,4 +1,4 @@
-"""One run at a time, whatever leads to its files; and whoever only reads stops no run."""
+"""One run at a time, whatever path leads to its files; readers stop no run."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Every program answers --help and refuses what it does not know, and starts nothing by either."""
+"""Every program answers --help and refuses unknown options, without starting any work."""
 
 import re
 

@@ -202,7 +202,7 @@ def test_a_renamed_column_is_recognised_by_its_values(pipeline, missing):
     assert suggestion in result.stderr
     ((detail,),) = pipeline.query("SELECT detail FROM ops_schema_changes WHERE kind = 'removed'")
     assert suggestion in detail
-    # The line that it gives, written where it says, mends it.
+    # The line that it gives, written where it says, fixes it.
     line = suggestion.split("contract: ")[1]
     in_force(pipeline, CONTRACT.replace(f"[columns.{missing}]", f"[columns.{missing}]\n{line}"))
     result = pipeline.land(catalogue(*changed))

@@ -1,4 +1,4 @@
-"""How a publisher writes values is said in the contract: words, markers, dates, lists, units."""
+"""The contract says how a publisher writes values: words, markers, dates, lists, units."""
 
 import pytest
 from conftest import PROJECT, catalogue, title

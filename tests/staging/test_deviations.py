@@ -1,4 +1,4 @@
-"""A publisher who writes otherwise: inspect foresees it, the steps say so, a line mends it."""
+"""A publisher with another format: inspect foresees it, the steps say so, one line fixes it."""
 
 import shutil
 import tomllib
@@ -87,8 +87,8 @@ def test_inspect_foresees_what_the_steps_say_and_its_line_fixes_it(pipeline, nam
         pipeline.root / "data"
     )  # what was merged by another contract is not what this tests
     (pipeline.root / "dw.db").unlink()
-    mended = pipeline.steps(*CHAIN, NETFLIX_CSV=source)
-    assert mended.returncode == 0, mended.stderr
+    repaired = pipeline.steps(*CHAIN, NETFLIX_CSV=source)
+    assert repaired.returncode == 0, repaired.stderr
     assert pipeline.query("SELECT count(*) FROM analytics_netflix_current") == [(ROWS - 1,)]
 
 

@@ -150,8 +150,8 @@ def test_the_quarantine_keeps_first_seen_and_clears_itself(pipeline):
         ("s3", second, second, "20210102"),
     ]
     # Mended in the source:
-    mended = title(1), title(3), title(2, type="?")
-    assert stage(pipeline, *mended, SNAPSHOT_AT=third).returncode == 0
+    corrected = title(1), title(3), title(2, type="?")
+    assert stage(pipeline, *corrected, SNAPSHOT_AT=third).returncode == 0
     assert pipeline.query(seen) == [("s2", first, third, "20210103")]
     # Mended by the rule, without a new file:
     text = CONTRACT.replace('allowed = ["Movie", "TV Show"]', 'allowed = ["Movie", "TV Show", "?"]')

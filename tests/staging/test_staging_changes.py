@@ -1,4 +1,4 @@
-"""Staging of what changed only gives what staging of everything gives, day after day."""
+"""Staging only the changed records gives the same as staging all of them, day after day."""
 
 from random import Random
 
