@@ -165,6 +165,9 @@ test-engines: setup-test ## Run the tests on other engines: ENGINES="spark apach
 
 ##@ Develop
 
+# Three seconds a process, to rewrite the tests' assertions: the result stays for the next run.
+test test-full test-mutants reliability: export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: test
 test: setup-test ## Run the quick tests (some minutes)
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not slow and not engines"

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -84,6 +84,24 @@ def is_in_ninth(nodeid: str, ninth: int) -> bool:
 @cache
 def script(path: Path) -> CodeType:
     return compile(path.read_bytes(), path, "exec")
+
+
+@cache
+def empty_database() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config={"threads": 1})
+
+
+@contextmanager
+def attach(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Read a database file, in an instance of DuckDB that is there: a new one costs 17 ms."""
+    con = empty_database()
+    con.execute(f"ATTACH '{path}' AS {path.stem} (READ_ONLY)")
+    try:
+        con.execute(f"USE {path.stem}")
+        yield con
+    finally:
+        con.execute("USE memory")
+        con.execute(f"DETACH {path.stem}")
 
 
 @dataclass
@@ -215,7 +233,7 @@ class Pipeline:
         return self
 
     def query(self, sql: str) -> list[tuple]:
-        with duckdb.connect(str(self.root / "dw.db"), read_only=True) as con:
+        with attach(self.root / "dw.db") as con:
             return con.execute(sql).fetchall()
 
     def digests(self, *folders: str) -> dict[str, str]:
@@ -229,7 +247,7 @@ class Pipeline:
 
     def tables(self, leave_out: str = RECORDS) -> dict[str, list[tuple]]:
         """The content of every table and view, sorted, but for those named in `leave_out`."""
-        with duckdb.connect(str(self.root / "dw.db"), read_only=True) as con:
+        with attach(self.root / "dw.db") as con:
             names = con.execute(
                 "SELECT table_name FROM duckdb_tables() "
                 "UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1"

@@ -68,30 +68,56 @@ rules AS (
         split_part(broken_rule, ':', 1) AS rule,
         split_part(broken_rule, ':', 2) AS column_name
     FROM broken
+),
+
+-- Step by step: a macro in a macro multiplies what DuckDB has to bind.
+cleaned AS (
+    SELECT
+        rules.business_key,
+        rules.rule,
+        rules.column_name,
+        CASE rules.column_name
+            WHEN 'column' THEN raw."column"  -- each column
+            ELSE rules.business_key
+        END AS raw_value,
+        clean_text(raw.title) AS title,
+        clean_text(raw."type") AS "type",
+        clean_text(raw.release_year) AS release_year,
+        clean_text(raw.description) AS description,
+        rules.source_line
+    FROM rules
+    INNER JOIN contract_netflix_titles AS raw ON rules.source_line = raw.source_line
+),
+
+typed AS (
+    SELECT
+        business_key,
+        rule,
+        column_name,
+        raw_value,
+        title,
+        conform("type", 'type') AS "type",
+        parse_year(release_year) AS release_year,
+        description,
+        source_line
+    FROM cleaned
 )
 
 SELECT
-    rules.business_key,
-    rules.rule,
-    rules.column_name,
-    CASE rules.column_name
-        WHEN 'column' THEN raw."column"  -- each column
-        ELSE rules.business_key
-    END AS raw_value,
-    clean_text(raw.title) AS title,
+    business_key,
+    rule,
+    column_name,
+    raw_value,
+    title,
+    CASE WHEN broken_rule("type", 'type') IS NULL THEN "type" END AS "type",
     CASE
-        WHEN broken_rule(conform(clean_text(raw."type"), 'type'), 'type') IS NULL
-            THEN conform(clean_text(raw."type"), 'type')
-    END AS "type",
-    CASE
-        WHEN parse_year(clean_text(raw.release_year)) BETWEEN getvariable('earliest_year')
+        WHEN release_year BETWEEN getvariable('earliest_year')
             AND year(getvariable('snapshot_at')) + getvariable('years_ahead')
-            THEN parse_year(clean_text(raw.release_year))
+            THEN release_year
     END AS release_year,
-    clean_text(raw.description) AS description,
-    rules.source_line
-FROM rules
-INNER JOIN contract_netflix_titles AS raw ON rules.source_line = raw.source_line;
+    description,
+    source_line
+FROM typed;
 
 UPDATE staging_records
 SET is_staged = false

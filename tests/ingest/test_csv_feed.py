@@ -14,7 +14,9 @@ from ingest import csv_feed, csv_scan, snapshot
 
 RAW = "02_create_raw_layer"
 NAMES = {"show_id", "type", "title"}
-LONG = catalogue(*(title(number, description="x" * 900) for number in range(20_000)))
+HEAD, LINE, _ = catalogue(title(12345, description="x" * 900)).split("\r\n")
+LINES = (LINE.replace("12345", str(number)) for number in range(20_000))
+LONG = "\r\n".join((HEAD, *LINES, ""))
 
 
 def records_of(text: str) -> int:

@@ -352,17 +352,15 @@ def test_a_kaggle_zip_with_the_extra_files_of_a_mac_lands(pipeline):
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "pack"),
     [
-        ("bomb.csv.gz", gzip.compress(ROWS + b"0" * 50_000_000)),
-        ("bomb.zip", zipped(**{"a.csv": ROWS + b"0" * 50_000_000})),
+        ("bomb.csv.gz", lambda: gzip.compress(ROWS + b"0" * 50_000_000)),
+        ("bomb.zip", lambda: zipped(**{"a.csv": ROWS + b"0" * 50_000_000})),
         # Lines all the way: each block is a good one, only the sum is too much.
-        ("rows.csv.gz", gzip.compress(ROWS + ROWS.split(b"\n", 1)[1] * 10_000)),
+        ("rows.csv.gz", lambda: gzip.compress(ROWS + ROWS.split(b"\n", 1)[1] * 10_000)),
     ],
 )
-def test_a_zip_bomb_stops_at_the_limit_before_it_fills_the_disk(
-    pipeline, name, content, monkeypatch
-):
+def test_a_zip_bomb_stops_at_the_limit_before_it_fills_the_disk(pipeline, name, pack, monkeypatch):
     assert local(pipeline, "a.csv", ROWS).returncode == 0
     taken = []
     read = source_file.SizeLimitedReader.read
@@ -373,7 +371,7 @@ def test_a_zip_bomb_stops_at_the_limit_before_it_fills_the_disk(
         return block
 
     monkeypatch.setattr(source_file.SizeLimitedReader, "read", counted)
-    said = refusal(pipeline, lambda: local(pipeline, name, content, MAX_FILE_SIZE="2MB"))
+    said = refusal(pipeline, lambda: local(pipeline, name, pack(), MAX_FILE_SIZE="2MB"))
     assert "the file is larger than MAX_FILE_SIZE (2,000,000 bytes)" in said
     assert sum(taken) <= 2_000_000
 
