@@ -1,12 +1,13 @@
 """Bring the published tables to where others keep theirs, by what changed since the last time.
 
 Reads:   data/published/current/netflix.duckdb
-Writes:  the place that MIRROR_URL names: delta:///path, s3://bucket/prefix or iceberg:///path
+Writes:  the place that MIRROR_URL names: delta:///path, s3://bucket/prefix, iceberg:///path; or
+         bigquery://project/dataset, snowflake://...
 Fails when: MIRROR_URL is not set, its packages are missing or nothing was published yet (exit 2),
          or the place cannot be written (1): its readers keep what they had, the next run catches up
 
-Each table is changed in one commit. published.json, written last, names the versions that belong
-together; a table that somebody else changed is written whole. See docs/engines.md.
+Delta and Iceberg change each table in one commit; published.json, written last, names the versions
+that belong together. BigQuery and Snowflake change all in one. See docs/engines.md.
 
 Example: python python/12_mirror.py    or    make mirror
 """

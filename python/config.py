@@ -130,7 +130,7 @@ def env(parse: Callable[[str], T], allowed: str, default: str = "", secret: bool
     return field(metadata=dict(parse=parse, allowed=allowed, default=default, secret=secret))
 
 
-MIRROR = matching(r"(delta|iceberg):///\S.*|s3://\S+")
+MIRROR = matching(r"(delta|iceberg):///\S.*|(s3|bigquery|snowflake)://\S+")
 ROWS, PERCENT, DAYS = number(int, 0, 10**12), number(float, 0, 100), number(int, 1, 36500)
 
 
@@ -142,9 +142,7 @@ class Settings:
     data_dir: Path = env(duckdb_path, "a folder, no URL, UTF-8, no ? in its path", default="data")
     warehouse_path: Path = env(duckdb_path, "a file, no URL, UTF-8, no ?", default="netflix_dw.db")
     warehouse: str = env(one_of(*WAREHOUSES), ", ".join(WAREHOUSES), default="duckdb")
-    spark_remote: str | None = env(
-        matching(r"sc://[^\s/]+(/\S*)?"), "a URL like sc://host:15002", secret=True
-    )
+    spark_remote: str | None = env(matching(r"sc://[^\s/]+(/\S*)?"), "sc://host:15002", secret=True)
     spark_location: str | None = env(source, "a folder or URL that the Spark cluster writes to")
     snowflake_url: str | None = env(
         matching(r"snowflake://[^\s/?#]+/[^\s/?#]+/[^\s/?#]+(\?\S*)?"),
@@ -189,7 +187,9 @@ class Settings:
     heartbeat_url: str | None = env(matching(r"https?://\S+"), "a URL (http, https)", secret=True)
     schedule: str = env(crontab, "five crontab fields, like 0 3 * * *", default="0 3 * * *")
     monitor_schedule: str = env(crontab, "five crontab fields, like 0 9 * * *", default="0 9 * * *")
-    mirror_url: str | None = env(MIRROR, "a URL (delta:///path, iceberg:///..., s3)", secret=True)
+    mirror_url: str | None = env(
+        MIRROR, "a URL (delta, iceberg, s3, bigquery, snowflake)", secret=True
+    )
     publish_keep: int = env(number(int, 1, 10**4), "a whole number, 1 or more", default="7")
     allow_sample: bool = env({"yes": True, "no": False}.__getitem__, "yes or no", default="yes")
     log_format: str = env(one_of("text", "json"), "text or json", default="text")

@@ -6,7 +6,7 @@ table. A late file, a rebuild or a withdrawal changes other rows, too: then the 
 table is written whole.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -62,6 +62,28 @@ RULES = {
     "dim_person": Rule(f"first_seen_at > {SINCE}"),
     CHANGES: Rule(f"changed_at > {SINCE}"),
 }
+NOTHING, BETWEEN = "\u2400", "\u241f"  # for NULL, and between two values, in a portable hash
+
+
+def fast_hash(values: list[tuple[str, str]]) -> str:
+    """Return SQL that hashes the values (SQL, DuckDB's type) of a row; DuckDB's own way."""
+    return f"hash({', '.join(value for value, _ in values)})::HUGEINT"
+
+
+def portable_hash(values: list[tuple[str, str]]) -> str:
+    """Return SQL of a hash that other services compute, too: 60 bits of the MD5 of a text.
+
+    Numbers with decimals count to the sixth.
+    """
+    forms = {"TIMESTAMP": "epoch_us({})", "DOUBLE": "CAST(round({} * 1000000) AS BIGINT)"}
+    parts = [
+        f"coalesce(CAST({forms.get(kind, '{}').format(value)} AS VARCHAR), '{NOTHING}')"
+        for value, kind in values
+    ]
+    text = f" || '{BETWEEN}' || ".join(parts)
+    return f"CAST('0x' || substr(md5({text}), 1, 15) AS BIGINT)::HUGEINT"
+
+
 ENDED = "{key} IN (SELECT version_id FROM mirror_ended)"
 
 
@@ -82,6 +104,7 @@ class Table:
 
     name: str
     columns: tuple[tuple[str, str, str], ...]
+    hashed: Callable[[list[tuple[str, str]]], str] = fast_hash
 
     @property
     def source(self) -> str:
@@ -108,13 +131,16 @@ class Table:
     def digest(self, source: str, before: Iterable[tuple[str, str]] = (), zoned: str = "") -> str:
         """Return a query of (rows, sum of hashes); `zoned` undoes what `select` does to times."""
         other = dict(before)
-        values = ", ".join(
-            other.get(name)
-            or (f"{identifier(name)}::INTEGER" if kind == "SMALLINT" else identifier(name))
-            + (zoned if kind == "TIMESTAMP" else "")
+        values = [
+            (
+                other.get(name)
+                or (f"{identifier(name)}::INTEGER" if kind == "SMALLINT" else identifier(name))
+                + (zoned if kind == "TIMESTAMP" else ""),
+                kind,
+            )
             for name, kind, _ in self.columns
-        )
-        return f"SELECT count(*), coalesce(sum(hash({values})::HUGEINT), 0) FROM {source}"
+        ]
+        return f"SELECT count(*), coalesce(sum({self.hashed(values)}), 0) FROM {source}"
 
 
 @dataclass(frozen=True)
@@ -161,10 +187,12 @@ def list_tables(con: DuckDBWarehouse) -> Iterator[Table]:
 class Published:
     """A published copy, open to be compared with a mirror."""
 
-    def __init__(self, con: DuckDBWarehouse, version: Path) -> None:
+    def __init__(
+        self, con: DuckDBWarehouse, version: Path, hashed: Callable[..., str] = fast_hash
+    ) -> None:
         self.con, self.version, self.since = con, version.name, ""
         self.newest = str(con.execute("SELECT max(snapshot_at) FROM ops_merges").fetchone()[0])
-        self.tables = {table.name: table for table in list_tables(con)}
+        self.tables = {table.name: replace(table, hashed=hashed) for table in list_tables(con)}
         if CHANGES in self.tables:
             name = self.tables[CHANGES].source
             con.execute(f"CREATE TEMP TABLE {name} AS FROM {identifier(CHANGES)}")

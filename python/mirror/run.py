@@ -27,6 +27,7 @@ FORMATS = {
     "s3": ("mirror.delta.Delta", "mirror.delta.Delta"),
     "iceberg": ("mirror.lake.Catalogue", "mirror.iceberg.Iceberg"),
 }
+SERVICES = ("bigquery", "snowflake")
 SILENCE_S = 600  # without a sign of life a remote mirror is given up
 
 
@@ -51,19 +52,21 @@ def mirror(settings: Settings, version: Path, log: Callable[[str], None]) -> Res
     place = strip_credentials(url)
 
     def work(sign: Callable[[str], None]) -> Result:
+        scheme = url.partition(":")[0]
+        if scheme in SERVICES:
+            with signals.scratch_folder("mirror-", settings.data_dir) as folder:
+                return load("mirror.cloud.bring_level")(settings, version, url, folder, sign)
         with open_store(url, settings) as store:
             store.on_write = sign
-            return bring_level(settings, version, store, url.partition(":")[0])
+            return bring_level(settings, version, store, scheme)
 
     try:
-        return work_remotely(work) if url.startswith("s3:") else work(lambda _: None)
+        is_here = url.startswith(("delta:", "iceberg:"))
+        return work(lambda _: None) if is_here else work_remotely(work)
     except StepError:
         raise
     except ImportError as error:
-        raise SettingsError(
-            f"{error}: MIRROR_URL needs what python/mirror/requirements.txt lists; `make mirror` "
-            "installs it"
-        ) from None
+        raise SettingsError(f"{error}: MIRROR_URL needs {describe_packages(url)}") from None
     except Exception as error:
         log(redact("".join(traceback.format_exception(error)), url))
         first = (redact(str(error), url).splitlines() or [""])[0]
@@ -71,6 +74,14 @@ def mirror(settings: Settings, version: Path, log: Callable[[str], None]) -> Res
             f"the mirror at {place} is not up to date: {type(error).__name__}: {first}. "
             "Its readers keep the version that they had. The next run catches up, or: make mirror"
         ) from None
+
+
+def describe_packages(url: str) -> str:
+    """Say what a kind of mirror needs, and how it is installed."""
+    service = url.partition(":")[0]
+    if service in SERVICES:
+        return f"what python/engines/requirements/{service}.txt lists; see docs/engines.md"
+    return "what python/mirror/requirements.txt lists; `make mirror` installs it"
 
 
 def load(name: str) -> Any:

@@ -28,7 +28,7 @@ STAY_LOCAL += ("contents", "contents_changed", "contents_record")
 FILES = sorted(
     path
     for path in SQL.rglob("*.sql")
-    if path.stem not in STAY_LOCAL and path.parent.name != "publish"
+    if path.stem not in STAY_LOCAL and path.parent.name not in ("publish", "mirror")
 )
 VARIABLES = {
     "batch_id": "20200118T000000Z-0123456789ab",
