@@ -324,7 +324,7 @@ MUTANTS = [
 
 def copy_of_project(source: Path, folder: Path) -> None:
     ignore = shutil.ignore_patterns("__pycache__", ".hypothesis", "bench")
-    for name in ("python", "sql", "tests"):
+    for name in ("python", "sql", "tests", ".ci"):  # .ci: what is built depends on its lock
         shutil.copytree(source / name, folder / name, ignore=ignore)
     shutil.copy(source / "pyproject.toml", folder)
 
