@@ -74,6 +74,16 @@ def test_a_quarantined_record_keeps_no_other_title_with_its_old_id(history: Hist
     assert counts(history) == {"deleted": 1, "unchanged": 8}
 
 
+def test_a_quarantined_record_keeps_no_title_of_another_type(history: History):
+    """A movie and a show have one name: the show's year is unreadable, the movie is gone."""
+    show = title(2, title="Title 1", type="TV Show", duration="1 Season")
+    history.take(positions(title(1), show, title(3)), 1)
+    history.take(positions(show | {"release_year": "1492"}, title(3)), 2)
+    assert counts(history) == {"deleted": 1, "unchanged": 1, "carried": 1}
+    kept = "SELECT type FROM analytics_netflix_current WHERE title = 'Title 1'"
+    assert history.query(kept) == [("TV Show",)]
+
+
 def test_a_rejected_record_keeps_the_title_whose_words_it_has(history: History):
     rows = [title(1), title(2, title='Hello, "World"'), title(3)]
     history.take(positions(*rows), 1)
