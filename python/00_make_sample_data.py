@@ -223,6 +223,7 @@ def _encode_marked_lines(text: bytes) -> tuple[bytes, list[int]]:
 def remove(settings: Settings) -> int:
     """Remove the sample and all that came of it. Raises SampleError if a real file was landed."""
     from publish.versions import remove_versions
+    from warehouse.places import remove_warehouse
 
     with hold_lock(settings):
         batches = require_samples_only(settings, "nothing was removed")
@@ -236,9 +237,9 @@ def remove(settings: Settings) -> int:
             truth.unlink()
         for folder in (settings.snapshots, settings.decisions):
             shutil.rmtree(folder, ignore_errors=True)
-        wal = Path(f"{settings.warehouse_path}.wal")
-        for path in (settings.manifest, settings.latest, settings.warehouse_path, wal):
+        for path in (settings.manifest, settings.latest):
             path.unlink(missing_ok=True)
+        remove_warehouse(settings.warehouse_path)
     say("sample    removed, with its snapshots, its warehouse and what was published of it")
     return DONE
 

@@ -2,9 +2,9 @@
 
 Reads:   contract_netflix_titles (the raw snapshot under canonical names; if step 04 did not run,
          this step creates it in the same way), sql/contract.toml
-Writes:  staging_records (and over it staging_netflix_titles), staging_netflix_quarantine,
-         staging_repairs, staging_lost_in_cast, staging_batch, staging_counts; where it stops, a
-         decision in data/decisions/
+Writes:  the files of staging (staging/files.py) and their views: staging_netflix_titles,
+         staging_records, staging_netflix_quarantine, staging_lost_in_cast; the tables
+         staging_repairs, staging_batch, staging_counts; if it stops, a decision in data/decisions/
 Fails when: too many records are quarantined or values lost (MAX_QUARANTINED_*, MAX_LOST_IN_CAST_*;
          exit 20), the row counts do not reconcile (exit 1), or step 04 would
 
@@ -21,6 +21,7 @@ from ingest.manifest import landed_batches
 from runner.options import read_flags
 from runner.step import Step, run_step
 from staging.build import build_staging, check_staging_limits, find_staged, is_schema_checked
+from staging.files import keep_staging, show_staging
 from staging.schema_drift import check_columns
 
 
@@ -30,8 +31,9 @@ def run(step: Step, full: bool = False) -> None:
     batch = batches[-1]
     contract = load_contract(settings.contract_path, settings.cdc_key)
     step.batch_id = batch.batch_id
+    show_staging(step, step.con, read=True)
     as_before = None if full else find_staged(step.con, batch, contract)
-    with record_refusal(settings, batch):
+    with record_refusal(settings, batch), keep_staging(step.con, contract.columns):
         if not as_before and not is_schema_checked(step.con, batch):
             check_columns(step, batches, contract)  # step 04 did not run, or stopped
         counts = as_before or build_staging(step.con, batch, contract, full=full)

@@ -25,6 +25,7 @@ from ingest.state import loaded_state
 from runner.console import plural
 from runner.options import read_flags
 from runner.step import Step, run_step
+from staging.files import keep_staging, show_staging
 
 
 def run(step: Step) -> None:
@@ -37,7 +38,9 @@ def run(step: Step) -> None:
     pending = find_pending(con, batches, settings, contract)
     was_lost = is_history_lost(step, batches)
     merged_before = {batch_id for batch_id, _, _ in merged_batches(con)}
-    merges = merge_pending(step, con, batches, contract, pending)
+    show_staging(step, con, read=bool(pending.todo))
+    with keep_staging(con, contract.columns):
+        merges = merge_pending(step, con, batches, contract, pending)
     step.rows_in = sum(diff.staged for _, diff in merges)
     step.rows_out = con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()[0]
     if not merges:

@@ -24,7 +24,16 @@ from audit.checks import (
 )
 from config import load_settings
 from contract import Contract, bind, load_contract
-from errors import DONE, LOCKED, QUALITY, QualityError, SettingsError, StepError, exit_code
+from errors import (
+    DONE,
+    LOCKED,
+    QUALITY,
+    NotReady,
+    QualityError,
+    SettingsError,
+    StepError,
+    exit_code,
+)
 from ingest.decisions import find_refused
 from ingest.manifest import Batch, read_batches
 from ingest.state import check_state
@@ -35,6 +44,7 @@ from runner.console import say_error, say_warning
 from runner.log import redirect_to_cron_log, utc_now
 from runner.options import read_flags
 from runner.step import Step, run_step
+from staging.files import find_damaged_file, point_views
 from warehouse.database import Warehouse, fetch_file, has_tables, set_variables
 
 VARIABLES = ("freshness_days", "max_run_age_hours", "same_bytes_days", "newest_title_days")
@@ -43,6 +53,9 @@ VARIABLES = ("freshness_days", "max_run_age_hours", "same_bytes_days", "newest_t
 def run(step: Step) -> None:
     check_state(step)
     con, checked_at = step.con, utc_now()
+    if damaged := con.has_transactions and find_damaged_file(con, read=not lock.inherited):
+        raise NotReady(f"{damaged}; `make staging` builds it again from the raw snapshot")
+    point_views(con)
     limits = {name: getattr(step.settings, name) for name in VARIABLES}
     set_variables(con, limits | fetch_file(con, "last_run.sql")[0] | {"checked_at": checked_at})
     contract = load_contract(step.settings.contract_path)

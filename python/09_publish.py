@@ -31,7 +31,7 @@ from publish.versions import (
     update_links,
 )
 from runner.step import Step, run_step
-from warehouse.database import connect
+from warehouse.database import connect, has_tables
 
 
 def run(step: Step) -> None:
@@ -63,7 +63,9 @@ def publish(step: Step, origins: Origins) -> Path:
                 step.warn(f"{path} is damaged (see its {SUMS}); it is published again")
             warehouse.as_duckdb(*COPIED)
             tables = list_published_tables(con)
-            write_version(con, tables, version, step.batch_id, build_page)
+            is_clean = settings.warehouse == "duckdb" and has_tables(con, "publishable_file")
+            file = settings.warehouse_path if is_clean else None
+            write_version(con, tables, version, step.batch_id, build_page, file)
             step.message = f"{len(tables)} tables of {step.batch_id} in {place}"
         else:
             step.message = f"{step.batch_id}, as before"

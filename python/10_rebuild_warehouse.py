@@ -30,7 +30,8 @@ from ingest.manifest import KINDS, landed_batches, verify_snapshot
 from runner.console import PLAIN, RED, plural, say
 from runner.files import sync
 from runner.options import read_flags
-from runner.step import Step, run_step
+from runner.step import Step, make_ops_tables, run_step
+from staging.files import keep_staging, use_attached
 from warehouse.database import (
     Warehouse,
     connect,
@@ -38,9 +39,9 @@ from warehouse.database import (
     has_tables,
     literal,
     require_duckdb,
-    run_file,
     transaction,
 )
+from warehouse.places import find_staging, remove_warehouse
 
 OPS_TABLES = ("ops_runs", "ops_schema_changes")
 COMPARED = (
@@ -92,8 +93,7 @@ def verify(step: Step) -> None:
                 con.execute("CHECKPOINT")
         different = compare(step, live, scratch, star)
     finally:
-        for leftover in (scratch, Path(f"{scratch}.wal")):
-            leftover.unlink(missing_ok=True)
+        remove_warehouse(scratch)
     if different:
         raise QualityError(
             f"{', '.join(different)} differ(s) from a replay of the {count} raw snapshots. "
@@ -104,7 +104,7 @@ def verify(step: Step) -> None:
 
 def replay_into(step: Step, target: Path, keep_records: bool) -> int:
     """Build a warehouse in a new file from the raw snapshots; return how many were merged."""
-    settings = step.settings
+    settings, live = step.settings, step.settings.warehouse_path
     batches = landed_batches(step, needs_warehouse=False)
     for batch in [] if keep_records else batches:  # also files that the replay does not read
         for kind in KINDS:
@@ -112,13 +112,15 @@ def replay_into(step: Step, target: Path, keep_records: bool) -> int:
                 verify_snapshot(settings.snapshots, batch, kind)
     contract = load_contract(settings.contract_path, settings.cdc_key)
     target.unlink(missing_ok=True)
-    con = connect(target, settings, [settings.snapshots, settings.warehouse_path.parent])
+    con = connect(target, settings, [settings.snapshots, live.parent, target.parent])
+    if keep_records:
+        con.staging = find_staging(live)
     try:
         with transaction(con):
-            run_file(con, "ops.sql")
+            make_ops_tables(con)
             create_tables(con, contract.columns)
         merged_ids = take_over(step, con, keep_records)
-        with transaction(con):
+        with transaction(con), keep_staging(con, contract.columns):
             pending = find_pending(con, batches, settings, contract)
             merged = [b for b in batches if b.batch_id in merged_ids]  # the rest are for step 06
             key = settings.cdc_key
@@ -162,7 +164,7 @@ def take_over(step: Step, con: Warehouse, keep_records: bool) -> set[str]:
 
 def compare(step: Step, live: Path, scratch: Path, star: Sequence[str]) -> list[str]:
     """Print a line per table; return the tables whose content differs."""
-    con = connect(":memory:", step.settings, [live.parent, step.settings.snapshots])
+    con = connect(":memory:", step.settings, [live.parent, scratch.parent])
     con.execute(f"ATTACH {literal(live)} AS live (READ_ONLY)")
     con.execute(f"ATTACH {literal(scratch)} AS replayed (READ_ONLY)")
     staged = "SELECT batch_id FROM {}.staging_counts"
@@ -170,8 +172,8 @@ def compare(step: Step, live: Path, scratch: Path, star: Sequence[str]) -> list[
     different = []
     for table in (*COMPARED, *([] if newer else ["staging_netflix_titles"]), *star):
         sums = {}
-        for side in ("live", "replayed"):
-            con.execute(f"USE {side}")  # views name their tables without the file
+        for side, path in (("live", live), ("replayed", scratch)):
+            use_attached(con, side, path)  # views name their tables without the file
             try:
                 sums[side] = con.execute(
                     f"SELECT count(*), sum(CAST(hash(content) AS HUGEINT)) FROM {table} AS content"

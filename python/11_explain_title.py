@@ -18,6 +18,7 @@ from operations.status import open_for_reading
 from runner import signals
 from runner.console import BOLD, CYAN, RED, YELLOW, printable, quote, say, say_error
 from runner.options import make_parser
+from staging.files import fetch_quarantined
 from warehouse.columns import KNOWN
 from warehouse.database import Warehouse, fetch_file, has_tables, has_warehouse, set_variables
 
@@ -53,8 +54,7 @@ def explain(con: Warehouse, key: str, batches: dict[str, Batch]) -> bool:
             say(f"      repaired on the way in: {row['repairs']}", YELLOW)
         if row["end_operation"] == "delete":
             say(f"      gone from the catalogue with batch {row['end_batch_id']}", RED)
-    is_warehouse = has_tables(con, "staging_netflix_quarantine")  # the published copy has none
-    held = fetch_file(con, "reports/why_quarantine.sql") if is_warehouse else []
+    held = fetch_quarantined(con, "reports/why_quarantine.sql")
     for row in held:
         say(
             f"  in quarantine: {row['rule']} ({row['column_name']} = {quote(row['raw_value'])}, "

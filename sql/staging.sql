@@ -1,4 +1,4 @@
--- Cleans and types records, as a view that staging/load_all.sql or load_changed.sql reads.
+-- Cleans and types records, as a view that staging/part.sql or load_all.sql reads.
 -- Grain: staged_records one row per record of records_to_stage.
 -- Inputs -> outputs: contract_netflix_titles (the raw columns under their canonical names, text),
 --   macros of content_hash.sql, session variables batch_id, snapshot_at, tracked_columns,

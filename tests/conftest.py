@@ -236,6 +236,22 @@ class Pipeline:
         with attach(self.root / "dw.db") as con:
             return con.execute(sql).fetchall()
 
+    def hold_staging(self) -> None:
+        """Let staging be tables of the warehouse, as in older versions: faults can be planted."""
+        with duckdb.connect(str(self.root / "dw.db")) as con:
+            files = [
+                name for (name,) in con.execute("SELECT file_name FROM staging_files").fetchall()
+            ]
+            for view in sorted({name.split(".")[1] for name in files}):
+                paths = [str(self.root / "dw.db.staging" / n) for n in files if f".{view}." in n]
+                con.execute(f"DROP VIEW {view}")
+                con.execute(f"CREATE TABLE {view} AS FROM read_parquet({paths})")
+            con.execute("CREATE TABLE held AS FROM staging_records")
+            con.execute("DROP VIEW staging_records; ALTER TABLE held RENAME TO staging_records")
+            con.execute("DROP TABLE staging_parts; DROP TABLE staging_lines")
+            con.execute("DROP TABLE staging_files; DROP TABLE IF EXISTS publishable_file")
+        shutil.rmtree(self.root / "dw.db.staging")
+
     def digests(self, *folders: str) -> dict[str, str]:
         """SHA-256 of every file but the locks below these folders of the root (default: data)."""
         return {

@@ -77,7 +77,7 @@ def select_checks(con: Warehouse) -> tuple[list[Path], int]:
     ).fetchone()[0]
     if merges or has_tables(con, "ops_merges"):
         return paths, 0
-    if not has_tables(con, "staging_records"):
+    if "staging_records" not in table_names(con):
         raise NotReady("nothing was staged yet that could be audited; run `make run-all` first")
     run_file(con, "staged_as_current.sql")
     chosen = [path for path in paths if not OF_HISTORY.search(path.read_text(encoding="utf-8"))]

@@ -51,6 +51,7 @@ class Adapter:
 
     has_transactions = False
     settings: Settings
+    staging = Path()  # staging is tables
     reads: Collection[Path] = ()  # the folders that as_duckdb may touch
     copy: DuckDBWarehouse | None = None
 

@@ -19,6 +19,8 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
+
 from config import WAREHOUSES
 from contract import load_contract
 from errors import NotReady, QualityError, Refused, SettingsError
@@ -35,6 +37,7 @@ from warehouse.database import (
     open_warehouse,
     require_duckdb,
     run_file,
+    table_names,
 )
 
 MOVED = (
@@ -67,8 +70,14 @@ def run(step: Step, to: str) -> None:
             closing(open_warehouse(elsewhere)) as there,
             closing(open_warehouse(settings, [folder], read_only=True)) as here,
         ):
-            if not has_tables(here, *MOVED):
+            if not {*table_names(here)}.issuperset(MOVED):
                 raise NotReady("nothing was merged yet that could be moved; run `make run-all`")
+            try:
+                here.execute("SELECT count(raw_value) FROM staging_netflix_quarantine")
+            except duckdb.Error:
+                raise NotReady(
+                    "the files of staging are lost, damaged or elsewhere; run `make staging` first"
+                ) from None
             refuse_history(there)
             for table in MOVED:
                 move(here, there, table, folder)

@@ -75,7 +75,7 @@ def find_changes(con: Warehouse, batch: Batch, settings: Settings, contract: Con
         run_file(con, name, columns=contract.columns)
     rows = {row["operation"]: row for row in fetch_file(con, "history/diff_counts.sql")}
     counts = {name: rows[name]["titles"] if name in rows else 0 for name in OPERATIONS}
-    staged = con.execute("SELECT count(*) FROM staging_netflix_titles").fetchone()[0]
+    staged = con.execute("SELECT staged_rows FROM staging_counts").fetchone()[0]
     previous = before[1] if before else 0
     return Diff(previous, staged, counts, tracked, set(then) != set(tracked), attributes)
 

@@ -28,6 +28,7 @@ from runner.lock import PLAN, hold_lock
 from runner.log import open_log
 from runner.redact import complete_command, describe_given
 from runner.step import Step
+from staging.files import show_staging
 from warehouse.database import (
     Warehouse,
     connect,
@@ -37,6 +38,7 @@ from warehouse.database import (
     set_variables,
     transaction,
 )
+from warehouse.places import find_staging
 
 STEPS = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 
@@ -72,10 +74,13 @@ def show_plan() -> int:
 
 
 def copy_state(settings: Settings, scratch: Path) -> None:
-    """Copy the warehouse and the records (and the lists of an older version); link snapshots."""
+    """Copy the warehouse and the records (and lists of an older version); link the other files."""
     data = scratch / "data"
-    for folder in (settings.snapshots, settings.decisions):
-        target = data / folder.relative_to(settings.data_dir)
+    for folder, target in (
+        (settings.snapshots, data / settings.snapshots.relative_to(settings.data_dir)),
+        (settings.decisions, data / settings.decisions.relative_to(settings.data_dir)),
+        (find_staging(settings.warehouse_path), find_staging(scratch / "plan.db")),
+    ):
         target.mkdir(parents=True)
         for source in folder.glob("[!.]*"):
             try:
@@ -130,6 +135,7 @@ def show_pending(
         run_file(con, "ops.sql")
         batches = landed_batches(step)
         create_tables(con, contract.columns)
+        show_staging(step, con, read=True)
         pending = find_pending(con, batches, settings, contract)
         if not (pending.todo or pending.is_replay):
             say(f"plan      nothing to do: {describe_file(con, batches)}")

@@ -15,6 +15,7 @@ from dataclasses import replace
 from contract import load_contract
 from errors import SettingsError
 from history.plan import copy_state, show_pending
+from history.tables import drop_publishable_mark
 from ingest.decisions import record_decision
 from ingest.manifest import KINDS, Batch, is_left_out, list_batches, verify_snapshot
 from ingest.state import check_state
@@ -46,6 +47,7 @@ def run(step: Step, wanted: str) -> None:
             verify_snapshot(settings.snapshots, batch, kind)
     show_effect(step, batch, verdict)
     record_decision(settings, batch, verdict, f"make {step.name}")
+    step.at_end.append(drop_publishable_mark)
     step.message = f"{batch_id} is {verdict}; after the merge: make run-all audits and publishes"
 
 

@@ -20,6 +20,7 @@ from ingest.state import check_state, load_state, loaded_state
 from ingest.takeover import read_old_lines, write_notice
 from runner.files import sha256
 from runner.step import Step
+from warehouse.places import find_staging
 
 PROVEN_BYTES = 32 << 20  # digested each night
 LEAST_BYTES = 256 << 10  # what a small file counts as: opening it takes as long as reading these
@@ -109,8 +110,9 @@ def remove_leftovers(settings: Settings, batches: list[Batch], folder: Path) -> 
     shutil.rmtree(f"{settings.warehouse_path}.tmp", ignore_errors=True)  # DuckDB's
     warehouse = settings.warehouse_path.resolve()
     for leftover in warehouse.parent.glob(f".{warehouse.name}.*.tmp*"):  # of a rebuild
-        leftover.unlink()
-    for parent in (settings.raw_dir, settings.snapshots, settings.decisions):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    staging = find_staging(settings.warehouse_path)
+    for parent in (settings.raw_dir, settings.snapshots, settings.decisions, staging):
         for leftover in parent.glob(".*.tmp"):
             leftover.unlink()
     for parent in (settings.data_dir, settings.data_dir / "alerts"):  # an audit may write there now

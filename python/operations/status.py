@@ -36,6 +36,7 @@ from warehouse.database import (
     open_warehouse,
     set_variables,
 )
+from warehouse.places import find_staging
 
 FEWEST, RECENT = 3, 30  # nights from which a year is estimated, as in status_counts.sql
 ORDER = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "publish")
@@ -176,6 +177,7 @@ def show_disk(settings: Settings) -> None:
         f"{name} {count_bytes(path) / 1e6:,.1f} MB"
         for name, path in (
             ("warehouse", settings.warehouse_path),
+            ("staging", find_staging(settings.warehouse_path)),
             ("snapshots", settings.snapshots),
             ("published", settings.published),
             ("logs", settings.log_dir),

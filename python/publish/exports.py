@@ -1,5 +1,6 @@
 """Write one version: database copy, KPI files, dictionary, LookML, page."""
 
+import errno
 import json
 import os
 import shutil
@@ -22,6 +23,9 @@ from warehouse.database import (
 )
 
 COPIED = ("dim_", "fact_", "bridge_", "kpi_", "analytics_netflix_", "cdc_", "ops_")
+COPIED_BYTES = 1 << 30  # at most, by one call
+# What the system says where it cannot copy from one file to another by itself.
+CANNOT_COPY_RANGE = (errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM)
 BOM = "\ufeff"
 LOOKER_TYPES = {"VARCHAR": "string", "DATE": "date", "TIMESTAMP": "date_time", "BOOLEAN": "yesno"}
 
@@ -44,6 +48,7 @@ def write_version(
     version: Path,
     batch: str,
     build_page: Callable[[Path], str],
+    file: Path | None = None,
 ) -> None:
     """Write the version to a temporary folder, which gets its name once all of it is on disk.
 
@@ -53,8 +58,11 @@ def write_version(
     try:
         (temporary / "kpi").mkdir(parents=True)
         (temporary / "lookml").mkdir()
+        if file:
+            copy_file(file, temporary / "netflix.duckdb")
         with attach_copy(con, temporary / "netflix.duckdb"):
-            copy_database(con, tables)
+            strip_copy(con, tables) if file else copy_database(con, tables)
+            show_copied_kpis(con, tables)
             for name in tables:
                 if name.startswith("kpi_"):
                     export_kpi(con, name, temporary / "kpi")
@@ -101,16 +109,63 @@ def copy_database(con: Warehouse, tables: dict) -> None:
         for definition in views.values():
             con.execute(definition)
         for name, entry in tables.items():
-            target = identifier(name)
-            kind = "VIEW" if name in views else "TABLE"
-            comments = [f"COMMENT ON {kind} {target} IS {literal(entry['comment'])}"]
-            comments += [
-                f"COMMENT ON COLUMN {target}.{identifier(column)} IS {literal(comment)}"
-                for column, _, comment in entry["columns"]
-            ]
-            con.execute(";".join(comments))
+            comment_on(con, identifier(name), "VIEW" if name in views else "TABLE", entry)
         run_file(con, "history/time_travel.sql", columns=stored_columns(con))
         con.execute(f"USE {home}")
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a database and its log; at once where the file system lets two files share blocks.
+
+    Its caller has the database open, so nobody writes to it.
+    """
+    for suffix in ("", ".wal"):
+        path, copy = Path(f"{source}{suffix}"), Path(f"{target}{suffix}")
+        if not path.exists():
+            continue
+        try:
+            with open(path, "rb") as here, open(copy, "wb") as there:
+                while os.copy_file_range(here.fileno(), there.fileno(), COPIED_BYTES):
+                    pass
+        except AttributeError:  # not Linux
+            shutil.copyfile(path, copy)
+        except OSError as error:
+            if error.errno not in CANNOT_COPY_RANGE:
+                raise
+            shutil.copyfile(path, copy)
+
+
+def strip_copy(con: Warehouse, tables: dict) -> None:
+    """Leave in a copy of the warehouse's file what is published, with each KPI as a table.
+
+    The rest has no row that readers must not get: those of staging are in files of their own.
+    """
+    objects = con.execute(
+        "SELECT table_name, 'TABLE' FROM duckdb_tables() WHERE database_name = 'copy' UNION ALL "
+        "SELECT view_name, 'VIEW' FROM duckdb_views() WHERE database_name = 'copy' AND NOT internal"
+    ).fetchall()
+    with transaction(con):
+        for name, kind in objects:
+            if name.startswith("kpi_") or name not in tables:
+                con.execute(f"DROP {kind} copy.{identifier(name)}")
+        for name, entry in tables.items():
+            if name.startswith("kpi_"):
+                table = f"copy.{identifier(name)}"
+                con.execute(f"CREATE TABLE {table} AS SELECT * FROM {identifier(name)}")
+                comment_on(con, table, "TABLE", entry)
+
+
+def comment_on(con: Warehouse, target: str, kind: str, entry: dict) -> None:
+    comments = [f"COMMENT ON {kind} {target} IS {literal(entry['comment'])}"]
+    comments += [
+        f"COMMENT ON COLUMN {target}.{identifier(column)} IS {literal(comment)}"
+        for column, _, comment in entry["columns"]
+    ]
+    con.execute(";".join(comments))
+
+
+def show_copied_kpis(con: Warehouse, tables: dict) -> None:
+    """From here on a KPI's name means its table in the copy: it is worked out once."""
     for name in tables:
         if name.startswith("kpi_"):
             view = identifier(name)

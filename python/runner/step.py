@@ -196,7 +196,7 @@ def open_with_ops_tables(step: Step) -> "Iterator[Warehouse]":
     The record of a step that found its work done may stay in DuckDB's write-ahead log until the
     next checkpoint: one takes 20 ms, a third of such a step.
     """
-    from warehouse.database import has_warehouse, open_warehouse, run_file
+    from warehouse.database import has_warehouse, open_warehouse
 
     if step.requires_warehouse and not has_warehouse(step.settings):
         raise NotReady(
@@ -205,12 +205,22 @@ def open_with_ops_tables(step: Step) -> "Iterator[Warehouse]":
         )
     con = open_warehouse(step.settings, step.reads)
     try:
-        run_file(con, "ops.sql")
+        make_ops_tables(con)
         yield con
         if not step.unchanged:
             con.execute("CHECKPOINT")
     finally:
         con.close()
+
+
+def make_ops_tables(con: "Warehouse") -> None:
+    """Create the tables for the records of each step, and mark a file that is new."""
+    from warehouse.database import run_file
+
+    is_new = con.has_transactions and not con.objects()
+    run_file(con, "ops.sql")
+    if is_new:
+        run_file(con, "new_file.sql")
 
 
 def record_run(con: "Warehouse", step: Step, status: str, message: str) -> None:

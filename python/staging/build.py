@@ -14,6 +14,13 @@ from errors import Refused, StateError, StepError
 from ingest.decisions import is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_snapshot
 from runner.files import fingerprint
+from staging.files import (
+    MOST_PARTS,
+    count_parts,
+    find_damaged_file,
+    run_staging_file,
+    stage_part,
+)
 from staging.propose import propose_line
 from warehouse.columns import column_names
 from warehouse.database import (
@@ -99,6 +106,7 @@ def build_staging(
 ) -> StagingCounts:
     """Build staging_netflix_titles and its quarantine from the batch in raw_netflix_titles.
 
+    In DuckDB they are views of files, of this session only until keep_staging() (staging/files.py).
     Without `full`, unchanged records keep their staged rows if the rules are the same, too. The
     result is the same: tests/staging/test_staging_changes.py.
     """
@@ -125,11 +133,19 @@ def build_staging(
         con.execute("DROP TABLE staging_netflix_titles")
     con.execute("DROP TABLE IF EXISTS staging_books")  # staging_counts in older versions
     declare(con, "staging", read_sql("staging.sql", columns), stays=full)
-    kept = not full and con.has_transactions and can_reuse_staged_rows(con, batch, contract)
+    reuse = not full and con.has_transactions and can_reuse_staged_rows(con, batch, contract)
     con.execute("DROP TABLE IF EXISTS staging_counts")  # dropped first, created last: see base.py
-    load = "staging/load_changed.sql" if kept else "staging/load_all.sql"
-    run_file(con, load, columns=columns)
-    run_file(con, "staging/quarantine.sql", columns=columns)
+    if con.has_transactions:
+        load = "records_to_stage" if reuse else "match_none"
+        run_file(con, f"staging/{load}.sql", columns=columns)
+        stage_part(con, columns, reuse)
+        files = ["lines", "records", "titles", "shared_keys", "unstage_lines"]
+    else:
+        files = ["load_all", "titles", "shared_keys", "unstage_records"]
+    if "staging_netflix_quarantine" not in table_names(con):
+        files.append("empty_quarantine")
+    for name in (*files, "quarantine"):
+        run_staging_file(con, name, columns)
     counts = fetch_counts(con)[2]
     if counts.raw != counts.staged + counts.quarantined + counts.duplicates:
         raise StepError(f"the row counts of staging do not reconcile: {counts}")
@@ -138,18 +154,18 @@ def build_staging(
 
 def can_reuse_staged_rows(con: Warehouse, batch: Batch, contract: Contract) -> bool:
     """Return whether most staged rows can stay; record_moves then says which."""
-    last = read_staging_counts(con)
-    if not last or not has_tables(con, "staging_records"):
+    last, parts = read_staging_counts(con), count_parts(con)
+    if not (last and 0 < parts < MOST_PARTS):
         return False
     batch_id, rules, counts = last
     total, staged = con.execute(
-        "SELECT count(*), count(*) FILTER (is_staged) FROM staging_records"
+        "SELECT (SELECT count(*) FROM staging_parts), count(*) FROM staging_lines WHERE is_staged"
     ).fetchone()
     sound = batch_id != batch.batch_id and staged == counts.staged
     if not sound or rules != staging_fingerprint(contract, batch) or total * REUSE_SHARE > staged:
         return False
     run_file(con, "staging/match_unchanged.sql")
-    kept = con.execute("SELECT count(new_line) FROM record_moves").fetchone()[0]
+    kept = con.execute("SELECT count(*) FROM record_moves").fetchone()[0]
     return kept > REUSE_SHARE * max(staged, batch.raw_rows)
 
 
@@ -158,10 +174,13 @@ def find_staged(con: Warehouse, batch: Batch, contract: Contract) -> StagingCoun
     if not (last := read_staging_counts(con)):
         return None
     batch_id, rules, counts = last
-    rows = con.execute("SELECT count(*) FROM staging_netflix_titles").fetchone()[0]
-    rules_now = staging_fingerprint(contract, batch)
-    same = (batch_id, rules, rows) == (batch.batch_id, rules_now, counts.staged)
-    return counts if same else None
+    if con.has_transactions:
+        whole = count_parts(con) and not find_damaged_file(con, read=False)
+    else:
+        row = con.execute("SELECT count(*) FROM staging_netflix_titles").fetchone()
+        whole = row == (counts.staged,)
+    same = (batch_id, rules) == (batch.batch_id, staging_fingerprint(contract, batch))
+    return counts if same and whole else None
 
 
 def is_schema_checked(con: Warehouse, batch: Batch) -> bool:

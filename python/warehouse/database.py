@@ -16,6 +16,7 @@ from column import Column
 from config import PROJECT, SQL, Settings
 from errors import LockedError, SettingsError, StateError
 from warehouse.columns import expand_columns
+from warehouse.places import find_staging
 
 
 def identifier(name: str) -> str:
@@ -65,8 +66,8 @@ class DuckDBWarehouse:
 
     has_transactions = True
 
-    def __init__(self, con: duckdb.DuckDBPyConnection):
-        self.con = con
+    def __init__(self, con: duckdb.DuckDBPyConnection, staging: Path = Path()):
+        self.con, self.staging = con, staging
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.con, name)
@@ -98,12 +99,11 @@ def connect(
     read_only: bool = False,
     waits: bool = True,
 ) -> DuckDBWarehouse:
-    """Open a DuckDB file (or ":memory:") that can touch only the files below `reads`.
+    """Open a DuckDB file (or ":memory:") that can touch its staging and the files below `reads`.
 
     Extensions are never installed or loaded from outside, temporary files stay next to the
     warehouse, and no statement can change that. Raises LockedError if another process has the file
-    open; with `waits` only after READER_WAIT_S, as readers soon close it. Raises StateError if the
-    file is damaged.
+    open; with `waits` only after READER_WAIT_S. Raises StateError if the file is damaged.
     """
     config: dict[str, Any] = {
         "autoinstall_known_extensions": "false",
@@ -140,16 +140,16 @@ def connect(
     if path != ":memory:" and not read_only:
         con.execute("PRAGMA disable_checkpoint_on_shutdown")  # a step does it if it wrote much
     con.execute(f"SET force_compression = {literal(text_codec(settings))}")
-    linked = [folder.resolve() for folder in reads]  # DuckDB compares resolved names
-    folders = ", ".join(literal(folder) for folder in (*reads, *linked))
-    con.execute(f"SET allowed_directories = [{folders}]")
+    staging = find_staging(settings.warehouse_path if path == ":memory:" else Path(path))
+    folders = [*reads, *(folder.resolve() for folder in reads), staging]  # DuckDB compares these
+    con.execute(f"SET allowed_directories = [{', '.join(map(literal, folders))}]")
     # DuckDB 1.5.6 finds no row by ORDER BY ... LIMIT 1 if the row group with the highest value has
     # only deleted rows: this pruning counts them (tests/history/test_history_extra.py).
     con.execute("SET disabled_optimizers = 'row_group_pruner'")
     con.execute("SET enable_external_access = false")
     con.execute(f"SET allowed_configs = [{', '.join(map(literal, CHANGED_BY_STEPS))}]")
     con.execute("SET lock_configuration = true")
-    return DuckDBWarehouse(con)
+    return DuckDBWarehouse(con, staging)
 
 
 def text_codec(settings: Settings) -> str:
@@ -193,6 +193,7 @@ class Warehouse(Protocol):
     """A session on an engine: what the steps use of a DuckDB connection, and what differs."""
 
     has_transactions: bool  # if not, the statements of a step that died stay
+    staging: Path  # the folder of staging's files, with DuckDB
     description: Sequence[tuple]
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> "Warehouse":

@@ -1,5 +1,5 @@
 -- Matches staged records to equal records of the new snapshot, wherever they are in the file.
--- Grain: record_moves one row per staged record: its old line and its new line, NULL if it is gone.
+-- Grain: record_moves one row per staged record that the snapshot has, too, and its line there.
 --   Equal means an equal hash of all values, and an equal show_id. Further copies of a record are
 --   staged again, and recognised as copies there.
 -- Inputs -> outputs: contract_netflix_titles, staging_records -> temp table record_moves.
@@ -16,12 +16,12 @@ WITH firsts AS (
 )
 
 SELECT
-    staged.source_line AS old_line,
-    CASE
-        WHEN staged.show_id = firsts.show_id THEN firsts.source_line  -- most need no cleaning
-        WHEN staged.show_id IS NOT DISTINCT FROM conform(clean_text(firsts.show_id), 'show_id')
-            THEN firsts.source_line
-    END AS new_line
+    staged.record_id,
+    firsts.source_line AS new_line
 FROM staging_records AS staged
-LEFT JOIN firsts ON staged.record_hash = firsts.record_hash
-WHERE staged.is_staged;
+INNER JOIN firsts ON staged.record_hash = firsts.record_hash
+WHERE staged.is_staged
+    AND (
+        staged.show_id = firsts.show_id  -- most need no cleaning
+        OR staged.show_id IS NOT DISTINCT FROM conform(clean_text(firsts.show_id), 'show_id')
+    );

@@ -1,46 +1,9 @@
 -- Quarantines records that are not valid titles; counts the run last, which marks it as complete.
--- Grain: staging_netflix_titles one row per business key; staging_netflix_quarantine per record and
---   rule; staging_lost_in_cast per value; staging_repairs per rule; batch and counts one row.
--- Inputs -> outputs: staging_records, suspect_records, contract_netflix_titles, session variables
---   batch_id, snapshot_at, rules and those of macros.sql -> the view and the five tables.
+-- Grain: staging_netflix_quarantine one row per record and rule; staging_lost_in_cast per value;
+--   staging_repairs per rule; staging_counts one row.
+-- Inputs -> outputs: staging_records, shared_keys, staged_count, contract_netflix_titles, variables
+--   batch_id, snapshot_at, rules and those of macros.sql -> the four tables.
 -- Running it twice is safe: every table is replaced, in one transaction.
-
-CREATE OR REPLACE TEMP MACRO if_lost(value, repairs, column_name) AS
-    CASE WHEN ' ' || repairs || ' ' LIKE '% lost_in_cast:' || column_name || ' %' THEN value END;
-
--- Valid records that share a key: equal ones collapse into the first, others are all quarantined.
-CREATE OR REPLACE TEMP TABLE shared_keys AS
-WITH shared AS (
-    SELECT business_key
-    FROM suspect_records
-    GROUP BY business_key
-    HAVING count(*) > 1
-),
-
-members AS (
-    SELECT
-        titles.business_key,
-        titles.source_line,
-        concat_ws(
-            chr(31),
-            coalesce(CAST(titles."column" AS VARCHAR), ''),  -- each column
-            -- values lost in a cast are NULL above; copies that differ in them are not equal
-            if_lost(raw."column", titles.repairs, 'column'),  -- each typed column
-            NULL
-        ) AS content
-    FROM staging_records AS titles
-    INNER JOIN shared ON titles.business_key = shared.business_key
-    INNER JOIN contract_netflix_titles AS raw ON titles.source_line = raw.source_line
-    WHERE titles.is_staged
-)
-
-SELECT
-    business_key,
-    source_line,
-    min(content) OVER (PARTITION BY business_key)
-        <> max(content) OVER (PARTITION BY business_key) AS is_conflict,
-    row_number() OVER (PARTITION BY business_key ORDER BY source_line) AS copy_number
-FROM members;
 
 -- Quarantined records with the file's value. first_seen and last_seen are snapshot times; a record
 -- that is valid again, or gone, is no longer in the table.
@@ -119,28 +82,6 @@ SELECT
     source_line
 FROM typed;
 
-UPDATE staging_records
-SET is_staged = false
-FROM shared_keys
-WHERE staging_records.is_staged
-    AND staging_records.source_line = shared_keys.source_line
-    AND (shared_keys.is_conflict OR shared_keys.copy_number > 1);
-
-CREATE TABLE IF NOT EXISTS staging_netflix_quarantine (
-    batch_id VARCHAR,
-    business_key VARCHAR,
-    rule VARCHAR,
-    column_name VARCHAR,
-    raw_value VARCHAR,
-    title VARCHAR,
-    "type" VARCHAR,
-    release_year SMALLINT,
-    description VARCHAR,
-    source_line BIGINT,
-    first_seen_at TIMESTAMP,
-    last_seen_at TIMESTAMP
-);
-
 CREATE OR REPLACE TEMP TABLE quarantine_before AS
 SELECT
     business_key,
@@ -211,29 +152,13 @@ FROM lost
 INNER JOIN contract_netflix_titles AS raw ON lost.source_line = raw.source_line
 WHERE split_part(lost.repair, ':', 1) = 'lost_in_cast';
 
--- An unchanged record keeps the batch that staged it first; the view shows this one for all.
-CREATE OR REPLACE TABLE staging_batch AS
-SELECT getvariable('batch_id') AS batch_id;
-
-CREATE OR REPLACE VIEW staging_netflix_titles AS
-SELECT
-    records.business_key,
-    records."column",  -- each stored column
-    records.row_hash,
-    records.repairs,
-    records.source_line,
-    staging_batch.batch_id
-FROM staging_records AS records
-CROSS JOIN staging_batch
-WHERE records.is_staged;
-
 -- Row counts of this run: raw = staged + quarantined + duplicates; lost_in_cast counts values.
 CREATE OR REPLACE TABLE staging_counts AS
 SELECT
     getvariable('batch_id') AS batch_id,
     getvariable('rules') AS rules,
     (SELECT count(*) FROM raw_netflix_titles) AS raw_rows,
-    (SELECT count(*) FROM staging_records WHERE is_staged) AS staged_rows,
+    (SELECT staged_rows FROM staged_count) AS staged_rows,
     (SELECT count(DISTINCT source_line) FROM staging_netflix_quarantine) AS quarantined_records,
     (
         SELECT count(*) FROM shared_keys WHERE NOT is_conflict AND copy_number > 1

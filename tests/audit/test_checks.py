@@ -246,7 +246,9 @@ def faulty(audited, tmp_path) -> Pipeline:
     with duckdb.connect(str(tmp_path / "dw.db")) as con:  # the view names the folder it was in
         path = tmp_path / "data/raw/snapshots" / newest
         con.execute(f"CREATE OR REPLACE VIEW raw_netflix_titles AS FROM read_parquet('{path}')")
-    return Pipeline(tmp_path)
+    pipeline = Pipeline(tmp_path)
+    pipeline.hold_staging()
+    return pipeline
 
 
 def verdicts(pipeline: Pipeline) -> dict[str, str]:
@@ -395,6 +397,7 @@ def test_before_the_first_merge_staging_is_audited(staged):
     ],
 )
 def test_before_the_first_merge_a_fault_still_fails(staged, check, sql):
+    staged.hold_staging()
     with duckdb.connect(str(staged.root / "dw.db")) as con:
         con.execute(sql)
     done = staged.step(MONITOR)

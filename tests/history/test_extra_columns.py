@@ -210,6 +210,7 @@ def test_a_column_is_not_null_where_the_file_has_it(pipeline):
     record = {name: value for name, value in title(1).items() if name != "rating"}
     night(pipeline, 2, steps=CHAIN, source=pipeline.put(catalogue(record)))
     night(pipeline, 3, "7.5", steps=CHAIN)
+    pipeline.hold_staging()
     with duckdb.connect(str(pipeline.root / "dw.db")) as con:
         con.execute("UPDATE staging_records SET rating = NULL")
     done = pipeline.step(CHAIN[-1])

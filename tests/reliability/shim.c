@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -133,6 +134,26 @@ ssize_t pwrite64(int fd, const void *data, size_t length, off_t offset) {
 }
 ssize_t pwrite(int fd, const void *data, size_t length, off_t offset) {
     return pwrite64(fd, data, length, offset);
+}
+ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t length,
+                        unsigned flags) {
+    REAL(ssize_t, "copy_file_range", int, off64_t *, int, off64_t *, size_t, unsigned);
+    struct stat found;
+    if (mode == OFF || !is_file(out) || fstat(in, &found))
+        return real(in, in_at, out, out_at, length, flags);
+    off_t from = in_at ? *in_at : lseek(in, 0, SEEK_CUR);
+    off_t to = out_at ? *out_at : lseek(out, 0, SEEK_CUR);
+    size_t rest = from < found.st_size ? found.st_size - from : 0;
+    if (rest < length) length = rest;
+    if (fault(0, &length)) return -1;
+    ssize_t done = real(in, in_at, out, out_at, length, flags);
+    if (done > 0 && trace >= 0) { /* as a write of the same bytes */
+        char *data = malloc(done);
+        if (data && pread(in, data, done, from) == done) note("write", out, to, data, done, 0, 0);
+        free(data);
+    }
+    if (mode == TORN && fired) kill(getpid(), SIGKILL), pause();
+    return done;
 }
 int ftruncate64(int fd, off_t length) {
     REAL(int, "ftruncate64", int, off_t);

@@ -133,6 +133,13 @@ def words_of(result: subprocess.CompletedProcess) -> str:
 # ------------------------------------------------------------- missing, in the way, links, names
 
 
+# They name the files of staging: others, if a warehouse begins next to those of one before.
+OF_FILES = (
+    *("files of staging", "staging_files", "staging_parts", "staging_lines"),
+    *("staging_netflix_quarantine", "staging_lost_in_cast"),
+)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["data/alerts", "data/published", "logs", "dw.db", "dw.db.lock"])
 def test_what_is_missing_is_created_again(scene, report, place):
@@ -145,7 +152,7 @@ def test_what_is_missing_is_created_again(scene, report, place):
     assert found["raw"] == scene.final["raw"]
     for part in ("warehouse", "published"):  # but for what is of earlier runs
         different = difference(scene.final[part], found[part])
-        assert not set(different) - {"done", "ops_metrics", "staging_records"}, different
+        assert not set(different) - {"done", "ops_metrics", *OF_FILES}, different
     report(AREA, f"missing: {place}", "run_all", words_of(result), 0, "new state")
 
 

@@ -38,7 +38,8 @@ NO_HISTORY = (
     "ops_metrics",
     "ops_origin",
     "ops_schema_changes",
-    "staging_records",
+    "staging_files",
+    "publishable_file",
 )
 RECORDS_OF_STATE = ("data/decisions/*.json", "data/raw/snapshots/*.json")
 HOW = ("removed", "emptied", "cut", "older", "swapped", "bit")
@@ -77,6 +78,7 @@ class Nights:
         """Let older/ be a copy of all that there is now."""
         root = self.pipeline.root
         shutil.copytree(root / "data", root / "older/data", symlinks=True)
+        shutil.copytree(root / "dw.db.staging", root / "older/dw.db.staging")
         shutil.copyfile(root / "dw.db", root / "older/dw.db")
 
 
@@ -329,6 +331,7 @@ DERIVED = (
     "data/published/current/kpi/kpi_last_changes.parquet",
     "logs/*",
 )
+STAGED = ("parts", "lines", "netflix_quarantine", "lost_in_cast")
 
 
 @pytest.mark.slow
@@ -355,6 +358,27 @@ def require_restored(
             assert is_whole(place / "current"), (path, how, done)
             if path.parent.name in ("raw", "kpi"):
                 assert path.read_bytes() == good, (path, how)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOW)
+def test_each_file_of_staging_is_built_again(folder, driver, how):
+    require_staging(folder, driver, STAGED, how)
+
+
+def test_a_file_of_staging_is_built_again(small, driver):
+    require_staging(small, driver, STAGED[:1], "bit")
+
+
+def require_staging(pipeline: Pipeline, driver: Driver, views: tuple[str, ...], how: str) -> None:
+    before, other = history(pipeline), pipeline.root / "other"
+    for view in views:
+        other.write_bytes(b"another file")
+        path = find(pipeline, f"dw.db.staging/*.staging_{view}.parquet")[-1]
+        damage(path, other, older_copy(pipeline, path), how)
+        done = driver.run(RUN, pipeline.environment)
+        assert (done.returncode, history(pipeline)) == (0, before), (path, how, done)
+        assert "every record is staged again" in done.stdout, (path, how, done)
 
 
 @pytest.mark.slow

@@ -532,8 +532,11 @@ PUT_INTO_SQL = {
     "history/tables.py": {"table"},
     "ingest/csv_feed.py": {"number", "limit"},  # numbers
     "ingest/profile.py": {"complete", "key", "bool(keys)"},  # c0, c1 ... and one of two words
-    "publish/exports.py": {"name", "FORMULA_START", "query", "options"},  # quoted, or constants
+    "publish/exports.py": {  # quoted, or constants
+        *("name", "FORMULA_START", "query", "options", "kind", "target"),
+    },
     "runner/lock.py": {"other", "since", "age"},  # a message
+    "staging/files.py": {"view", "name", "query", "CODEC"},  # own names, own SQL, a constant
     "staging/foresee.py": {"place"},  # a number
     "staging/schema_drift.py": {  # quoted by identifier() and literal()
         "table",

@@ -54,7 +54,8 @@ BY_ID, BY_TITLE = "sql/history/match_by_show_id.sql", "sql/history/match_by_titl
 TABLES, STAGING, MACROS = "sql/history/views.sql", "sql/staging/quarantine.sql", "sql/macros.sql"
 TRAVEL = "sql/history/time_travel.sql"
 RECORDS, KEPT = "sql/staging.sql", "sql/staging/match_unchanged.sql"
-CHANGED = "sql/staging/load_changed.sql"
+LINES, SHARED = "sql/staging/lines.sql", "sql/staging/shared_keys.sql"
+TITLES, UNSTAGED = "sql/staging/titles.sql", "sql/staging/unstage_lines.sql"
 REKEYED = "sql/history/renumbered_ids.sql"
 PENDING, MERGED = "python/history/pending.py", "python/history/merge.py"
 FOUND, GUARD = "python/history/diff.py", "python/history/diff.py"
@@ -217,22 +218,21 @@ MUTANTS = [
         (HASH, "each column, not number", "each column, not listed_in"),
         (HASH, "each column, not number", "each column, not date"),
         (RECORDS, "broken_rules IS NULL AS is_staged", "true AS is_staged"),
-        (STAGING, "    WHERE titles.is_staged\n", ""),
+        (SHARED, "    WHERE titles.is_staged\n", ""),
         # staging: what is taken over
         (KEPT, "WHERE staged.is_staged", "WHERE true"),
-        (KEPT, "LEFT JOIN firsts", "INNER JOIN firsts"),
         (KEPT, "WHERE record_hash IS NOT NULL", "WHERE record_hash IS NULL"),
-        (CHANGED, "SET is_staged = false", "SET is_staged = is_staged"),
-        (CHANGED, "staged_now.batch_id = getvar", "staged_now.batch_id <> getvar"),
-        (CHANGED, "SET source_line = record_moves.new_line", "SET source_line = old_line"),
-        (STAGING, "    staging_batch.batch_id\n", "    records.batch_id\n"),
+        (LINES, "broken_rules IS NULL AS is_staged", "true AS is_staged"),
+        (LINES, "staged_now.record_id > getvar", "staged_now.record_id < getvar"),
+        (LINES, "new_line AS source_line", "record_id AS source_line"),
+        (TITLES, "    staging_batch.batch_id\n", "    records.batch_id\n"),
         (STAGING, " AND batch_id = getvariable('batch_id')", ""),
-        (STAGING, "HAVING count(*) > 1", "HAVING count(*) > 2"),
-        (STAGING, "<> max(content)", "= max(content)"),
-        (STAGING, "shared_keys.is_conflict OR shared_keys.copy_number", "shared_keys.copy_number"),
-        (STAGING, "OR shared_keys.copy_number > 1", ""),
+        (SHARED, "HAVING count(*) > 1", "HAVING count(*) > 2"),
+        (SHARED, "<> max(content)", "= max(content)"),
+        (UNSTAGED, "shared_keys.is_conflict OR shared_keys.copy_number", "shared_keys.copy_number"),
+        (UNSTAGED, "OR shared_keys.copy_number > 1", ""),
         (
-            STAGING,
+            SHARED,
             "coalesce(CAST(titles.\"column\" AS VARCHAR), ''),  -- each column",
             "coalesce(CAST(titles.\"column\" AS VARCHAR), ''),  -- each column, not director",
         ),

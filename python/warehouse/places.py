@@ -1,0 +1,16 @@
+"""Find what is next to a warehouse's file."""
+
+import shutil
+from pathlib import Path
+
+
+def find_staging(warehouse: Path) -> Path:
+    """Return the folder with the rows of staging, which readers never get."""
+    return Path(f"{warehouse.resolve()}.staging")
+
+
+def remove_warehouse(warehouse: Path) -> None:
+    """Remove the file, its write-ahead log, and the files of its staging."""
+    for path in (warehouse, Path(f"{warehouse}.wal")):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(find_staging(warehouse), ignore_errors=True)
