@@ -68,9 +68,10 @@ def publish(step: Step, origins: Origins) -> Path:
             write_version(con, tables, version, step.batch_id, build_page, file)
             step.message = f"{len(tables)} tables of {step.batch_id} in {place}"
         else:
+            tables = list_published_tables(con)
             step.message = f"{step.batch_id}, as before"
             step.unchanged = True
-        step.rows_out = len(list_published_tables(con))
+        step.rows_out = len(tables)
     return version
 
 
