@@ -51,9 +51,7 @@ class BigQuerySession:
         return [tuple(row.values()) for row in job.result()]
 
     def load(self, table: str, path: Path) -> None:
-        config = self.bigquery.LoadJobConfig(
-            source_format="PARQUET", write_disposition="WRITE_TRUNCATE"
-        )
+        config = self.bigquery.LoadJobConfig(source_format="PARQUET", labels=self.options["labels"])
         with open(path, "rb") as file:
             target = f"{self.place}.{table}"
             self.client.load_table_from_file(file, target, job_config=config).result()
@@ -188,10 +186,10 @@ def run(
     try:
         for statement in statements:
             if isinstance(statement, Load):
-                if not statement.statements:
-                    session.load(statement.table, statement.path)
                 for text in statement.statements:
                     session.rows(text)
+                if statement.is_job:
+                    session.load(statement.table, statement.path)
             elif isinstance(statement, Proof):
                 found = read_sums(session.rows(statement))
                 if wrong := [name for name in found if found[name] != wanted[name]]:

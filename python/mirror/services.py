@@ -37,11 +37,12 @@ class Proof(str):
 
 @dataclass(frozen=True)
 class Load:
-    """A file whose rows a table gets in place of what it has; `statements` do it, or a job."""
+    """A file whose rows a new table gets: by these statements, and a job where there is one."""
 
     table: str
     path: Path
-    statements: tuple[str, ...] = ()
+    statements: tuple[str, ...]
+    is_job: bool = False
 
 
 class Service:
@@ -206,7 +207,9 @@ class BigQuery(Service):
         return f"CAST(CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5({text})), 1, 15)) AS INT64) AS NUMERIC)"
 
     def load(self, change: Change, path: Path) -> Load:
-        return Load(staging(change.table.name), path)
+        name = staging(change.table.name)
+        made = f"CREATE OR REPLACE TABLE {self.table(name)} ({self.columns(change.table)})"
+        return Load(name, path, (made,), is_job=True)
 
 
 class Snowflake(Service):
@@ -274,7 +277,7 @@ def night(
     tables: Iterable[Table],
     folder: Path,
 ) -> Iterator[str | Load]:
-    """Yield all that is sent in a night, in order; a Load without statements is a job.
+    """Yield all that is sent in a night, in order.
 
     The caller compares what the Proof returns with the states, and rolls back if they differ.
     """

@@ -20,11 +20,17 @@ CREATE OR REPLACE VIEW `my-project.titles.dim_title` AS SELECT `version_id` AS `
 
 CREATE TABLE IF NOT EXISTS `my-project.titles.dim_genre` (`genre_key` INT64, `genre` STRING);
 
--- load job: PARQUET, WRITE_TRUNCATE, /tmp/mirror/analytics_netflix_history.parquet -> mirror_in_analytics_netflix_history;
+CREATE OR REPLACE TABLE `my-project.titles.mirror_in_analytics_netflix_history` (`version_id` STRING, `title` STRING, `release_year` INT64, `score` FLOAT64, `date_added` DATE, `valid_from` TIMESTAMP, `valid_to` TIMESTAMP, `is_current` BOOL);
 
--- load job: PARQUET, WRITE_TRUNCATE, /tmp/mirror/bridge_title_genre.parquet -> mirror_in_bridge_title_genre;
+-- load job: PARQUET, /tmp/mirror/analytics_netflix_history.parquet -> mirror_in_analytics_netflix_history;
 
--- load job: PARQUET, WRITE_TRUNCATE, /tmp/mirror/dim_genre.parquet -> mirror_in_dim_genre;
+CREATE OR REPLACE TABLE `my-project.titles.mirror_in_bridge_title_genre` (`title_key` STRING, `weight` FLOAT64);
+
+-- load job: PARQUET, /tmp/mirror/bridge_title_genre.parquet -> mirror_in_bridge_title_genre;
+
+CREATE OR REPLACE TABLE `my-project.titles.mirror_in_dim_genre` (`genre_key` INT64, `genre` STRING);
+
+-- load job: PARQUET, /tmp/mirror/dim_genre.parquet -> mirror_in_dim_genre;
 
 BEGIN TRANSACTION;
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from mirrors import (
     digests,
     live_ten_nights,
     live_three_nights,
+    live_two_nights,
     mirror_rows,
     read_published,
 )
@@ -40,19 +42,26 @@ def three_nights(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def two_nights(tmp_path_factory, published_once) -> Path:
+    return make_once(tmp_path_factory, "two_nights", partial(live_two_nights, published_once))
+
+
+@pytest.fixture(scope="session")
 def ten_nights(tmp_path_factory) -> Path:
     return make_once(tmp_path_factory, "ten_nights", live_ten_nights)
 
 
 @pytest.fixture(params=["delta", pytest.param("iceberg", marks=pytest.mark.slow)])
-def few(request, tmp_path, three_nights, monkeypatch) -> Mirrored:
+def few(request, tmp_path, monkeypatch) -> Mirrored:
+    """Two nights for a quick test, three for a slow one."""
     from mirror import difference
 
     real = difference.list_tables
     monkeypatch.setattr(
         difference, "list_tables", lambda con: [t for t in real(con) if t.name in FEW]
     )
-    return Mirrored(tmp_path, three_nights, request.param)
+    nights = "three_nights" if request.node.get_closest_marker("slow") else "two_nights"
+    return Mirrored(tmp_path, request.getfixturevalue(nights), request.param)
 
 
 def published_few(few: Mirrored) -> dict[str, list[tuple]]:
@@ -62,13 +71,13 @@ def published_few(few: Mirrored) -> dict[str, list[tuple]]:
 @pytest.mark.parametrize("few", FORMATS, indirect=True)
 def test_each_night_is_there_whole_and_the_ones_before_can_still_be_read(few):
     before = {}
-    for night in range(3):
+    for night in range(len(few.nights)):
         done = few.run(night)
         assert (done.returncode, done.stderr) == (0, ""), done
         assert digests(mirror_rows(few.root)) == digests(published_few(few))
         before[read_published(few.root)["version"]] = digests(published_few(few))
     publication = read_published(few.root)
-    assert [p["version"] for p in publication["earlier"]] == list(before)[1::-1]
+    assert [p["version"] for p in publication["earlier"]] == list(before)[-2::-1]
     for earlier in publication["earlier"]:
         assert digests(mirror_rows(few.root, earlier)) == before[earlier["version"]]
 
@@ -334,6 +343,7 @@ def test_a_polling_reader_never_sees_two_nights_mixed(few):
     assert len(seen) == 3
 
 
+@pytest.mark.slow
 def test_a_night_whose_mirror_cannot_be_reached_is_a_good_night_with_a_warning(
     pipeline, published_once
 ):

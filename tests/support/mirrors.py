@@ -28,6 +28,7 @@ class Nights:
         self.pipeline = Pipeline(folder / "work", SETTINGS)
         self.pipeline.root.mkdir(parents=True)
         self.kept, self.dice, self.day = folder / "nights", Random(seed), 1
+        self.is_dated = True
         self.titles = {number: self.make(number) for number in range(1, 41)}
 
     def make(self, number: int) -> dict[str, str]:
@@ -54,7 +55,7 @@ class Nights:
         """Take in a catalogue, by default a changed one, or none; keep what is published."""
         self.day += 2
         source = {"NETFLIX_CSV": self.pipeline.put(text if text is not None else self.change())}
-        source |= {"SNAPSHOT_AT": f"2020-02-{at or self.day:02}"}
+        source |= {"SNAPSHOT_AT": f"2020-02-{at or self.day:02}"} if self.is_dated else {}
         self.run(*CHAIN, *BUILD, **source, **settings)
 
     def run(self, *steps: str, **settings: str) -> None:
@@ -68,6 +69,15 @@ class Nights:
         version = (self.pipeline.root / "data/published/current").resolve()
         number = len(list(self.kept.glob("*")))
         shutil.copytree(version, self.kept / f"{number:02}" / version.name)
+
+
+def live_two_nights(first: Pipeline, folder: Path) -> None:
+    """A night that was published already, and one that changes, drops and adds titles."""
+    nights = Nights(folder)
+    nights.pipeline.copy_of(first)
+    nights.is_dated = False  # the first was of its own time
+    nights.keep()
+    nights.night(catalogue(*map(title, range(3, 45)), title(1, rating="R", cast="Cy Ek")))
 
 
 def live_three_nights(folder: Path) -> None:
