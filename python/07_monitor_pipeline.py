@@ -14,6 +14,7 @@ import sys
 
 from audit.checks import (
     COLOURS,
+    Result,
     choose_current_columns,
     compute_metrics,
     count_tolerated,
@@ -22,6 +23,7 @@ from audit.checks import (
     run_check,
     select_checks,
 )
+from audit.scope import Scope, find_scope, find_verdicts, record_scope
 from config import load_settings
 from contract import Contract, bind, load_contract
 from errors import (
@@ -57,7 +59,9 @@ def run(step: Step) -> None:
         raise NotReady(f"{damaged}; `make staging` builds it again from the raw snapshot")
     point_views(con)
     limits = {name: getattr(step.settings, name) for name in VARIABLES}
-    set_variables(con, limits | fetch_file(con, "last_run.sql")[0] | {"checked_at": checked_at})
+    set_variables(
+        con, limits | fetch_file(con, "audit/last_run.sql")[0] | {"checked_at": checked_at}
+    )
     contract = load_contract(step.settings.contract_path)
     batches = read_batches(step.settings)
     names = " ".join(batch.batch_id for batch in find_refused(step.settings, batches))
@@ -65,9 +69,19 @@ def run(step: Step) -> None:
     set_variables(con, contract.variables | {"left_out": names, "not_null_columns": not_null})
     paths, left_out = select_checks(con)
     columns = choose_current_columns(con, contract.columns)
-    compute_metrics(step, columns)
     tolerated = count_tolerated(con, contract.odd_titles_pct)
-    results = [run_check(con, path, tolerated, columns) for path in paths]
+
+    def run_checks(scope: Scope) -> list[Result]:
+        compute_metrics(step, columns, scope.is_still)
+        return [run_check(con, path, tolerated, columns, scope) for path in paths]
+
+    scope = find_scope(con, contract, columns, full=not lock.inherited)
+    results = run_checks(scope)
+    if scope.is_still and find_verdicts(con) != {r.name: r.outcome for r in results}:
+        scope = find_scope(con, contract, columns, full=True)  # it will be published
+        results = run_checks(scope)
+    found = zip(paths, results, strict=True)
+    record_scope(step, scope, [p for p, r in found if r.outcome == "pass" and not r.count])
     failed = [result.name for result in results if result.outcome == "fail"]
     record_results(step, results, checked_at, is_good=not failed)
     report_results(step, results)

@@ -36,6 +36,11 @@ class Contract:
         return [column.name for column in self.columns if column.tracked]
 
     @property
+    def attributes(self) -> list[str]:
+        """The columns whose values change in the open version: neither tracked nor the key."""
+        return [c.name for c in self.columns if not c.tracked and c.name not in self.key]
+
+    @property
     def is_adapted(self) -> bool:
         """Whether the publisher writes any value in another form than staging has."""
         return any(c.words or c.brackets or c.separator != "," or c.unit for c in self.columns)

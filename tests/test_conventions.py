@@ -85,7 +85,7 @@ def test_a_sql_file_that_writes_states_its_grain_inputs_and_why_twice_is_safe(pa
         assert len(head) <= 6
     else:
         limit = re.compile(
-            "-- (severity|broken|limit|error_if|warn_if|way_out): "
+            "-- (severity|scope|broken|limit|error_if|warn_if|way_out): "
         )  # what a check states besides
         assert len([line for line in head if not limit.match(line)]) <= 2
         is_warning = "-- severity: warn" in head

@@ -4,6 +4,7 @@ A check is a file. Its first line is the rule; `-- broken:` says what is wrong i
 `-- severity: error|warn` is the outcome of one offending row; `-- warn_if: > N` and
 `-- error_if: > N` set other limits (odd_titles_pct: the contract's share of all titles).
 `-- limit:` names the setting of an age, and `-- way_out:` says what to do if the check fails.
+`-- scope:` says which rows are left to look at if it found nothing before: see scope.py.
 """
 
 import logging
@@ -17,6 +18,7 @@ from typing import Any
 
 import duckdb
 
+from audit.scope import Scope
 from column import Column
 from config import SQL
 from errors import NotReady, QualityError
@@ -57,10 +59,15 @@ class Result:
         return f"{self.outcome}: {self.name}, {self.count:,} row(s): {self.description}{rows}"
 
 
-def compute_metrics(step: Step, columns: Sequence[Column]) -> None:
-    """Create metrics_now and set step.batch_id to its batch; do nothing before the first merge."""
+def compute_metrics(step: Step, columns: Sequence[Column], is_still: bool) -> None:
+    """Create metrics_now and set step.batch_id to its batch; do nothing before the first merge.
+
+    If `is_still`, they are those that the last audit recorded.
+    """
     if has_tables(step.con, "ops_merges", "analytics_netflix_history"):
-        run_file(step.con, "metrics.sql", columns=columns)
+        name = "metrics_kept" if is_still else "metrics"
+        run_file(step.con, f"audit/{name}.sql", columns=columns)
+        run_file(step.con, "audit/metrics_usual.sql")
         batch = step.con.execute("SELECT max(batch_id) FROM metrics_now").fetchone()
         step.batch_id = batch[0]
 
@@ -79,7 +86,7 @@ def select_checks(con: Warehouse) -> tuple[list[Path], int]:
         return paths, 0
     if "staging_records" not in table_names(con):
         raise NotReady("nothing was staged yet that could be audited; run `make run-all` first")
-    run_file(con, "staged_as_current.sql")
+    run_file(con, "audit/staged_as_current.sql")
     chosen = [path for path in paths if not OF_HISTORY.search(path.read_text(encoding="utf-8"))]
     return chosen, len(paths) - len(chosen)
 
@@ -99,13 +106,15 @@ def count_tolerated(con: Warehouse, odd_titles_pct: float) -> int:
     return max(TOLERATED_TITLES, int(titles * odd_titles_pct / 100))
 
 
-def run_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence[Column]) -> Result:
+def run_check(
+    con: Warehouse, path: Path, tolerated: int, columns: Sequence[Column], scope: Scope
+) -> Result:
     """Run one check. One that cannot run has failed; the others still run.
 
     `tolerated` is the number of titles that odd_titles_pct stands for; `columns` are current's.
     """
     try:
-        return evaluate_check(con, path, tolerated, columns)
+        return evaluate_check(con, path, tolerated, columns, scope)
     except duckdb.IOException:  # the warehouse itself is damaged
         raise
     except Exception as error:
@@ -114,7 +123,9 @@ def run_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence[Colu
         return Result(path.stem, "it cannot run", "error", "fail", 0, rows, way_out)
 
 
-def evaluate_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence[Column]) -> Result:
+def evaluate_check(
+    con: Warehouse, path: Path, tolerated: int, columns: Sequence[Column], scope: Scope
+) -> Result:
     """Count the rows that a check finds and judge them. Raises what the query raises."""
     text = path.read_text(encoding="utf-8")
     description = text.splitlines()[0].removeprefix("-- ")
@@ -128,13 +139,8 @@ def evaluate_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence
     limit = re.compile(r"^-- (warn_if|error_if): > (\d+|odd_titles_pct)$", re.MULTILINE)
     for name, number in limit.findall(text):
         limits[name] = int(number) if number.isdigit() else tolerated
-    cursor = con.execute(expand_columns(text, columns))
-    names = [column[0] for column in cursor.description]
-    rows = cursor.fetchmany(KEPT_ROWS)
-    count = len(rows)
-    while more := len(cursor.fetchmany(10_000)):
-        count += more
-    shown = [", ".join(map("{}={}".format, names, row)) for row in rows]
+    query = scope.narrow(path, expand_columns(text, columns))
+    count, shown = fetch_rows(con, query) if query else (0, [])
     outcome = "pass"
     if count > limits["error_if"]:
         outcome = "fail"
@@ -144,6 +150,17 @@ def evaluate_check(con: Warehouse, path: Path, tolerated: int, columns: Sequence
         description = broken[1] if broken else f"not so: {description}"
     about = way_out[1] if way_out else WAY_OUT if outcome == "fail" else ""
     return Result(path.stem, description, severity, outcome, count, shown, about)
+
+
+def fetch_rows(con: Warehouse, query: str) -> tuple[int, list[str]]:
+    """Return how many rows a query finds, and the first KEPT_ROWS of them as text."""
+    cursor = con.execute(query)
+    names = [column[0] for column in cursor.description]
+    rows = cursor.fetchmany(KEPT_ROWS)
+    count = len(rows)
+    while more := len(cursor.fetchmany(10_000)):
+        count += more
+    return count, [", ".join(map("{}={}".format, names, row)) for row in rows]
 
 
 def record_results(step: Step, results: list[Result], checked_at: Any, is_good: bool) -> None:

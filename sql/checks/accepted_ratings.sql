@@ -1,6 +1,7 @@
 -- Every rating is one that the contract names (audiences of [columns.rating]).
 -- broken: A rating is not one that the contract names (audiences of [columns.rating]).
 -- severity: warn
+-- scope: begun
 -- way_out: add the rating to [columns.rating.audiences] of the contract, or map it with `values`.
 SELECT
     rating,

@@ -1,6 +1,7 @@
 -- No title was added after the day of its snapshot.
 -- broken: A title was added after the day of the snapshot that has it.
 -- severity: warn
+-- scope: begun
 -- way_out: is SNAPSHOT_AT the day of the file? If so, the dates are the publisher's.
 SELECT
     title_id,

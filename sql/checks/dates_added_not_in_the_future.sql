@@ -1,6 +1,7 @@
 -- No title was added after the day of the check.
 -- broken: A title was added after the day of the check.
 -- severity: warn
+-- scope: begun
 -- way_out: ask the publisher; see the title's file and line with `make why KEY=...`
 SELECT
     title_id,

@@ -1,6 +1,7 @@
 -- No list of people, countries or genres has an empty entry.
 -- broken: A list of people, countries or genres has an empty entry.
 -- severity: error
+-- scope: begun
 WITH lists AS (
     SELECT
         title_id,

@@ -1,6 +1,7 @@
 -- No list is in brackets or has a separator that the contract does not say (['a', 'b'], a|b, a;b).
 -- broken: A list is in brackets, or has another separator than the contract says.
 -- severity: warn
+-- scope: begun
 -- way_out: `make inspect PROPOSE=1` shows the line of the contract that reads them.
 WITH lists AS (
     SELECT

@@ -1,6 +1,7 @@
 -- No text is UTF-8 that was read as Latin-1 on its way here (JÃ¸rgensen).
 -- broken: A text is UTF-8 that was read as Latin-1 on its way here (JÃ¸rgensen).
 -- severity: warn
+-- scope: begun
 -- error_if: > odd_titles_pct
 -- way_out: ask the publisher for a file in UTF-8, or raise odd_titles_pct in the contract.
 SELECT

@@ -1,6 +1,7 @@
 -- No text has U+FFFD, the sign for a lost character.
 -- broken: A text has U+FFFD, the sign for a lost character.
 -- severity: warn
+-- scope: begun
 -- error_if: > odd_titles_pct
 -- way_out: ask the publisher for a file in UTF-8, or raise odd_titles_pct in the contract.
 SELECT

@@ -1,6 +1,7 @@
 -- No title is carried forward because its record is unreadable or could be several titles.
 -- broken: A title is carried forward: its record is unreadable or could be several titles.
 -- severity: warn
+-- scope: snapshot
 -- way_out: see staging_netflix_quarantine and ops_ambiguous_matches; a good record ends it.
 WITH last_merge AS (
     SELECT
@@ -11,6 +12,14 @@ WITH last_merge AS (
     LIMIT 1
 ),
 
+staged AS (
+    SELECT
+        business_key,
+        row_hash
+    FROM staging_netflix_titles
+    WHERE (SELECT last_merge.carried FROM last_merge) > 0
+),
+
 -- By key and content, as in current_equals_staging.
 kept AS (
     SELECT
@@ -18,9 +27,8 @@ kept AS (
         live.show_id,
         live.title
     FROM analytics_netflix_history AS live
-    ANTI JOIN staging_netflix_titles AS staged
-        ON live.business_key = staged.business_key AND live.row_hash = staged.row_hash
-    WHERE live.is_current
+    ANTI JOIN staged ON live.business_key = staged.business_key AND live.row_hash = staged.row_hash
+    WHERE live.is_current AND (SELECT last_merge.carried FROM last_merge) > 0
 )
 
 SELECT

@@ -1,6 +1,7 @@
 -- No title has two current versions.
 -- broken: A title has two current versions.
 -- severity: error
+-- scope: touched
 SELECT
     title_id,
     count(*) AS versions

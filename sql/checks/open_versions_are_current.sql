@@ -1,6 +1,7 @@
 -- A version is current as long as it has no end, and only then.
 -- broken: A version is current and has an end, or has none and is not current.
 -- severity: error
+-- scope: touched
 SELECT
     title_id,
     valid_from,

@@ -1,6 +1,7 @@
 -- Every release year is one that the contract allows: staging quarantines others.
 -- broken: A release year is one that the contract does not allow.
 -- severity: error
+-- scope: begun
 SELECT
     title_id,
     title,

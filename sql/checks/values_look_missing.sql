@@ -1,6 +1,7 @@
 -- No text stands for a missing value (NA, \N, nan, NULL, None, -, 0 ...), except in a title.
 -- broken: A text stands for a missing value (NA, \N, nan, NULL, None, -, 0 ...).
 -- severity: warn
+-- scope: begun
 -- way_out: `make inspect PROPOSE=1` shows the null_markers that read them as missing.
 WITH marked AS (
     SELECT

@@ -1,6 +1,7 @@
 -- Every version was begun and ended by a recorded merge.
 -- broken: A version was begun or ended by a merge that is not recorded.
 -- severity: error
+-- scope: touched
 SELECT
     history.title_id,
     history.batch_id,

@@ -1,6 +1,7 @@
 -- A title's versions do not overlap, and an update leaves no gap.
 -- broken: A title's versions overlap, or an update left a gap.
 -- severity: error
+-- scope: touched
 WITH followed AS (
     SELECT
         title_id,

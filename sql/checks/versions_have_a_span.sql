@@ -1,6 +1,7 @@
 -- A version begins, and ends after it began.
 -- broken: A version has no beginning, or ends before it.
 -- severity: error
+-- scope: touched
 SELECT
     title_id,
     valid_from,

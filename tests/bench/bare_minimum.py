@@ -20,14 +20,16 @@ sys.path[:0] = [str(PROJECT / "python"), str(BENCH)]
 
 import bare_merge  # noqa: E402
 
-from contract import load_contract  # noqa: E402
+from contract import load_contract, tracked_columns  # noqa: E402
 from staging.build import create_cleaning_macros  # noqa: E402
+from warehouse.database import run_file, set_variables  # noqa: E402
 
 
 def main(csv: str, folder: str, history: str = "") -> None:
     parquet, database = f"{folder}/bare.parquet", Path(folder) / "bare.db"
     if not history:
         database.unlink(missing_ok=True)
+    is_new = not database.exists()
     con = duckdb.connect(str(database))
     con.execute("SET preserve_insertion_order = false")
     con.execute(
@@ -43,16 +45,29 @@ def main(csv: str, folder: str, history: str = "") -> None:
         "CREATE OR REPLACE VIEW contract_netflix_titles AS "
         "SELECT *, CAST(NULL AS BIGINT) AS record_hash FROM raw_netflix_titles"
     )
-    con.execute("SET VARIABLE batch_id = 'bare'")
-    con.execute("SET VARIABLE snapshot_at = ?", [datetime(2020, 1, 1)])
-    create_cleaning_macros(con, load_contract(PROJECT / "sql" / "contract.toml"))
-    con.execute((PROJECT / "sql" / "staging.sql").read_text())
+    contract = load_contract(PROJECT / "sql" / "contract.toml")
+    names = [column.name for column in contract.columns]
+    set_variables(
+        con,
+        {
+            "batch_id": "bare",
+            "snapshot_at": datetime(2020, 1, 1),
+            "tracked_columns": tracked_columns(contract, names),
+            "not_null_columns": [column.name for column in contract.columns if not column.nullable],
+            "all_columns": names,
+            "has_key": True,
+        },
+    )
+    create_cleaning_macros(con, contract)
+    for name in ("content_hash.sql", "staging.sql"):
+        run_file(con, name, columns=contract.columns)
     con.execute(
         "CREATE OR REPLACE TABLE staging_netflix_titles AS "
         "SELECT * EXCLUDE (record_hash, is_staged) FROM staged_records"
     )
     if history:
-        con.execute((PROJECT / "sql" / "history/tables.sql").read_text())
+        if is_new:
+            run_file(con, "history/empty.sql", columns=contract.columns)
         bare_merge.merge(con)
     con.close()
 

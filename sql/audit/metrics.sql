@@ -1,9 +1,8 @@
 -- Measures the merged snapshot, for the checks that compare it with earlier runs.
--- Grain: metrics_now one row per metric; metrics_usual one per metric of the last 30 good batches.
--- Inputs -> outputs: analytics_netflix_current, ops_merges, staging_netflix_quarantine, ops_metrics
---   -> temp tables metrics_now (titles, new, changed, gone, quarantined, and null_pct:<column>) and
---   metrics_usual (their median, and the median absolute deviation from it).
--- Running it twice is safe: it replaces temporary tables; ops_metrics keeps one set per batch.
+-- Grain: metrics_now one row per metric.
+-- Inputs -> outputs: analytics_netflix_current, ops_merges, staging_netflix_quarantine -> the temp
+--   table metrics_now (titles, new, changed, gone, quarantined, and null_pct:<column>).
+-- Running it twice is safe: it replaces a temporary table.
 CREATE OR REPLACE TEMP TABLE metrics_now AS
 WITH last_merge AS (
     SELECT
@@ -78,32 +77,3 @@ SELECT
     measured."value"
 FROM measured
 CROSS JOIN last_merge;
-
-CREATE OR REPLACE TEMP TABLE metrics_usual AS
-WITH numbered AS (
-    SELECT
-        metric,
-        "value",
-        row_number() OVER (PARTITION BY metric ORDER BY snapshot_at DESC) AS age
-    FROM ops_metrics
-    WHERE is_good
-        AND batch_id IN (SELECT merges.batch_id FROM ops_merges AS merges)
-        AND snapshot_at < (SELECT max(metrics_now.snapshot_at) FROM metrics_now)
-),
-
-earlier AS (
-    SELECT
-        metric,
-        "value",
-        median("value") OVER (PARTITION BY metric) AS usual
-    FROM numbered
-    WHERE age <= 30
-)
-
-SELECT
-    metric,
-    usual,
-    count(*) AS batches,
-    median(abs("value" - usual)) AS deviation
-FROM earlier
-GROUP BY metric, usual;
