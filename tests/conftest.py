@@ -30,6 +30,8 @@ LANDING = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "0
 CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
 # What each run adds to, also a run in vain.
 RECORDS = "ops_runs ops_checks ops_check_failures ops_state ops_proven_files"
+# They have the numbers of staging's files, which differ after a run that died, or a rebuild.
+NUMBERED = "staging_files staging_parts staging_lines staging_records"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 # The tables of cases of which the quick suite takes every eighteenth; `make test-full` takes all,

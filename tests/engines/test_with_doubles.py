@@ -62,6 +62,9 @@ def test_what_is_gone_in_the_next_session_is_not_moved(night, tmp_path, monkeypa
 def test_a_step_that_stops_says_what_is_true_on_another_engine(night, tmp_path, monkeypatch):
     night = Pipeline(tmp_path, night.settings).copy_of(night)
     put_in_place_of(monkeypatch, "spark", str(night.root / "there.db"))
+    moved = night.step("engines/migrate", "--to", "spark")
+    assert (moved.returncode, "run `make staging` first" in moved.stderr) == (2, True)
+    assert night.steps(*CHAIN[1:4]).returncode == 0
     assert night.step("engines/migrate", "--to", "spark").returncode == 0
     few = night.put(catalogue(*map(title, range(1, 4))), "few.csv")
     on_spark = {"WAREHOUSE": "spark", "NETFLIX_CSV": few, "SNAPSHOT_AT": TOMORROW}

@@ -17,14 +17,17 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from conftest import CHAIN, RECORDS, Pipeline
+from conftest import CHAIN, NUMBERED, RECORDS, Pipeline
 from titles import catalogue, title
 
 from ingest.source_file import SourceFile, open_source
 from runner import signals
 
 STEPS = ("raw", "load", "schema", "staging", "merge", "monitor", "analytics", "publish")
-VARIES = f"{RECORDS} ops_schema_changes ops_metrics raw_netflix_titles contract_netflix_titles"
+VARIES = (
+    f"{RECORDS} {NUMBERED} ops_schema_changes ops_metrics raw_netflix_titles "
+    "contract_netflix_titles"
+)
 SETTINGS = {"FRESHNESS_DAYS": "36500", "NEWEST_TITLE_DAYS": "36500", "SNAPSHOT_AT": "2026-01-01"}
 KINDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OVER_S = 5
@@ -284,7 +287,7 @@ def test_300_signals(pipeline, kind, rows, tries):
     other = Pipeline(pipeline.root / "other", pipeline.settings)
     assert other.process("run_all").returncode == 0
     for seed in range(0, tries, 8):
-        for path in ("data", "logs", "dw.db", "dw.db.wal"):
+        for path in ("data", "logs", "dw.db", "dw.db.wal", "dw.db.staging"):
             subprocess.run(["rm", "-rf", str(pipeline.root / path)], check=True)
         signal_chains(pipeline, kind, Random(seed), min(8, tries - seed))
         assert pipeline.process("run_all").returncode == 0

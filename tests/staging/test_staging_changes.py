@@ -3,12 +3,9 @@
 from random import Random
 
 import pytest
-from conftest import LANDING, RECORDS, Pipeline, catalogue, title
+from conftest import LANDING, NUMBERED, RECORDS, Pipeline, catalogue, title
 
-OURS = (
-    f"{RECORDS} staging_records staging_parts staging_lines staging_files "
-    "contract_netflix_titles raw_netflix_titles"
-)
+OURS = f"{RECORDS} {NUMBERED} contract_netflix_titles raw_netflix_titles"
 MANY = {"MAX_QUARANTINED_ROWS": "999", "MAX_LOST_IN_CAST_ROWS": "999"}
 ODD = {  # a column -> what is quarantined, repaired or lost in a cast
     "type": ("", "Film", "movie "),
