@@ -314,7 +314,11 @@ def test_killed_before_a_write_readers_see_one_night_and_the_next_run_completes(
 
 @pytest.mark.slow
 def test_a_polling_reader_never_sees_two_nights_mixed(few):
-    """5,000 reads of what published.json names, while nights come, are killed and are repeated."""
+    """So many reads of what published.json names, while nights come, are killed and are repeated.
+
+    One of Iceberg takes ten times as long.
+    """
+    wanted = {"delta": 5000, "iceberg": 500}[few.format]
     whole = {}
     for night in range(3):
         few.show(night)
@@ -329,7 +333,7 @@ def test_a_polling_reader_never_sees_two_nights_mixed(few):
         os._exit(0)
     reads, seen, tables = 0, set(), ("fact_title_catalog", "dim_rating", "cdc_netflix_changes")
     try:
-        while reads < 5000:
+        while reads < wanted:
             publication = read_published(few.root)
             expected = whole[publication["version"]]
             publication["tables"] = {name: publication["tables"][name] for name in tables}
