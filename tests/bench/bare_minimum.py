@@ -22,7 +22,7 @@ import bare_merge  # noqa: E402
 
 from contract import load_contract, tracked_columns  # noqa: E402
 from staging.build import create_cleaning_macros  # noqa: E402
-from warehouse.database import run_file, set_variables  # noqa: E402
+from warehouse.database import DuckDBWarehouse, run_file, set_variables  # noqa: E402
 
 
 def main(csv: str, folder: str, history: str = "") -> None:
@@ -30,7 +30,7 @@ def main(csv: str, folder: str, history: str = "") -> None:
     if not history:
         database.unlink(missing_ok=True)
     is_new = not database.exists()
-    con = duckdb.connect(str(database))
+    con = DuckDBWarehouse(duckdb.connect(str(database)))
     con.execute("SET preserve_insertion_order = false")
     con.execute(
         "COPY (SELECT * FROM read_csv($csv, all_varchar = true, quote = '\"', escape = '\"')) "
