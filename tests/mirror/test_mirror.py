@@ -2,11 +2,9 @@
 
 import json
 import os
-import random
 import shutil
 import signal
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -310,41 +308,6 @@ def test_killed_before_a_write_readers_see_one_night_and_the_next_run_completes(
     else:
         assert number, "it never ends"
     assert number or place > 15
-
-
-@pytest.mark.slow
-def test_a_polling_reader_never_sees_two_nights_mixed(few):
-    """So many reads of what published.json names, while nights come, are killed and are repeated.
-
-    One of Iceberg takes ten times as long.
-    """
-    wanted = {"delta": 5000, "iceberg": 500}[few.format]
-    whole = {}
-    for night in range(3):
-        few.show(night)
-        whole[few.nights[night].name] = digests(published_few(few))
-    few.run(0)
-    stop = few.root.with_name("stop")
-    if not (writer := os.fork()):
-        with suppress(BaseException):
-            dice = random.Random(5)
-            while not stop.exists():
-                run_until_write(few, dice.randrange(3), dice.randrange(1, 60))
-        os._exit(0)
-    reads, seen, tables = 0, set(), ("fact_title_catalog", "dim_rating", "cdc_netflix_changes")
-    try:
-        while reads < wanted:
-            publication = read_published(few.root)
-            expected = whole[publication["version"]]
-            publication["tables"] = {name: publication["tables"][name] for name in tables}
-            found = digests(mirror_rows(few.root, publication))
-            assert found == {name: expected[name] for name in tables}
-            seen.add(publication["version"])
-            reads += 1
-    finally:
-        stop.touch()
-        os.waitpid(writer, 0)
-    assert len(seen) == 3
 
 
 @pytest.mark.slow
