@@ -240,11 +240,13 @@ def declare(con: Warehouse, name: str, sql: str, stays: bool = True) -> None:
     if not con.has_transactions:  # there, a view keeps what it was created over
         con.execute(sql)
         return
-    mark, text = identifier(f"declared_{name}"), fingerprint([], sql) if stays else ""
+    mark = identifier(f"declared_{name}")
+    now = fingerprint([], sql) if stays else ""
     with suppress(duckdb.CatalogException):  # the first time
-        if stays and con.execute(f"SELECT {mark}()").fetchone() == (text,):
+        if stays and con.execute(f"SELECT {mark}()").fetchone() == (now,):
             return
-    con.execute(f"{sql};CREATE OR REPLACE TEMP MACRO {mark}() AS {literal(text)}")
+    con.execute(sql)
+    con.execute(f"CREATE OR REPLACE TEMP MACRO {mark}() AS {literal(now)}")
 
 
 def propose_lines(con: Warehouse, contract: Contract) -> str:
