@@ -235,18 +235,21 @@ def declare(con: Warehouse, name: str, sql: str, stays: bool = True) -> None:
     """Run SQL that creates only temporary macros and views, unless this session has them.
 
     To bind them costs a third of staging a few records. A macro says what the session has: a
-    roll-back undoes both. Without `stays`, the caller replaces some of it, so the next call runs.
+    roll-back undoes both; in DuckDB 2, calling one that is not there does, too, so a variable says
+    where to look. Without `stays`, the caller replaces some of it, so the next call runs.
     """
     if not con.has_transactions:  # there, a view keeps what it was created over
         con.execute(sql)
         return
-    mark = identifier(f"declared_{name}")
-    now = fingerprint([], sql) if stays else ""
-    with suppress(duckdb.CatalogException):  # the first time
-        if stays and con.execute(f"SELECT {mark}()").fetchone() == (now,):
-            return
+    mark, now = f"declared_{name}", fingerprint([], sql) if stays else ""
+    known = con.execute("SELECT getvariable(?)", [mark]).fetchone()
+    if stays and known == (now,):
+        with suppress(duckdb.CatalogException):  # rolled back
+            if con.execute(f"SELECT {identifier(mark)}()").fetchone() == (now,):
+                return
     con.execute(sql)
-    con.execute(f"CREATE OR REPLACE TEMP MACRO {mark}() AS {literal(now)}")
+    con.execute(f"CREATE OR REPLACE TEMP MACRO {identifier(mark)}() AS {literal(now)}")
+    set_variables(con, {mark: now})
 
 
 def propose_lines(con: Warehouse, contract: Contract) -> str:

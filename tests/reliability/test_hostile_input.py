@@ -524,6 +524,7 @@ PUT_INTO_SQL = {
     "10_rebuild_warehouse.py": {"table"},  # constants of the file
     "analytics/star_schema.py": {"', '.join(names)"},  # columns of analytics_build
     "audit/checks.py": {"table", "marks", "CURRENT"},  # own names, question marks
+    "audit/scope.py": {"', '.join(RECORD)"},  # constants of the file
     "engines/base.py": {"name", "kind", "shown", "order"},  # own tables, DuckDB's types, quoted
     "engines/bigquery.py": {"table", "kind"},  # a setting that is checked, and own views; types
     "engines/migrate.py": {"table"},  # constants of the file
@@ -532,6 +533,16 @@ PUT_INTO_SQL = {
     "history/tables.py": {"table"},
     "ingest/csv_feed.py": {"number", "limit"},  # numbers
     "ingest/profile.py": {"complete", "key", "bool(keys)"},  # c0, c1 ... and one of two words
+    "mirror/cloud.py": {"change.query"},  # quoted in difference.py
+    "mirror/difference.py": {  # quoted by identifier(), or constants of the file
+        *("forms.get(kind, '{}').format(value)", "text", "NOTHING", "source", "self.added", "name"),
+        *("self.ended", "table.source", "rule.added", "ended", "self.hashed(values)"),
+    },
+    "mirror/lake.py": {"change.query", "options"},  # quoted in difference.py
+    "mirror/services.py": {  # made by SELF_QUOTING
+        *("target", "columns", "source", "key", "pairs", "', '.join(names)", "values", "rows"),
+        *("names[0]", "value", "query", "kind", "column", "text", "stage"),
+    },
     "publish/exports.py": {  # quoted, or constants
         *("name", "FORMULA_START", "query", "options", "kind", "target"),
     },
@@ -552,6 +563,8 @@ PUT_INTO_SQL = {
 SQL = re.compile(
     r"\b(SELECT|FROM|CREATE|INSERT|SET|ATTACH|COPY|COMMENT|CASE|COLUMN|TABLE|AS)\b|read_"
 )
+# Methods of a service of the mirror: how it quotes names and values.
+SELF_QUOTING = ("name", "text", "table", "columns", "number")
 QUOTING = ("identifier", "literal", "read_csv_query", "escape_formula", "max", "len", "text")
 
 
@@ -569,6 +582,10 @@ def is_quoted(node: ast.AST, names: dict[str, list[ast.AST]], known: dict[str, b
             return True
         case ast.Call(func=ast.Name(id=function)) if function in QUOTING:
             return True
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=attr)) if (
+            attr in SELF_QUOTING
+        ):
+            return True
         case ast.Call(func=ast.Attribute(attr="sql")):  # sqlglot quotes what it writes
             return True
         case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="join"), args=[what]):
@@ -584,7 +601,8 @@ def is_quoted(node: ast.AST, names: dict[str, list[ast.AST]], known: dict[str, b
         case ast.FormattedValue(value=what):
             return again(what)
         case ast.Name(id=name) if name in names:
-            return again(*names[name])
+            others = {other: values for other, values in names.items() if other != name}
+            return all([is_quoted(one, others, known) for one in names[name]])
     return False
 
 
@@ -617,8 +635,9 @@ def test_no_other_place_builds_sql_from_names():
     assert unknown == [], "\n".join(unknown)
 
 
-# cron.py quotes for a shell; columns.py is below the module that has literal().
-QUOTE = {"database.py": 2, "cron.py": 1, "columns.py": 1}
+# cron.py quotes for a shell; columns.py is below the module that has literal(); BigQuery and
+# Snowflake want backslashes escaped, too.
+QUOTE = {"database.py": 2, "cron.py": 1, "columns.py": 1, "services.py": 2}
 
 
 def test_nobody_quotes_by_hand():
