@@ -1,6 +1,6 @@
 """Audit the warehouse with every check in sql/checks/, each a query for offending rows.
 
-Reads:   the warehouse, sql/checks/*.sql, sql/metrics.sql, sql/contract.toml
+Reads:   the warehouse, sql/checks/*.sql, sql/audit/*.sql, sql/contract.toml
 Writes:  ops_checks, ops_check_failures, ops_metrics, logs/monitor.log (a line per check),
          data/alerts; outside a chain it also sends the alerts
 Fails when: nothing was staged yet (exit 2), the state does not fit together (exit 40), or a check

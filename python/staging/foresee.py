@@ -97,7 +97,7 @@ def find_all(con: Warehouse, header: list[str], contract: Contract) -> list[Find
     retyped = find_unparsable_columns(con, contract)
     build_staging(con, batch, contract)
     set_variables(con, {"checked_at": utc_now()})
-    run_file(con, "staged_as_current.sql")
+    run_file(con, "audit/staged_as_current.sql")
     unparsable = [change.column for change in retyped]
     return [
         *((change.column, change.detail, change.line) for change in retyped),

@@ -80,12 +80,15 @@ def nothing_tells(pipeline, secret: str = "s3cr3t") -> None:
 
 
 def break_and_repair(pipeline):
-    """Two statements: one that a check fails for, one that undoes it."""
+    """Two statements: one that a check fails for, one that undoes it.
+
+    Without a record of the last audit the next one looks at everything, though nothing was merged.
+    """
     import duckdb
 
     def execute(sql: str) -> None:
         with duckdb.connect(str(pipeline.root / "dw.db")) as con:
-            con.execute(sql)
+            con.execute(f"{sql}; DROP TABLE audit_record")
 
     return (
         lambda: execute("UPDATE analytics_netflix_history SET type = 'Game' WHERE show_id = 's1'"),
