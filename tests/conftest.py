@@ -29,7 +29,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 LANDING = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
 # What each run adds to, also a run in vain.
-RECORDS = "ops_runs ops_checks ops_check_failures ops_state ops_proven_files"
+RECORDS = (
+    "ops_runs ops_checks ops_check_failures ops_state ops_proven_files "
+    "audit_record audit_clean_checks"  # what the last audit saw
+)
 # They have the numbers of staging's files, which differ after a run that died, or a rebuild.
 NUMBERED = "staging_files staging_parts staging_lines staging_records"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
