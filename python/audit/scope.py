@@ -20,7 +20,14 @@ from config import SQL, __version__
 from contract import Contract
 from runner.files import fingerprint
 from runner.step import Step
-from warehouse.database import Warehouse, fetch_file, has_tables, run_file, set_variables
+from warehouse.database import (
+    Warehouse,
+    fetch_file,
+    has_tables,
+    run_file,
+    set_variables,
+    table_names,
+)
 
 SCOPE = re.compile(r"^-- scope: (begun|touched|snapshot)$", re.MULTILINE)
 NARROWED = {  # scope: (what a check reads, what it reads instead)
@@ -61,8 +68,8 @@ def find_scope(con: Warehouse, contract: Contract, columns: Sequence[Column], fu
     look at everything and record nothing.
     """
     set_variables(con, {"audited_at": datetime.min, "is_history_changed": False})
-    tables = ("ops_merges", "staging_counts", "analytics_netflix_history")
-    if not (con.has_transactions and has_tables(con, *tables)):
+    needed = {"ops_merges", "staging_counts", *(whole for whole, _ in NARROWED.values())}
+    if not (con.has_transactions and needed <= {*table_names(con)}):
         return Scope({})
     record = read_record(con)
     set_variables(con, {"audited_at": record["audited_at"]})
@@ -85,7 +92,7 @@ def compare_digests(
     scope.state["digest"] = sums["digest"]
     if record and sums["digest_then"] == record["digest"]:
         if scope.clean:
-            run_file(con, "audit/scope.sql", columns=columns)
+            run_file(con, "audit/scope.sql")
         return scope
     is_changed = bool(record) and can_tell
     set_variables(con, {"is_history_changed": is_changed})

@@ -49,6 +49,7 @@ class Service:
     """The words of a service."""
 
     types: Mapping[str, str]
+    forms: Mapping[str, str]  # by DuckDB's type: what a value is before it is a text
     begin, commit, rollback = "BEGIN TRANSACTION", "COMMIT TRANSACTION", "ROLLBACK TRANSACTION"
 
     def __init__(self, place: str) -> None:
@@ -65,7 +66,8 @@ class Service:
 
     def as_text(self, column: str, kind: str) -> str:
         """Return what writes a value as `portable_hash` does in DuckDB."""
-        raise NotImplementedError
+        column, text = self.forms.get(kind, "{}").format(column), self.types["string"]
+        return column if kind == "VARCHAR" else f"CAST({column} AS {text})"
 
     def number(self, text: str) -> str:
         """Return what makes a number of the first 15 digits of a text's MD5."""
@@ -186,6 +188,9 @@ class BigQuery(Service):
             "double": "FLOAT64",
         }
     )
+    forms = MappingProxyType(
+        {"TIMESTAMP": "UNIX_MICROS({})", "DOUBLE": "CAST(ROUND({} * 1000000) AS INT64)"}
+    )
 
     def name(self, name: str) -> str:
         return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
@@ -195,13 +200,6 @@ class BigQuery(Service):
 
     def text(self, value: str) -> str:
         return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-    def as_text(self, column: str, kind: str) -> str:
-        if kind == "TIMESTAMP":
-            column = f"UNIX_MICROS({column})"
-        if kind == "DOUBLE":
-            column = f"CAST(ROUND({column} * 1000000) AS INT64)"
-        return column if kind == "VARCHAR" else f"CAST({column} AS STRING)"
 
     def number(self, text: str) -> str:
         return f"CAST(CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5({text})), 1, 15)) AS INT64) AS NUMERIC)"
@@ -226,6 +224,12 @@ class Snowflake(Service):
             "double": "DOUBLE",
         }
     )
+    forms = MappingProxyType(
+        {
+            "TIMESTAMP": "DATE_PART(EPOCH_MICROSECOND, {})",
+            "DOUBLE": "CAST(ROUND({} * 1000000) AS BIGINT)",
+        }
+    )
     begin, commit, rollback = "BEGIN TRANSACTION", "COMMIT", "ROLLBACK"
 
     def name(self, name: str) -> str:
@@ -240,11 +244,7 @@ class Snowflake(Service):
     def as_text(self, column: str, kind: str) -> str:
         if kind == "DATE":  # an account may have another format as its default
             return f"TO_VARCHAR({column}, 'YYYY-MM-DD')"
-        if kind == "TIMESTAMP":
-            column = f"DATE_PART(EPOCH_MICROSECOND, {column})"
-        if kind == "DOUBLE":
-            column = f"CAST(ROUND({column} * 1000000) AS BIGINT)"
-        return column if kind == "VARCHAR" else f"CAST({column} AS VARCHAR)"
+        return super().as_text(column, kind)
 
     def number(self, text: str) -> str:
         return f"TO_NUMBER(SUBSTR(MD5({text}), 1, 15), 'XXXXXXXXXXXXXXX')"

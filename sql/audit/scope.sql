@@ -1,20 +1,12 @@
 -- Narrows the audit to what was merged since the last one.
 -- Grain: begun_titles one row per current title whose version began since; touched_versions one per
 --   version of a title of which a version began or ended since.
--- Inputs -> outputs: analytics_netflix_history, session variable audited_at -> temp view
---   begun_titles (the columns of analytics_netflix_current), temp table touched_versions.
+-- Inputs -> outputs: analytics_netflix_current, analytics_netflix_history, session variable
+--   audited_at -> temp view begun_titles, temp table touched_versions.
 -- Running it twice is safe: it replaces both.
 CREATE OR REPLACE TEMP VIEW begun_titles AS
-SELECT
-    title_id,
-    "column",  -- each stored column
-    version_id,
-    valid_from,
-    batch_id,
-    source_line,
-    row_hash
-FROM analytics_netflix_history
-WHERE is_current AND valid_from > getvariable('audited_at');
+FROM analytics_netflix_current
+WHERE valid_from > getvariable('audited_at');
 
 -- Two queries: the scan of each skips row groups by their time, which it does not for an OR.
 CREATE OR REPLACE TEMP TABLE touched_versions AS
