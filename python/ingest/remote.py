@@ -5,10 +5,6 @@ A file is downloaded completely or not at all; an unchanged one costs one reques
 
 import base64
 import http.client
-import os
-import pickle
-import select
-import signal
 import time
 import urllib.error
 import urllib.request
@@ -17,7 +13,6 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
-from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from config import Settings
@@ -204,50 +199,19 @@ def fetch_object(uri: str, settings: Settings, folder: Path, etag: str | None) -
     Keys come from the environment, as for the cloud's own tools; a test server is named in the URI
     (?endpoint_override=...&scheme=http). Size and time of the object serve as its ETag.
     """
+    deadline, path = make_deadline(settings), folder / "download"
+
+    def check(_: float) -> None:
+        deadline.received = path.stat().st_size if path.exists() else 0
+        deadline.left()
+
     try:
-        return run_in_child(
-            make_deadline(settings),
-            folder / "download",
-            lambda: download_object(uri, settings, folder / "download", etag),
-        )
+        return signals.run_in_child(lambda _: download_object(uri, settings, path, etag), check)
     except (OSError, ValueError, EOFError) as error:  # EOFError: the child was killed
         raise Refused(
             f"{strip_credentials(uri)} could not be fetched: "
             f"{redact(str(error).splitlines()[0], uri)}. The next run tries again."
         ) from None
-
-
-def run_in_child(deadline: Deadline, path: Path, work: Callable[[], SourceFile]) -> SourceFile:
-    """Return or raise what `work`, which writes to `path`, returns or raises in a child process.
-
-    At the deadline the child is killed, and TimeoutError raised: the cloud's libraries retry for
-    minutes, and a process that has them loaded cannot end earlier.
-    """
-    reader, writer = os.pipe()
-    pid = signals.fork()
-    answer: Any
-    if not pid:
-        try:
-            answer = work()
-        except BaseException as error:
-            answer = error
-        os.write(writer, pickle.dumps(answer))
-        os._exit(0)
-    os.close(writer)
-    with open(reader, "rb") as file:
-        try:
-            while not select.select([file], [], [], 0.1)[0]:
-                deadline.received = path.stat().st_size if path.exists() else 0
-                deadline.left()
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            raise
-        finally:
-            signals.wait(pid)
-        answer = pickle.loads(file.read())
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
 
 
 def download_object(uri: str, settings: Settings, path: Path, etag: str | None) -> SourceFile:

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from errors import StepError
 from mirror.difference import RULES, TYPES, Change, Published, State, Table
-from mirror.lake import MOST_DEAD, MOST_FILES, Lake, as_metadata, ask_all, keys_of, state_from
+from mirror.lake import Lake, as_metadata, ask_all, is_scattered, keys_of, state_from
 from mirror.storage import Folder
 
 CHECKPOINT_EVERY = 20  # commits: a reader replays those since the last checkpoint
@@ -68,7 +68,7 @@ class Delta(Lake):
         table, version = change.table.name, self.head(change.table.name)
         kept = {} if version is None else self.read_commit(table, version)
         files: list[File] = kept.get("files", [])
-        if not change.is_whole and is_scattered(files, change):
+        if not change.is_whole and would_scatter(files, change):
             change = change.whole()
         actions: list[dict[str, Any]] = []
         if change.ended:
@@ -153,11 +153,7 @@ class Delta(Lake):
         """Remove data files and commits that no kept publication needs."""
         tables = {name for kept in self.publications for name in kept["tables"]}
         for table in tables:
-            versions = [
-                kept["tables"][table]["version"]
-                for kept in self.publications
-                if table in kept["tables"]
-            ]
+            versions = self.kept_versions(table)
             needed = {
                 f"{table}/{file['path']}"
                 for version in versions
@@ -187,11 +183,10 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def is_scattered(files: list[File], change: Change) -> bool:
-    """Return whether a table would have so many files or dead rows that it is slow to read."""
+def would_scatter(files: list[File], change: Change) -> bool:
     rows = sum(file["rows"] for file in files)
-    dead = sum(file.get("vector", {}).get("rows", 0) for file in files) + change.ended_rows
-    return len(files) >= MOST_FILES or dead > MOST_DEAD * rows
+    dead = sum(file.get("vector", {}).get("rows", 0) for file in files)
+    return is_scattered(len(files), rows, dead + change.ended_rows)
 
 
 def mark_rows(file: File, rows: list[int]) -> File:

@@ -27,11 +27,10 @@ from pyiceberg.types import (
 from mirror.difference import TYPES, Change, Published, State, Table
 from mirror.lake import (
     CATALOGUE,
-    MOST_DEAD,
-    MOST_FILES,
     NAMESPACE,
     Catalogue,
     as_metadata,
+    is_scattered,
     keys_of,
     state_from,
 )
@@ -66,7 +65,7 @@ class Iceberg(Catalogue):
     def write(self, published: Published, change: Change) -> bool:
         name, table = change.table.name, self.load(change.table.name)
         known = read_state(table)
-        if not change.is_whole and is_scattered(table, change):
+        if not change.is_whole and would_scatter(table, change):
             change = change.whole()
         places: dict[str, list[int]] = {}
         if change.ended:
@@ -125,19 +124,11 @@ class Iceberg(Catalogue):
             properties={"format-version": "2"},
         )
 
-    def kept_metadata(self, table: str) -> list[str]:
-        """Return the metadata files of the publications that have a table."""
-        return [
-            kept["tables"][table]["version"]
-            for kept in self.publications
-            if table in kept["tables"]
-        ]
-
     def expire(self, transaction: Transaction, table: str) -> None:
         """Forget the snapshots that will be in no kept publication."""
         current = transaction.table_metadata.current_snapshot()
         kept = {current.snapshot_id} if current else set()
-        kept |= {self.snapshot_of(location) for location in self.kept_metadata(table)}
+        kept |= {self.snapshot_of(location) for location in self.kept_versions(table)}
         old = {snapshot.snapshot_id for snapshot in transaction.table_metadata.snapshots} - kept
         if old:
             expiry = ExpireSnapshots(transaction)
@@ -153,7 +144,7 @@ class Iceberg(Catalogue):
         """Remove files that no kept publication needs."""
         for name in {name for kept in self.publications for name in kept["tables"]}:
             table = self.load(name)
-            locations = {table.metadata_location, *self.kept_metadata(name)}
+            locations = {table.metadata_location, *self.kept_versions(name)}
             snapshots = {self.snapshot_of(location) for location in locations}
             needed = set(locations)
             for snapshot in table.snapshots():
@@ -178,14 +169,13 @@ def plan_files(table: Any) -> list[Any]:
     return list(table.scan().plan_files())
 
 
-def is_scattered(table: Any, change: Change) -> bool:
-    """Return whether a table would have so many files or dead rows that it is slow to read."""
+def would_scatter(table: Any, change: Change) -> bool:
     summary = table.current_snapshot().summary
     files, rows, dead = (
         int(summary.get(f"total-{name}") or 0)
         for name in ("data-files", "records", "position-deletes")
     )
-    return files >= MOST_FILES or dead + change.ended_rows > MOST_DEAD * rows
+    return is_scattered(files, rows, dead + change.ended_rows)
 
 
 def set_columns(transaction: Transaction, wanted: Table) -> None:

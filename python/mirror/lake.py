@@ -62,6 +62,14 @@ class Lake:
         newest = self.publications[0]["tables"] if self.publications else {}
         return newest.get(table, {}).get("version")
 
+    def kept_versions(self, table: str) -> list[Any]:
+        """Return the versions of a table that the kept publications have."""
+        return [
+            kept["tables"][table]["version"]
+            for kept in self.publications
+            if table in kept["tables"]
+        ]
+
     def is_at(self, version: str) -> bool:
         """Return whether the mirror has this publication, and nobody changed a table since."""
         if not self.publications or self.publications[0]["version"] != version:
@@ -141,6 +149,11 @@ class Catalogue(Lake):
             with nothing, closing(sqlite3.connect(path)) as con:
                 found = dict(con.execute(HEADS, [NAMESPACE]).fetchall())
         return {table: found.get(table) for table in tables}
+
+
+def is_scattered(files: int, rows: int, dead: int) -> bool:
+    """Return whether a table would have so many files or dead rows that it is slow to read."""
+    return files >= MOST_FILES or dead > MOST_DEAD * rows
 
 
 def state_from(value: Any) -> State | None:

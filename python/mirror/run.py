@@ -1,9 +1,5 @@
 """Bring a mirror level with the published version; a remote one in a child that cannot hang."""
 
-import os
-import pickle
-import select
-import signal
 import traceback
 from collections.abc import Callable
 from contextlib import closing
@@ -123,37 +119,21 @@ def bring_level(settings: Settings, version: Path, store: Store, scheme: str) ->
 
 
 def work_remotely(work: Callable[[Callable[[str], None]], Result]) -> Result:
-    """Return or raise what `work` does in a child process, killed if it is silent for too long.
+    """Return or raise what `work` does in a child process, killed if it is silent for too long."""
 
-    A library may wait for an answer for ever, and cannot be told to stop.
-    """
-    reader, writer = os.pipe()
-    pid = signals.fork()
-    answer: Any
-    if not pid:
+    def work_in_child(sign: Callable[[], None]) -> Result:
         try:
-            answer = work(lambda _: (os.write(writer, b"\n"), None)[1])
-        except BaseException as error:
-            answer = RuntimeError(f"{type(error).__name__}: {error}")
-            answer = error if isinstance(error, StepError | ImportError) else answer
-        os.write(writer, pickle.dumps(answer))
-        os._exit(0)
-    os.close(writer)
-    received = b""
-    with open(reader, "rb", buffering=0) as file:
-        try:
-            while True:
-                if not select.select([file], [], [], SILENCE_S)[0]:
-                    os.kill(pid, signal.SIGKILL)
-                    raise TimeoutError(f"no answer for {SILENCE_S} seconds")
-                if not (block := file.read(1 << 16)):
-                    break
-                received = (received + block).lstrip(b"\n")
-        finally:
-            signals.wait(pid)
-    if not received:
-        raise OSError("the process that wrote it was killed")
-    answer = pickle.loads(received)
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
+            return work(lambda _: sign())
+        except (StepError, ImportError):
+            raise
+        except BaseException as error:  # of a library: it may not be one that can be sent
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+
+    def check(silence: float) -> None:
+        if silence > SILENCE_S:
+            raise TimeoutError(f"no answer for {SILENCE_S} seconds")
+
+    try:
+        return signals.run_in_child(work_in_child, check)
+    except EOFError:
+        raise OSError("the process that wrote it was killed") from None

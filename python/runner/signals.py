@@ -6,6 +6,7 @@ DuckDB undoes what that leaves behind when it is opened again; the next run remo
 """
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from runner.console import say_error
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_S, END_S = 1.5, 4.0  # how long the children may take to end, and all together
 POLL_S = 0.005
+SIGN = b"\n"  # of life; no pickle begins with it
 guard = Lock()  # held while a child starts, and for good by the thread that ends the process
 children: set[int] = set()
 last_works: list[Callable[[str], None]] = []  # called with the message
@@ -138,6 +140,47 @@ def wait(pid: int, seconds: float | None = None) -> int:
     with guard:  # waits forever if a signal is ending this process: its message comes first
         children.discard(pid)
     return os.waitstatus_to_exitcode(status)
+
+
+def run_in_child(work: Callable[[Callable[[], None]], Any], check: Callable[[float], None]) -> Any:
+    """Return or raise what `work` returns or raises in a child process, which `check` can end.
+
+    `work` gets what it calls as a sign of life. `check` gets the seconds since the last one, ten
+    times a second; if it raises, the child is killed: libraries wait for an answer for minutes or
+    for ever, and a process that has them loaded cannot end earlier. EOFError: the child was killed.
+    """
+    import pickle
+
+    reader, writer = os.pipe()
+    pid = fork()
+    answer: Any
+    if not pid:
+        try:
+            answer = work(lambda: (os.write(writer, SIGN), None)[1])
+        except BaseException as error:
+            answer = error
+        os.write(writer, pickle.dumps(answer))
+        os._exit(0)
+    os.close(writer)
+    received, last = b"", time.monotonic()
+    with open(reader, "rb", buffering=0) as file:
+        try:
+            while True:
+                if not select.select([file], [], [], 0.1)[0]:
+                    check(time.monotonic() - last)
+                    continue
+                if not (block := file.read(1 << 16)):
+                    break
+                received, last = (received + block).lstrip(SIGN), time.monotonic()
+        except TimeoutError:
+            os.kill(pid, signal.SIGKILL)
+            raise
+        finally:
+            wait(pid)
+    answer = pickle.loads(received)
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 def call(command: list[str], **options: Any) -> int:

@@ -176,10 +176,7 @@ def test_a_target_that_cannot_be_written_is_one_sentence_and_the_next_run_catche
 def test_a_table_in_many_files_is_written_whole_and_old_files_go(few, monkeypatch):
     from mirror import delta, lake
 
-    module = delta
-    if few.url.startswith("iceberg"):
-        from mirror import iceberg as module
-    monkeypatch.setattr(module, "MOST_FILES", 2)
+    monkeypatch.setattr(lake, "MOST_FILES", 2)
     monkeypatch.setattr(delta, "CHECKPOINT_EVERY", 2)
     monkeypatch.setattr(lake, "KEEP", 2)
     sizes = []
