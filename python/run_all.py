@@ -46,9 +46,7 @@ CHAIN = (
     "09_publish.py",
 )
 AUDIT = "07_monitor_pipeline.py"
-MIRROR = (
-    "12_mirror.py"  # where MIRROR_URL is set; it never fails the night, and is tried each night
-)
+MIRROR = "12_mirror.py"  # if MIRROR_URL is set; it is tried each night, and fails none
 LOADED_ONCE = (  # by this process, while the first step runs
     *("argparse", "decimal", "pkgutil", "uuid", "staging.schema_drift", "history.merge"),
     *("audit.checks", "analytics.star_schema", "publish.exports", "publish.versions"),

@@ -1,4 +1,4 @@
-"""A mirror equals the published copy, by what its own libraries read, whatever a night was."""
+"""A mirror equals the published copy after every kind of night, as its own libraries read it."""
 
 import json
 import os

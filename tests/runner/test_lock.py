@@ -1,4 +1,4 @@
-"""One run at a time, whatever path leads to its files; readers stop no run."""
+"""One run at a time, by each path that leads to its files; readers stop no run."""
 
 import os
 import subprocess

@@ -89,7 +89,7 @@ def live_three_nights(folder: Path) -> None:
 
 
 def live_ten_nights(folder: Path) -> None:
-    """Ten nights with whatever happens to a history."""
+    """Ten nights with all that happens to a history."""
     nights = Nights(folder)
     for _ in range(3):
         nights.night()
