@@ -31,10 +31,8 @@ def literal(text: str | Path) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
-# The storage format that every DuckDB 1.x can open, and so today's BI tools.
-STORAGE_VERSION = "v1.0.0"
-# Of DUCKDB_MEMORY_LIMIT. DuckDB does not count all its memory: a join of 10,000,000 rows at its
-# limit, 2 GB or 4 GB, took up to 0.75 GB more.
+STORAGE_VERSION = "v1.0.0"  # of the file: every DuckDB 1.x opens it, and so do today's BI tools
+# Of DUCKDB_MEMORY_LIMIT: a join of 10,000,000 rows, limited to 2 or 4 GB, took up to 0.75 GB more.
 MEMORY_SHARE = 0.7
 THREAD_BYTES = 32_000_000  # what a thread needs to read CSV and write Parquet
 CHANGED_BY_STEPS = ("preserve_insertion_order", "force_compression")  # all others are locked
@@ -146,6 +144,8 @@ def connect(
     # DuckDB 1.5.6 finds no row by ORDER BY ... LIMIT 1 if the row group with the highest value has
     # only deleted rows: this pruning counts them (tests/history/test_history_extra.py).
     con.execute("SET disabled_optimizers = 'row_group_pruner'")
+    # It also keeps a removed file's statistics for a new one that gets its name and its inode.
+    con.execute("SET enable_external_file_cache = false")
     con.execute("SET enable_external_access = false")
     con.execute(f"SET allowed_configs = [{', '.join(map(literal, CHANGED_BY_STEPS))}]")
     con.execute("SET lock_configuration = true")

@@ -7,7 +7,9 @@ import duckdb
 import pytest
 from conftest import LANDING, Pipeline, catalogue, title
 
+from config import load_settings
 from staging import files
+from warehouse.database import connect, literal
 
 STAGING, MERGE, MONITOR = "05_run_staging_sql", "06_merge_cdc", "07_monitor_pipeline"
 LOAD = "03_load_raw_to_duckdb"
@@ -175,3 +177,15 @@ def test_the_names_of_files_say_what_is_in_them(loaded_once):
                 1,
                 {"staging_parts": "record_id", "staging_lines": "record_id"}.get(view, "batch_id"),
             )
+
+
+def test_a_file_that_replaces_a_removed_one_is_read_anew(tmp_path):
+    """One session stages several snapshots like this; the new file often gets the old inode."""
+    path = tmp_path / "rows.parquet"
+    settings = load_settings({"WAREHOUSE_PATH": str(tmp_path / "dw.db")})
+    con = connect(":memory:", settings, [tmp_path])
+    for number in range(10, 30):
+        con.execute(f"COPY (SELECT '{number}' AS number) TO {literal(path)} (FORMAT parquet)")
+        con.show_parquet("rows", path)
+        assert con.execute(f"FROM rows WHERE number = '{number}'").fetchall() == [(str(number),)]
+        path.unlink()
