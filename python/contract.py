@@ -61,7 +61,6 @@ class Contract:
         columns, year, duration = self.columns, self["release_year"], self["duration"]
         words = [(column, *pair) for column in columns for pair in column.words.items()]
         variables = {
-            "list_columns": [column.name for column in columns if column.type == "list"],
             "not_null_columns": [column.name for column in columns if not column.nullable],
             "closed_columns": [column.name for column in columns if column.allowed],
             "allowed_values": [f"{column.name}={v}" for column in columns for v in column.allowed],

@@ -27,18 +27,16 @@ CREATE OR REPLACE TEMP MACRO clean_text(value) AS
         ''
     );
 
+-- A cleaned value in the contract's words; if the publisher's differ, staging/adapt.sql has it.
+-- By type, as each call is bound with all that it might do.
+CREATE OR REPLACE TEMP MACRO conform(value, column_name) AS value;
+CREATE OR REPLACE TEMP MACRO conform_duration(value, column_name) AS value;
+
 -- A comma-separated list without empty entries, one blank after each comma.
-CREATE OR REPLACE TEMP MACRO clean_list(value) AS
+CREATE OR REPLACE TEMP MACRO conform_list(value, column_name) AS
     CASE
         WHEN regexp_matches(value, '^,|,$| ,|,[^ ]')
             THEN nullif(trim(regexp_replace(value, '( ?, ?)+', ', ', 'g'), ', '), '')
-        ELSE value
-    END;
-
--- A cleaned value in the contract's words; if the publisher's differ, staging/adapt.sql has it.
-CREATE OR REPLACE TEMP MACRO conform(value, column_name) AS
-    CASE
-        WHEN list_contains(getvariable('list_columns'), column_name) THEN clean_list(value)
         ELSE value
     END;
 

@@ -27,7 +27,9 @@ WITH cleaned AS (
 
 trimmed AS (
     SELECT
-        conform("column", 'column') AS "column text",  -- each column
+        conform_list("column", 'column') AS "column text",  -- each list column
+        conform_duration("column", 'column') AS "column text",  -- each duration column
+        conform("column", 'column') AS "column text",  -- each column, not list or duration
         "raw column",  -- each column
         record_hash,
         source_line

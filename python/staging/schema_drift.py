@@ -226,12 +226,10 @@ def find_unparsable_columns(con: Warehouse, contract: Contract) -> list[Change]:
     create_cleaning_macros(con, contract)
     typed = [column for column in contract.columns if column.type in PARSERS]
     names = {column.name: (identifier(column.name), literal(column.name)) for column in typed}
+    cleaned = ", ".join(f"{clean(column)} AS {names[column.name][0]}" for column in typed)
     shares = ", ".join(
         f"count({PARSERS[column.type].format(*names[column.name])}), count({names[column.name][0]})"
         for column in typed
-    )
-    cleaned = ", ".join(
-        f"conform(clean_text({name}), {text}) AS {name}" for name, text in names.values()
     )
     found = con.execute(
         f"SELECT {shares} FROM (SELECT {cleaned} FROM contract_netflix_titles LIMIT {SAMPLE_ROWS})"
@@ -243,10 +241,15 @@ def find_unparsable_columns(con: Warehouse, contract: Contract) -> list[Change]:
     ]
 
 
+def clean(column: Column) -> str:
+    """Return the SQL for the cleaned value of a typed column; it is as in sql/staging.sql."""
+    conform = "conform_duration" if column.type == "duration" else "conform"
+    return f"{conform}(clean_text({identifier(column.name)}), {literal(column.name)})"
+
+
 def describe_unparsable(con: Warehouse, column: Column, parsed: int, seen: int) -> Change:
     """Say which values do not parse, where they are, what would, and what the contract may say."""
-    name = identifier(column.name)
-    value = f"conform(clean_text({name}), {literal(column.name)})"
+    value = clean(column)
     parser = PARSERS[column.type].format(value, literal(column.name))
     rows = con.execute(
         f"SELECT {value}, min(source_line), count(*) FROM contract_netflix_titles "

@@ -42,7 +42,10 @@ CREATE OR REPLACE TEMP MACRO conform_list(value, column_name) AS
         list_transform(
             string_split(
                 trim(regexp_replace(
-                    separate(strip_brackets(value, column_name), column_name),
+                    separate(
+                        strip_brackets(translate_value(value, column_name), column_name),
+                        column_name
+                    ),
                     '( *, *)+', ', ', 'g'
                 ), ', '),
                 ', '
@@ -60,10 +63,8 @@ CREATE OR REPLACE TEMP MACRO add_unit(value) AS
         ELSE v
     END)[1];
 
+CREATE OR REPLACE TEMP MACRO conform_duration(value, column_name) AS
+    add_unit(translate_value(value, column_name));
+
 CREATE OR REPLACE TEMP MACRO conform(value, column_name) AS
-    CASE
-        WHEN list_contains(getvariable('list_columns'), column_name)
-            THEN conform_list(translate_value(value, column_name), column_name)
-        WHEN column_name = 'duration' THEN add_unit(translate_value(value, column_name))
-        ELSE translate_value(value, column_name)
-    END;
+    translate_value(value, column_name);
