@@ -139,6 +139,7 @@ def published_tables(pipeline) -> list[str]:
     return sorted(re.findall(r"^## (\w+)$", text, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_every_published_table_is_in_the_reference_and_no_other(published_tables):
     section = find_section("docs/reference.md", "Published tables")
     assert sorted(first_cells(section)) == published_tables

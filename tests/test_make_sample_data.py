@@ -101,6 +101,7 @@ def test_the_truth_file_matches_the_bytes(days, day):
     }
 
 
+@pytest.mark.slow
 def test_the_file_has_the_shape_of_the_real_one(days):
     content, _ = days[1]
     text, _ = decoded(content)
@@ -115,6 +116,7 @@ def test_the_file_has_the_shape_of_the_real_one(days):
     assert {i for i in content if i < 32} == set(b"\r\n"), "no other control character"
 
 
+@pytest.mark.slow
 def test_values_that_carry_no_defect_are_clean(days):
     text, _ = decoded(days[3][0])
     for title in csv.DictReader(io.StringIO(text, newline="")):
@@ -289,6 +291,7 @@ def test_the_script_refuses_as_a_process_too(tmp_path):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"real data"]
 
 
+@pytest.mark.slow
 def test_a_crash_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     out = tmp_path / "sample.csv"
     sample.run(out, rows=5)

@@ -118,6 +118,7 @@ def test_the_next_day_changes_exactly_what_the_truth_says(pipeline):
     ) == [tuple(changes[name]["count"] for name in ("inserted", "updated", "deleted"))]
 
 
+@pytest.mark.slow
 def test_the_real_file_gives_the_known_numbers(pipeline, real_data):
     source = str(real_data / "netflix_titles.csv")
     result = pipeline.steps(*CHAIN, NETFLIX_CSV=source, DUCKDB_THREADS="")
@@ -357,6 +358,7 @@ def test_make_alone_prints_every_target(checkout, tmp_path):
     assert all(f"make {target} " in done.stdout for target in ("run-all", "test", "why", "plan"))
 
 
+@pytest.mark.slow
 def test_the_night_imports_no_package_that_it_can_do_without(pipeline):
     """pandas is installed here, and DuckDB imports it at the first bound value if it may."""
     source = pipeline.put(catalogue(title(1)))

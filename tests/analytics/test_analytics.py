@@ -315,6 +315,7 @@ def test_a_title_in_three_countries_counts_once_in_totals_and_once_for_each(pipe
     ]
 
 
+@pytest.mark.slow
 def test_versions_of_changed_and_deleted_titles_are_facts_but_not_in_the_kpis(pipeline):
     first = [title(n) for n in (1, 2, 3)]
     second = [title(1, rating="R", country="Chad", listed_in="Dramas"), title(3)]
@@ -407,6 +408,7 @@ def test_what_is_missing_is_counted_as_unknown(pipeline):
     ]
 
 
+@pytest.mark.slow
 def test_the_calendar_has_every_day_between_the_first_and_the_last_and_no_more(pipeline):
     result = build(
         pipeline,
@@ -475,6 +477,7 @@ def test_hostile_values_are_kept_as_they_are(pipeline):
     assert pipeline.query("SELECT sum(titles) FROM kpi_titles_by_rating") == [(7,)]
 
 
+@pytest.mark.slow
 def test_country_names_are_recognised_in_any_spelling(pipeline):
     named = {
         "Czechoslovakia": ("CSK", "historic"),
@@ -536,6 +539,7 @@ def test_a_second_run_says_as_before_and_changes_nothing(pipeline, built_once):
     assert (pipeline.tables(), pipeline.digests()) == before
 
 
+@pytest.mark.slow
 def test_a_rebuild_from_scratch_is_the_same(pipeline, built_once):
     pipeline.copy_of(built_once)
     before = pipeline.tables()

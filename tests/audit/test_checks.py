@@ -370,6 +370,7 @@ def staged(pipeline) -> Pipeline:
     return pipeline
 
 
+@pytest.mark.slow
 def test_before_the_first_merge_staging_is_audited(staged):
     done = staged.step(MONITOR)
     assert (done.returncode, "accepted_ratings, 1 row(s)" in done.stderr) == (0, True)
@@ -413,6 +414,7 @@ def test_a_lost_history_is_not_mistaken_for_a_new_one(faulty):
     assert (done.returncode, verdicts(faulty)["current_is_merged"]) == (30, "fail")
 
 
+@pytest.mark.slow
 def test_limits_of_a_check_make_it_warn_and_then_fail(faulty):
     for count, verdict in ((1, "warn"), (20, "warn"), (21, "fail")):
         with duckdb.connect(str(faulty.root / "dw.db")) as con:

@@ -87,7 +87,13 @@ def test_a_night_without_a_fault_passes_and_is_followed(night):
     assert verdicts(night) == dict.fromkeys(CHECKS, "pass")
 
 
-@pytest.mark.parametrize("fault", OF_HISTORY)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, marks=pytest.mark.slow if n % 4 else ())
+        for n, fault in enumerate(OF_HISTORY)
+    ],
+)
 def test_a_fault_in_what_was_merged_is_named_by_its_check_alone(night, fault):
     """The digest is of the versions of before: this fault must be found in the narrowed rows."""
     check, sql = FAULTS[fault]
@@ -107,7 +113,14 @@ def test_a_fault_in_what_was_merged_is_named_by_its_check_alone(night, fault):
 
 
 @pytest.mark.parametrize(
-    "column", ["title", "valid_to", "is_current", "source_line", "end_batch_id", "operation"]
+    "column",
+    [
+        *("title", "valid_to"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("is_current", "source_line", "end_batch_id", "operation")
+        ),
+    ],
 )
 def test_a_value_changed_in_an_older_version_stops_the_night_until_it_is_rebuilt(night, column):
     value = {

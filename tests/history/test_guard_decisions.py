@@ -72,6 +72,7 @@ def test_an_acceptance_survives_a_replay(loaded):
     assert merges(loaded) == [FIRST, (2, 0, 0, 100, True)]
 
 
+@pytest.mark.slow
 def test_accepting_a_sound_file_records_no_acceptance(loaded):
     assert night(loaded, 2, FEW, ACCEPT=digest(FEW)).returncode == 0
     assert (merges(loaded)[1], verdicts(loaded)) == (

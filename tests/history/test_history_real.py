@@ -47,6 +47,7 @@ def in_order(real_data, tmp_path_factory) -> Pipeline:
     return loaded(real_data, tmp_path_factory.mktemp("in_order"), OLDER, NEWER)
 
 
+@pytest.mark.slow
 def test_the_real_pair_gives_the_known_counts(in_order):
     assert in_order.query(COUNTS) == [FIRST, SECOND]
     assert in_order.query(

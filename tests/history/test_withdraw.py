@@ -68,6 +68,7 @@ def test_a_withdrawn_snapshot_leaves_no_trace_until_it_is_restored(loaded):
     assert loaded.query("FROM ops_merges ORDER BY ALL") == before["ops_merges"]
 
 
+@pytest.mark.slow
 def test_withdraw_refuses_an_unknown_snapshot_and_the_only_one(loaded):
     first, second = (batch["batch_id"] for batch in loaded.batches())
     asked = {
@@ -98,6 +99,7 @@ def test_an_old_file_is_reported_as_the_snapshot_it_already_is(loaded):
     assert f"nothing to do: {first} is merged already" in plan.stdout, plan
 
 
+@pytest.mark.slow
 def test_a_file_whose_snapshot_was_given_up_is_landed_again(loaded):
     lost = loaded.batches()[1]
     (loaded.root / "data/raw/snapshots" / lost["parquet"]).unlink()

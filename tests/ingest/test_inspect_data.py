@@ -122,6 +122,7 @@ def test_hostile_content_never_reaches_the_terminal_raw(pipeline: Pipeline) -> N
     assert "title: 1 value with control characters, first in line 2" in warned(text)
 
 
+@pytest.mark.slow
 def test_lines_never_exceed_the_terminal(pipeline: Pipeline) -> None:
     content = rows(
         PLAIN_ROW.replace("Text", "寿司" * 90), PLAIN_ROW.replace("Text", "e\u0301" * 300)
@@ -190,6 +191,7 @@ def test_a_damaged_file_shows_what_does_not_fit_and_profiles_the_rest(pipeline: 
     ]
 
 
+@pytest.mark.slow
 def test_odd_files_are_still_inspected(pipeline: Pipeline) -> None:
     assert warned(report(pipeline, rows())) == ["there is a header and no record"]
     mixed = rows(PLAIN_ROW) + PLAIN_ROW.replace("s1", "s2").encode() + b"\n"

@@ -91,7 +91,7 @@ def test_another_data_folder_stops_the_run_until_one_command_accepts_it(folder):
     assert folder.step(MERGE).returncode == 40, "the first folder is the foreign one now"
 
 
-@pytest.mark.parametrize("damage", ["missing", "damaged"])
+@pytest.mark.parametrize("damage", ["missing", pytest.param("damaged", marks=pytest.mark.slow)])
 def test_a_lost_or_cut_old_snapshot_stops_the_next_run(folder, damage):
     batch = folder.batches()[0]
     path = folder.root / "data/raw/snapshots" / batch["parquet"]
@@ -291,6 +291,7 @@ def older(folder) -> Pipeline:
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder_of_an_older_version_is_taken_over(older, three_nights):
     done = night(older, 4, TITLES)
     assert done.returncode == 0, done.stderr

@@ -66,7 +66,9 @@ def published_few(few: Mirrored) -> dict[str, list[tuple]]:
     return {name: rows for name, rows in few.published().items() if name in FEW}
 
 
-@pytest.mark.parametrize("few", FORMATS, indirect=True)
+@pytest.mark.parametrize(
+    "few", ["delta", pytest.param("iceberg", marks=pytest.mark.slow)], indirect=True
+)
 def test_each_night_is_there_whole_and_the_ones_before_can_still_be_read(few):
     before = {}
     for night in range(len(few.nights)):

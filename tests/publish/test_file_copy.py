@@ -131,6 +131,7 @@ def test_no_byte_of_what_was_set_aside_or_refused_is_published(pipeline):
     assert [text for text in (b"Aside ", b"Refused ") if text in found] == []
 
 
+@pytest.mark.slow
 def test_what_takes_rows_back_takes_the_mark_and_a_rebuild_gives_it_back(pipeline, loaded_once):
     pipeline.copy_of(loaded_once)
     contract = pipeline.root / "contract.toml"

@@ -373,6 +373,7 @@ def test_a_title_shows_what_make_why_prints(look, site):
     assert "gone" in look("second", "#title=s3").locator("dialog").inner_text()
 
 
+@pytest.mark.slow
 def test_back_does_not_open_a_closed_title_again(look):
     """Neither one that was opened by a click, nor one that was reached from another title."""
     tab = look("third", "#genre=Dramas")
@@ -434,7 +435,7 @@ def test_the_table_sorts_and_shows_more(look):
     assert all("summer" in text for text in tab.locator("td.c-title").all_inner_texts()[6:])
 
 
-@pytest.mark.parametrize("state", ["cube", "merged"])
+@pytest.mark.parametrize("state", ["cube", pytest.param("merged", marks=pytest.mark.slow)])
 def test_a_large_catalogue_comes_as_counts_that_are_right(look, site, state):
     tab = look(state)
     for name in bars(tab, "f-genre"):
@@ -683,6 +684,7 @@ def test_an_axis_of_snapshots_has_years(look):
     assert any(re.fullmatch(r"1 Jan\s*2026", text) for text in ticks), ticks
 
 
+@pytest.mark.slow
 def test_the_graph_of_the_tables_fits_its_card(look):
     tab = look("third", viewport={"width": 1100, "height": 900})
     room, wanted, cut = tab.evaluate(
@@ -696,6 +698,7 @@ def test_the_graph_of_the_tables_fits_its_card(look):
     assert wanted <= room and cut == []
 
 
+@pytest.mark.slow
 def test_a_copy_of_the_page_has_no_dead_link(look, browser, site):
     """Where it was published the files are next to it; alone it says where they are."""
     alone = look("third").locator("footer")

@@ -190,6 +190,7 @@ def test_a_catalogue_of_one_bare_title_makes_a_page(pipeline):
     assert data["snapshots"]["titles"] == [1]
 
 
+@pytest.mark.slow
 def test_a_failed_audit_changes_the_page_alone(pipeline):
     """The chain, the audit alone and step 09: exit code 30 each, one page that says it, once."""
     assert run(pipeline, *titles(3)).returncode == 0

@@ -340,6 +340,7 @@ def test_derived_files_are_restored(folder, driver, pattern):
     require_restored(folder, driver, pattern, HOW)
 
 
+@pytest.mark.slow
 def test_the_latest_snapshot_and_the_published_copy_are_restored(small, driver):
     require_restored(small, driver, DERIVED[0], ("emptied",))
     require_restored(small, driver, DERIVED[3], ("bit",))
@@ -434,7 +435,8 @@ def require_warehouse(pipeline: Pipeline, driver: Driver, how: str) -> None:
 # --- the input: is refused --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["bit", *slow("emptied", "cut", "older", "swapped")])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["bit", "emptied", "cut", "older", "swapped"])
 def test_an_input_that_differs_from_its_sha256_file_is_refused(small, driver, how):
     path, before, files = small.root / "catalogue.csv", history(small), look_at_files(small)
     new = catalogue(*NIGHTS[5])

@@ -105,4 +105,4 @@ def test_a_fault_at_every_point(scene, driver, report, step, kind, how):
     ],
 )
 def test_a_fault_at_some_points(scene, driver, report, step, kind, how):
-    break_it(scene, driver, report, step, kind, how, every=16)
+    break_it(scene, driver, report, step, kind, how, every=32)

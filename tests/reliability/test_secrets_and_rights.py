@@ -146,7 +146,7 @@ FAULTS = {  # what is wrong -> the source; "" means: the server's address
     "redirect to nowhere": "",
     "escaped password that the server quotes": "rE4der:s5w%30rd@",
 }
-QUICK = ("one slash only", "crash that quotes the URL")
+QUICK = ("crash that quotes the URL",)
 ANSWERS = {
     "wrong password": 401,
     "redirect to nowhere": 302,

@@ -138,6 +138,7 @@ def test_the_checks_name_what_offends_and_exit_30(pipeline):
     assert any("ERROR" in line and "fail key_not_null_and_unique rows=1" in line for line in log)
 
 
+@pytest.mark.slow
 def test_an_old_snapshot_fails_the_freshness_check(pipeline):
     header = "show_id,type,title,release_year\n"
     rows = (header + "s1,Movie,A,2020\n").encode()

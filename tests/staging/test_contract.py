@@ -60,6 +60,7 @@ def staged(pipeline):
     return pipeline.query(f"SELECT {columns}, row_hash FROM staging_netflix_titles ORDER BY ALL")
 
 
+@pytest.mark.slow
 def test_case_blanks_underscores_and_order_make_no_difference(pipeline):
     assert pipeline.land(catalogue(*TEN)).returncode == 0
     before = staged(pipeline)
@@ -177,6 +178,7 @@ def test_an_unknown_column_stays_in_raw_and_disturbs_nothing(pipeline):
     assert pipeline.query(CHANGES) == [("added", "imdb score")]
 
 
+@pytest.mark.slow
 def test_unnamed_columns_are_noise_while_empty_and_drift_once_they_hold_something(pipeline):
     noise = catalogue(*[row | {"x": ""} for row in TEN], header=",".join((*COLUMNS, "")))
     result = pipeline.land(noise)

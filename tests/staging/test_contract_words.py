@@ -130,6 +130,7 @@ def test_more_odd_titles_than_the_contract_allows_fail_the_audit(pipeline):
     assert pipeline.all_steps(NETFLIX_CSV=source).returncode == 0
 
 
+@pytest.mark.slow
 def test_the_audiences_of_ratings_are_those_of_the_contract(pipeline):
     text = CONTRACT.replace("kids = [", 'kids = ["ALL", ')
     pipeline.settings["CONTRACT_PATH"] = pipeline.put(text, "contract.toml")

@@ -123,7 +123,8 @@ def test_a_file_that_is_not_as_it_was_written_is_found_and_built_again(
     assert pipeline.query("FROM analytics_netflix_history") == history
 
 
-@pytest.mark.parametrize("step", [STAGING, pytest.param(MERGE, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [STAGING, MERGE])
 def test_a_changed_value_reaches_no_history(pipeline, step):
     """The rows that the next night would keep, or merge, are of another file of the same size."""
     land(pipeline, 1, MERGE)
