@@ -110,8 +110,11 @@ def point_views(con: Warehouse, temporary: bool = False) -> None:
     paths: dict[str, list[Path]] = {}
     for name, *_ in list_files(con):
         paths.setdefault(name.split(".")[1], []).append(con.staging / name)
+    query = "SELECT view_name, sql FROM duckdb_views() WHERE NOT internal AND temporary = ?"
+    shown = dict(con.execute(query, [temporary]).fetchall()) if paths else {}
     for view, files in paths.items():
-        show_files(con, view, files, temporary)
+        if not all(literal(path) in shown.get(view, "") for path in files):
+            show_files(con, view, files, temporary)
 
 
 def use_attached(con: Warehouse, name: str, warehouse: Path) -> None:
@@ -122,16 +125,12 @@ def use_attached(con: Warehouse, name: str, warehouse: Path) -> None:
 
 
 def show_files(con: Warehouse, view: str, paths: list[Path], temporary: bool) -> None:
-    """Create a view of the rows of these files, unless it is there."""
-    names = [literal(path) for path in paths]
-    found = con.execute(
-        "SELECT sql FROM duckdb_views() WHERE view_name = ? AND temporary = ?", [view, temporary]
-    ).fetchone()
-    if not (found and all(name in found[0] for name in names)):
-        con.execute(
-            f"CREATE OR REPLACE {'TEMP ' if temporary else ''}VIEW {view} AS "
-            f"SELECT * FROM read_parquet([{', '.join(names)}], hive_partitioning = false)"
-        )
+    """Create a view of the rows of these files."""
+    names = ", ".join(map(literal, paths))
+    con.execute(
+        f"CREATE OR REPLACE {'TEMP ' if temporary else ''}VIEW {view} AS "
+        f"SELECT * FROM read_parquet([{names}], hive_partitioning = false)"
+    )
 
 
 def stage_part(con: Warehouse, columns: Sequence[Column], reuse: bool) -> None:
@@ -155,7 +154,6 @@ def stage_part(con: Warehouse, columns: Sequence[Column], reuse: bool) -> None:
         paths.append(path)
     else:
         path.unlink()
-    con.execute(f"DROP VIEW IF EXISTS temp.{PARTS}")
     show_files(con, PARTS, paths, temporary=True)
 
 
