@@ -52,6 +52,14 @@ def test_every_value_has_the_type_of_its_field(given):
     assert wrong == {}
 
 
+def test_a_setting_that_allows_any_more_takes_any_more():
+    """Else the sentence on a value that is too high says that it is allowed."""
+    hints = get_type_hints(Settings)
+    for setting in fields(Settings):
+        if "or more" in setting.metadata["allowed"] and hints[setting.name] is int:
+            assert setting.metadata["parse"](f"{10**18}") == 10**18, setting.name
+
+
 def test_a_repr_shows_no_secret():
     assert "password" not in repr(load_settings(GIVEN))
 
