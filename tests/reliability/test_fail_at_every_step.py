@@ -40,10 +40,14 @@ def driver(scene: Scene) -> Iterator[Driver]:
         yield driver
 
 
-def break_it(
-    scene: Scene, driver: Driver, report: Callable, step: str, kind: str, how: str, every: int = 1
+CASES = [(step, kind, how) for step in STEPS for kind, hows in HOWS.items() for how in hows]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("step", "kind", "how"), CASES)
+def test_a_fault_at_every_point(
+    scene: Scene, driver: Driver, report: Callable, step: str, kind: str, how: str
 ) -> None:
-    """The fault at each point whose turn it is; `every` takes the n-th of these only."""
     if kind == "call" and not scene.shim:
         pytest.skip("no C compiler for the shim, or no LD_PRELOAD")
     scene.put(step)
@@ -55,7 +59,7 @@ def break_it(
     if counted.events > MANY:
         points = points[turn :: len(hows)]
     after, codes, seen = Counter(), Counter(), Counter()
-    points = points[:: every * STRIDES.get((step, kind), 1)]
+    points = points[:: STRIDES.get((step, kind), 1)]
     for at in points:
         scene.put(step)
         trial = driver.run(step, scene.work.environment, kind, how, at)
@@ -86,23 +90,3 @@ def break_it(
         ", ".join(sorted(after)),
         after.total(),
     )
-
-
-CASES = [(step, kind, how) for step in STEPS for kind, hows in HOWS.items() for how in hows]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("step", "kind", "how"), CASES)
-def test_a_fault_at_every_point(scene, driver, report, step, kind, how):
-    break_it(scene, driver, report, step, kind, how)
-
-
-@pytest.mark.parametrize(
-    ("step", "kind", "how"),
-    [
-        pytest.param("02_create_raw_layer", "call", FULL, marks=pytest.mark.slow),
-        ("06_merge_cdc", "statement", KILLED),
-    ],
-)
-def test_a_fault_at_some_points(scene, driver, report, step, kind, how):
-    break_it(scene, driver, report, step, kind, how, every=32)
