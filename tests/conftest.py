@@ -25,11 +25,6 @@ from titles import COLUMNS, catalogue, title  # noqa: F401 - most tests take the
 
 pytest.register_assert_rewrite("both")
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # no test sees the .env of this checkout
-MEMORY = Path(
-    "/dev/shm"
-)  # half of what the steps write is synced: a disk costs a sixth of the time
-if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4_000_000_000:
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 PROJECT = Path(__file__).resolve().parent.parent
 LANDING = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
@@ -51,6 +46,17 @@ BIG_TABLES = (
 )  # fmt: skip
 # Begun first: a worker that came to them last would keep the others waiting.
 LONGEST = ("test_nights.py", "test_killed_at_random.py", "test_rebuild_random.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the quick suite's folders in memory: half of what steps write is synced to the disk.
+
+    The slow tests of faults have a real disk.
+    """
+    memory = Path("/dev/shm")
+    is_quick = "not slow" in config.option.markexpr
+    if is_quick and memory.is_dir() and shutil.disk_usage(memory).free > 4_000_000_000:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -13,6 +13,7 @@ import ctypes
 import errno
 import json
 import os
+import re
 import runpy
 import shutil
 import signal
@@ -231,7 +232,7 @@ class Hook:
                 return
             if event == "open":
                 path, _, flags = arguments
-                named = isinstance(path, str) and not path.startswith("/dev/")
+                named = isinstance(path, str) and not re.match("/dev/(?!shm/)", path)
                 if named and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
                     self.event(f"open {Path(path).name}")
             elif event in AUDITED:

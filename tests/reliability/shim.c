@@ -87,7 +87,7 @@ static const char *full(int dir, const char *path, char *room) {
 /* ------------------------------------------------------------------------------------ opening */
 static int opens(int dir, const char *path, int flags, mode_t bits) {
     REAL(int, "openat64", int, const char *, int, ...);
-    int changes = (flags & (O_CREAT | O_TRUNC)) && strncmp(path, "/dev/", 5);
+    int changes = (flags & (O_CREAT | O_TRUNC)) && (strncmp(path, "/dev/", 5) || !strncmp(path, "/dev/shm/", 9));
     if (changes && fault(0, NULL)) return -1;
     int fd = real(dir, path, flags, bits);
     char room[8200];
