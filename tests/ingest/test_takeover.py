@@ -24,7 +24,8 @@ TABLES = ("analytics_netflix_history", "cdc_netflix_changes", "ops_merges")
 @pytest.fixture
 def older(pipeline: Pipeline) -> Pipeline:
     with tarfile.open(RECORDED) as tar:
-        tar.extractall(pipeline.root, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.2 has none
+        tar.extractall(pipeline.root)
     return pipeline
 
 

@@ -551,8 +551,9 @@ PUT_INTO_SQL = {
     "staging/foresee.py": {"place"},  # a number
     "staging/schema_drift.py": {  # quoted by identifier() and literal()
         "table",
-        "name",
-        "text",
+        "clean(column)",
+        "cleaned",
+        "value",
         "names[column.name][0]",
         "PARSERS[column.type].format(*names[column.name])",
         "PARSERS[column.type].format(value, literal(column.name))",
