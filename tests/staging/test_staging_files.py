@@ -1,5 +1,6 @@
 """Staged rows are in files next to the warehouse: found damaged, built again, moved, never lost."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -180,13 +181,14 @@ def test_the_names_of_files_say_what_is_in_them(loaded_once):
             )
 
 
-def test_a_file_that_replaces_a_removed_one_is_read_anew(tmp_path):
-    """One session stages several snapshots like this; the new file often gets the old inode."""
-    path = tmp_path / "rows.parquet"
+def test_what_replaces_a_file_is_filtered_by_its_own_statistics(tmp_path):
+    """As where one session stages several snapshots: the same name, inode, size and second."""
+    path, other = tmp_path / "rows.parquet", tmp_path / "other.parquet"
     settings = load_settings({"WAREHOUSE_PATH": str(tmp_path / "dw.db")})
     con = connect(":memory:", settings, [tmp_path])
-    for number in range(10, 30):
-        con.execute(f"COPY (SELECT '{number}' AS number) TO {literal(path)} (FORMAT parquet)")
+    for number in range(10, 14):
+        con.execute(f"COPY (SELECT '{number}' AS number) TO {literal(other)} (FORMAT parquet)")
+        path.write_bytes(other.read_bytes())
+        os.utime(path, (1_700_000_000, 1_700_000_000))
         con.show_parquet("rows", path)
         assert con.execute(f"FROM rows WHERE number = '{number}'").fetchall() == [(str(number),)]
-        path.unlink()
