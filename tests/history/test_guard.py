@@ -396,7 +396,6 @@ def test_by_title_spelling_does_not_matter_and_real_changes_are_updates(tmp_path
     assert ambiguous(history) == []
 
 
-@pytest.mark.slow
 def test_by_title_people_break_ties(tmp_path: Path):
     history = History(tmp_path, CDC_KEY="title")
     history.take([title(1, title="Love", cast="A"), title(2, title="Love", cast="B")], 1)
@@ -409,7 +408,6 @@ def test_by_title_people_break_ties(tmp_path: Path):
     ]
 
 
-@pytest.mark.slow
 def test_by_title_type_and_year_tell_titles_apart(tmp_path: Path):
     history = History(tmp_path, CDC_KEY="title")
     movie, show = title(1, title="Fargo"), title(2, title="Fargo", type="TV Show")
@@ -465,7 +463,6 @@ def test_by_title_a_reused_id_is_a_new_title(tmp_path: Path):
     ]
 
 
-@pytest.mark.slow
 def test_by_title_missing_people_and_descriptions_match_nothing(tmp_path: Path):
     history = History(tmp_path, CDC_KEY="title")
     bare = {"cast": "", "description": ""}
@@ -478,7 +475,6 @@ def test_by_title_missing_people_and_descriptions_match_nothing(tmp_path: Path):
     ]
 
 
-@pytest.mark.slow
 def test_by_title_a_title_that_was_gone_comes_back_under_another_id(tmp_path: Path):
     history = History(tmp_path, CDC_KEY="title")
     history.take([title(1), title(2)], 1)

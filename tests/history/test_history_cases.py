@@ -393,7 +393,6 @@ def test_waiting_snapshots_are_merged_in_order(pipeline):
     ]
 
 
-@pytest.mark.slow
 def test_the_catalogue_as_of_a_moment_and_the_changes_between_two(pipeline):
     case = Case([AB, {"s1": "A2"}], [])
     for day in (1, 2):

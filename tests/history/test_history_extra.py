@@ -64,6 +64,16 @@ def test_a_column_that_goes_and_comes_back_keeps_its_values(place) -> None:
     check_history(*place, [Day(whole), Day(without, WITHOUT), Day(without, WITHOUT), Day(back)])
 
 
+def test_a_column_that_is_back_beside_one_that_is_new_fills_its_titles(tmp_path) -> None:
+    """The one that is back has its kept value: only the first value of the other differs."""
+    history = History(tmp_path)
+    whole = title(1, country="India", rating="R")
+    for day, lacks in enumerate(({"rating"}, {"rating", "country"}, set()), 1):
+        history.take([{name: text for name, text in whole.items() if name not in lacks}], day)
+    operations = "SELECT operation FROM analytics_netflix_history ORDER BY valid_from"
+    assert history.query(operations) == [("insert",), ("fill",)]
+
+
 def test_an_unreadable_title_keeps_its_version_while_columns_come_and_go(place) -> None:
     sound = row("s1", country="India")
     broken = sound | {"type": "Podcast"}
@@ -136,6 +146,18 @@ def test_an_untracked_column_has_todays_value_and_makes_no_version(tmp_path) -> 
         "SELECT description, is_current FROM analytics_netflix_history WHERE show_id = 's2' "
         "ORDER BY valid_from"
     ) == [("What happens in 2.", False), ("Newer.", True)]
+
+
+def test_an_untracked_value_beside_a_new_column_makes_no_version(tmp_path) -> None:
+    contract = (PROJECT / "sql" / "contract.toml").read_text()
+    head = "[columns.description]\n"
+    (tmp_path / "contract.toml").write_text(contract.replace(head, f"{head}tracked = false\n"))
+    history = History(tmp_path, CONTRACT_PATH=str(tmp_path / "contract.toml"))
+    history.take([{name: text for name, text in title(1).items() if name != "rating"}], 1)
+    history.take([title(1, rating="", description="New.")], 2)
+    assert history.query("SELECT description, valid_to FROM analytics_netflix_history") == [
+        ("New.", None)
+    ]
 
 
 # (invariant, what would break it, done to the history right behind the merge). s1 did not change

@@ -74,7 +74,6 @@ def test_an_odd_but_valid_record_is_staged(pipeline):
     assert pipeline.query(QUARANTINE) == pipeline.query(LOST) == []
 
 
-@pytest.mark.slow
 def test_a_record_with_two_faults_is_one_record_with_two_rows(pipeline):
     assert stage(pipeline, title(1), title(2, title="", type="?")).returncode == 0
     assert pipeline.query(QUARANTINE) == [
@@ -110,7 +109,6 @@ def test_exact_duplicates_collapse_into_the_first_and_are_counted(pipeline):
     ]
 
 
-@pytest.mark.slow
 def test_conflicting_duplicates_of_a_key_are_all_quarantined(pipeline):
     records = [title(1), title(2), title(2, rating="R"), title(2), title(3)]
     assert stage(pipeline, *records).returncode == 0
