@@ -8,7 +8,8 @@ import os
 from dataclasses import dataclass, field
 
 import pytest
-from conftest import LANDING, PROJECT, Pipeline
+from conftest import LANDING, PROJECT, Pipeline, catalogue
+from conftest import title as make_title
 
 HEADER = "show_id,type,title,director,release_year"
 
@@ -391,6 +392,22 @@ def test_waiting_snapshots_are_merged_in_order(pipeline):
         ("s1", "A2", "update", 2, 3, "update"),
         ("s1", "A3", "update", 3, None, None),
     ]
+
+
+def test_what_a_refused_night_staged_is_merged_by_the_next_one(pipeline):
+    """Its staged rows are used again, under the batch that staged them."""
+    whole = [make_title(1, rating="R"), *map(make_title, range(2, 41))]
+    for day, records, code in (
+        (1, [make_title(1), *whole[1:]], 0),
+        (2, whole[:-1], 20),
+        (3, [*whole, make_title(41)], 0),
+    ):
+        given = {"NETFLIX_CSV": pipeline.put(catalogue(*records)), "SNAPSHOT_AT": f"2020-01-0{day}"}
+        strict = {"MAX_DELETED_ROWS": "0", "MAX_DELETED_PCT": "0"}
+        assert pipeline.steps(*LANDING, "06_merge_cdc", **given, **strict).returncode == code
+    changed = "SELECT operation FROM analytics_netflix_history WHERE show_id = 's1' ORDER BY 1"
+    assert pipeline.query(changed) == [("insert",), ("update",)]
+    assert pipeline.query("SELECT count(DISTINCT batch_id) FROM staging_parts") == [(3,)]
 
 
 def test_the_catalogue_as_of_a_moment_and_the_changes_between_two(pipeline):

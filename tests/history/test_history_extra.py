@@ -74,6 +74,15 @@ def test_a_column_that_is_back_beside_one_that_is_new_fills_its_titles(tmp_path)
     assert history.query(operations) == [("insert",), ("fill",)]
 
 
+def test_a_rejected_record_keeps_its_title_with_blanks_around_its_words(tmp_path) -> None:
+    history = History(tmp_path)
+    history.take([title(1), title(2)], 1)
+    history.land([title(1)], 2, rejected=["x, s2 ;Movie"])
+    history.merge()
+    current = "SELECT show_id FROM analytics_netflix_current ORDER BY show_id"
+    assert history.query(current) == [("s1",), ("s2",)]
+
+
 def test_an_unreadable_title_keeps_its_version_while_columns_come_and_go(place) -> None:
     sound = row("s1", country="India")
     broken = sound | {"type": "Podcast"}
