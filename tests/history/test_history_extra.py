@@ -83,6 +83,18 @@ def test_a_rejected_record_keeps_its_title_with_blanks_around_its_words(tmp_path
     assert history.query(current) == [("s1",), ("s2",)]
 
 
+def test_without_the_column_a_duration_is_kept_with_its_minutes_and_one_in_the_rating_is_taken(
+    tmp_path,
+) -> None:
+    history = History(tmp_path)
+    history.take([title(1)], 1)
+    second = [title(1, title="Roma"), title(2, rating="100 min")]
+    lacks = [{name: text for name, text in row.items() if name != "duration"} for row in second]
+    history.take(lacks, 2)
+    current = "SELECT title, duration, duration_minutes FROM analytics_netflix_current ORDER BY 2"
+    assert history.query(current) == [("Title 2", "100 min", 100), ("Roma", "90 min", 90)]
+
+
 def test_an_unreadable_title_keeps_its_version_while_columns_come_and_go(place) -> None:
     sound = row("s1", country="India")
     broken = sound | {"type": "Podcast"}
