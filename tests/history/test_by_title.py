@@ -138,6 +138,20 @@ def test_ambiguous_titles_are_named_and_hold_up_no_others(history: History):
     ]
 
 
+def test_a_record_with_the_key_of_two_live_titles_changes_neither(history: History):
+    """A title that is carried forward keeps its id, which its twin has by then."""
+    twins = [title(n, title="Twin", description=f"Twin {n}.") for n in (1, 2)]
+    others = [title(n) for n in range(3, 10)]
+    history.take([*twins, *others], 1)
+    unreadable = twins[0] | {"show_id": "s8", "type": "Opera"}
+    history.take([twins[1] | {"show_id": "s1"}, unreadable, *others], 2)
+    keys = "SELECT show_id FROM analytics_netflix_current WHERE title = 'Twin'"
+    assert history.query(keys) == [("s1",), ("s1",)]
+    history.take([twins[0] | {"description": "Corrected."}, *others], 3)
+    assert "updated" not in counts(history) and counts(history)["carried"] == 2
+    assert audit(history) == []
+
+
 def test_a_file_without_ids_is_merged(history: History):
     with_ids = [title(number) for number in range(1, 10)]
     history.take(with_ids, 1)
