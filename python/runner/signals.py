@@ -172,7 +172,7 @@ def run_in_child(work: Callable[[Callable[[], None]], Any], check: Callable[[flo
                 if not (block := file.read(1 << 16)):
                     break
                 received, last = (received + block).lstrip(SIGN), time.monotonic()
-        except TimeoutError:
+        except BaseException:
             os.kill(pid, signal.SIGKILL)
             raise
         finally:

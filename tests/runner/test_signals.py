@@ -278,6 +278,16 @@ def test_a_child_is_killed_after_its_time_limit_and_its_end_reported():
     assert ends == [0, 1, -signal.SIGKILL] and not signals.children
 
 
+def test_a_child_ends_when_its_check_fails_for_any_reason():
+    def check(_: float) -> None:
+        raise OSError("no such file")
+
+    begun = time.monotonic()
+    with pytest.raises(OSError, match="no such file"):
+        signals.run_in_child(lambda _: time.sleep(9), check)
+    assert time.monotonic() - begun < 5 and not signals.children
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 @pytest.mark.parametrize(("rows", "tries"), [(40, 88), (100_000, 12)])
