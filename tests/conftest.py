@@ -21,7 +21,7 @@ from unittest import mock
 
 import duckdb
 import pytest
-from titles import COLUMNS, catalogue, title  # noqa: F401 - most tests take them from here
+from titles import COLUMNS, catalogue, title, without  # noqa: F401 - most tests take them from here
 
 pytest.register_assert_rewrite("both")
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # no test sees the .env of this checkout
@@ -86,6 +86,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
+
+
+def slow(*values: str) -> list:
+    """Return cases of a table that the quick suite leaves out."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
 
 
 def is_in_ninth(nodeid: str, ninth: int) -> bool:

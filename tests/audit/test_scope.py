@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 import pytest
-from conftest import PROJECT, Pipeline, catalogue, title
+from conftest import PROJECT, Pipeline, catalogue, slow, title
 from test_checks import FAULTS, HISTORY, MONITOR, STAGING, today, verdicts
 
 from runner import lock
@@ -114,13 +114,7 @@ def test_a_fault_in_what_was_merged_is_named_by_its_check_alone(night, fault):
 
 @pytest.mark.parametrize(
     "column",
-    [
-        *("title", "valid_to"),
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in ("is_current", "source_line", "end_batch_id", "operation")
-        ),
-    ],
+    ["title", "valid_to", *slow("is_current", "source_line", "end_batch_id", "operation")],
 )
 def test_a_value_changed_in_an_older_version_stops_the_night_until_it_is_rebuilt(night, column):
     value = {

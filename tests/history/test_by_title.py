@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import title
+from conftest import title, without
 from histories import History
 
 CHECK = "sql/checks/current_equals_staging.sql"
@@ -155,8 +155,8 @@ def test_a_record_with_the_key_of_two_live_titles_changes_neither(history: Histo
 def test_a_file_without_ids_is_merged(history: History):
     with_ids = [title(number) for number in range(1, 10)]
     history.take(with_ids, 1)
-    without = [{k: v for k, v in row.items() if k != "show_id"} for row in with_ids[1:]]
-    history.take([*without, without[0], without[1] | {"rating": "R"}], 2)
+    bare = without(with_ids[1:], "show_id")
+    history.take([*bare, bare[0], bare[1] | {"rating": "R"}], 2)
     # Two equal records of Title 2 are one. The two of Title 3 differ.
     assert counts(history) == {"inserted": 1, "unchanged": 8, "deleted": 1}
     assert audit(history) == []

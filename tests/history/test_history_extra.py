@@ -1,7 +1,9 @@
 """Cases that the mutation tests of the history's SQL showed to be missing; the model judges."""
 
+from pathlib import Path
+
 import pytest
-from conftest import COLUMNS, PROJECT, title
+from conftest import COLUMNS, PROJECT, title, without
 from histories import History
 from scd2_model import POOLS, Day
 from test_history_properties import check_history, place
@@ -67,9 +69,9 @@ def test_a_column_that_goes_and_comes_back_keeps_its_values(place) -> None:
 def test_a_column_that_is_back_beside_one_that_is_new_fills_its_titles(tmp_path) -> None:
     """The one that is back has its kept value: only the first value of the other differs."""
     history = History(tmp_path)
-    whole = title(1, country="India", rating="R")
-    for day, lacks in enumerate(({"rating"}, {"rating", "country"}, set()), 1):
-        history.take([{name: text for name, text in whole.items() if name not in lacks}], day)
+    whole = [title(1, country="India", rating="R")]
+    for day, lacks in enumerate((["rating"], ["rating", "country"], []), 1):
+        history.take(without(whole, *lacks), day)
     operations = "SELECT operation FROM analytics_netflix_history ORDER BY valid_from"
     assert history.query(operations) == [("insert",), ("fill",)]
 
@@ -89,8 +91,7 @@ def test_without_the_column_a_duration_is_kept_with_its_minutes_and_one_in_the_r
     history = History(tmp_path)
     history.take([title(1)], 1)
     second = [title(1, title="Roma"), title(2, rating="100 min")]
-    lacks = [{name: text for name, text in row.items() if name != "duration"} for row in second]
-    history.take(lacks, 2)
+    history.take(without(second, "duration"), 2)
     current = "SELECT title, duration, duration_minutes FROM analytics_netflix_current ORDER BY 2"
     assert history.query(current) == [("Title 2", "100 min", 100), ("Roma", "90 min", 90)]
 
@@ -133,13 +134,18 @@ def test_many_new_columns_fill_titles_from_that_night_on(tmp_path) -> None:
     )[1] == (0, 0, 2, 2)
 
 
-def test_an_untracked_column_has_todays_value_and_makes_no_version(tmp_path) -> None:
+def untracked(folder: Path, *names: str) -> History:
+    """A history by a contract that does not track these columns."""
     contract = (PROJECT / "sql" / "contract.toml").read_text()
-    for name in ("description", "duration"):
+    for name in names:
         head = f"[columns.{name}]\n"
         contract = contract.replace(head, f"{head}tracked = false\n")
-    (tmp_path / "contract.toml").write_text(contract)
-    history = History(tmp_path, CONTRACT_PATH=str(tmp_path / "contract.toml"))
+    (folder / "contract.toml").write_text(contract)
+    return History(folder, CONTRACT_PATH=str(folder / "contract.toml"))
+
+
+def test_an_untracked_column_has_todays_value_and_makes_no_version(tmp_path) -> None:
+    history = untracked(tmp_path, "description", "duration")
     history.take([title(number) for number in (1, 2, 3)], 1)
     changed = {"description": "New.", "duration": "2 Seasons"}
     # s1: the untracked alone; s2: also a tracked one; s3: nothing.
@@ -170,11 +176,8 @@ def test_an_untracked_column_has_todays_value_and_makes_no_version(tmp_path) -> 
 
 
 def test_an_untracked_value_beside_a_new_column_makes_no_version(tmp_path) -> None:
-    contract = (PROJECT / "sql" / "contract.toml").read_text()
-    head = "[columns.description]\n"
-    (tmp_path / "contract.toml").write_text(contract.replace(head, f"{head}tracked = false\n"))
-    history = History(tmp_path, CONTRACT_PATH=str(tmp_path / "contract.toml"))
-    history.take([{name: text for name, text in title(1).items() if name != "rating"}], 1)
+    history = untracked(tmp_path, "description")
+    history.take(without([title(1)], "rating"), 1)
     history.take([title(1, rating="", description="New.")], 2)
     assert history.query("SELECT description, valid_to FROM analytics_netflix_history") == [
         ("New.", None)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import CHAIN, make_once
+from conftest import CHAIN, make_once, slow
 from mirrors import (
     BUILD,
     SETTINGS,
@@ -49,7 +49,7 @@ def ten_nights(tmp_path_factory) -> Path:
     return make_once(tmp_path_factory, "ten_nights", live_ten_nights)
 
 
-@pytest.fixture(params=["delta", pytest.param("iceberg", marks=pytest.mark.slow)])
+@pytest.fixture(params=["delta", *slow("iceberg")])
 def few(request, tmp_path, monkeypatch) -> Mirrored:
     """Two nights for a quick test, three for a slow one."""
     from mirror import difference
@@ -66,9 +66,7 @@ def published_few(few: Mirrored) -> dict[str, list[tuple]]:
     return {name: rows for name, rows in few.published().items() if name in FEW}
 
 
-@pytest.mark.parametrize(
-    "few", ["delta", pytest.param("iceberg", marks=pytest.mark.slow)], indirect=True
-)
+@pytest.mark.parametrize("few", ["delta", *slow("iceberg")], indirect=True)
 def test_each_night_is_there_whole_and_the_ones_before_can_still_be_read(few):
     before = {}
     for night in range(len(few.nights)):

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import duckdb
 import pytest
-from conftest import CHAIN, PROJECT
+from conftest import CHAIN, PROJECT, slow
 from pages import COUNTRIES, DAYS, GENRES, HOSTILE, PEOPLE, RATINGS
 from test_publish import STEPS
 
@@ -435,7 +435,7 @@ def test_the_table_sorts_and_shows_more(look):
     assert all("summer" in text for text in tab.locator("td.c-title").all_inner_texts()[6:])
 
 
-@pytest.mark.parametrize("state", ["cube", pytest.param("merged", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("state", ["cube", *slow("merged")])
 def test_a_large_catalogue_comes_as_counts_that_are_right(look, site, state):
     tab = look(state)
     for name in bars(tab, "f-genre"):

@@ -51,10 +51,6 @@ def driver() -> Iterator[Driver]:
         yield driver
 
 
-def slow(*values: str) -> list:
-    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
-
-
 class Nights:
     """A pipeline that is played night by night, by its steps up to the merge."""
 

@@ -4,7 +4,7 @@ import re
 
 import duckdb
 import pytest
-from conftest import CHAIN, COLUMNS, LANDING, PROJECT, catalogue, title
+from conftest import CHAIN, COLUMNS, LANDING, PROJECT, catalogue, title, without
 
 from contract import bind, load_contract
 from errors import SettingsError
@@ -16,10 +16,6 @@ CHANGES = "SELECT kind, column_name FROM ops_schema_changes ORDER BY ALL"
 
 def renamed(records, **names):
     return [{names.get(name, name): value for name, value in row.items()} for row in records]
-
-
-def without(records, *names):
-    return [{name: row[name] for name in row if name not in names} for row in records]
 
 
 def aliased(pipeline, **aliases):

@@ -28,6 +28,11 @@ def title(number: int, **values: str) -> dict[str, str]:
     }
 
 
+def without(records: list[dict[str, str]], *names: str) -> list[dict[str, str]]:
+    """Return the records as a file has them that lacks these columns."""
+    return [{name: row[name] for name in row if name not in names} for row in records]
+
+
 def catalogue(
     *records: dict[str, str],
     header: str = "",
