@@ -136,6 +136,7 @@ def test_values_that_carry_no_defect_are_clean(days):
             assert title[name], key
 
 
+@pytest.mark.slow
 def test_shares_are_those_of_the_real_catalogue(days):
     text, _ = decoded(days[1][0])
     titles = list(csv.DictReader(io.StringIO(text, newline="")))

@@ -73,6 +73,7 @@ def test_a_plain_run_after_a_named_file_makes_nothing_up(pipeline):
 NIGHT = (*CHAIN, "08_build_analytics", "09_publish")
 
 
+@pytest.mark.slow
 def test_everything_made_from_a_sample_says_so_and_is_removed_with_it(pipeline):
     (pipeline.root / "data/raw").mkdir(parents=True)
     land_a_sample(pipeline)

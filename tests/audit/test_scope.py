@@ -114,7 +114,7 @@ def test_a_fault_in_what_was_merged_is_named_by_its_check_alone(night, fault):
 
 @pytest.mark.parametrize(
     "column",
-    ["title", "valid_to", *slow("is_current", "source_line", "end_batch_id", "operation")],
+    ["title", *slow("valid_to", "is_current", "source_line", "end_batch_id", "operation")],
 )
 def test_a_value_changed_in_an_older_version_stops_the_night_until_it_is_rebuilt(night, column):
     value = {
@@ -160,6 +160,7 @@ def test_a_verdict_that_turns_makes_the_audit_look_at_all(night):
     assert verdicts(night)["accepted_types"] == "fail"
 
 
+@pytest.mark.slow
 def test_a_check_that_found_something_looks_at_all(night):
     """It finds the same rows the next night, in versions that nobody touched."""
     odd = f"UPDATE {HISTORY} SET rating = 'XX' WHERE title_id = 's9' AND is_current"

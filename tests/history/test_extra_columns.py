@@ -254,6 +254,7 @@ def test_the_plan_and_a_warning_name_a_column_that_leaves_the_contract(pipeline)
     assert len(pipeline.query("FROM analytics_netflix_history")) == 3
 
 
+@pytest.mark.slow
 def test_a_night_after_an_edit_says_what_the_replay_and_what_the_new_file_did(pipeline):
     night(pipeline, 1, "7.5", "8", steps=CHAIN[:5])
     in_force(pipeline, ENTRY)

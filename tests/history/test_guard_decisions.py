@@ -144,6 +144,7 @@ def test_by_title_a_file_left_out_leaves_no_ambiguous_matches(pipeline):
     assert verified(pipeline)
 
 
+@pytest.mark.slow
 def test_a_renumbered_file_that_was_stopped_passes_by_title(loaded):
     assert night(loaded, 2, REKEYED).returncode == 20
     switched = loaded.step(MERGE, **BY_TITLE)

@@ -38,6 +38,7 @@ def loaded(pipeline, two_nights) -> Pipeline:
     return pipeline
 
 
+@pytest.mark.slow
 def test_a_withdrawn_snapshot_leaves_no_trace_until_it_is_restored(loaded):
     before = {name: loaded.query(f"FROM {name} ORDER BY ALL") for name in ("ops_merges",)}
     versions = loaded.query("FROM analytics_netflix_history ORDER BY ALL")

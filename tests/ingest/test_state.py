@@ -76,6 +76,7 @@ def test_a_lost_record_stops_every_run_and_no_snapshot_is_removed(folder):
     assert folder.step(MERGE).returncode == 0
 
 
+@pytest.mark.slow
 def test_another_data_folder_stops_the_run_until_one_command_accepts_it(folder):
     before = folder.query("SELECT count(*) FROM ops_merges")
     other = {"DATA_DIR": str(folder.root / "other")}
@@ -136,6 +137,7 @@ def test_without_a_warehouse_the_published_copy_knows_the_last_record(folder):
     stopped(folder, last.name)
 
 
+@pytest.mark.slow
 def test_a_night_rebuilds_a_missing_warehouse_and_says_so_once(folder):
     before, warning = history(folder), "warning: the warehouse was not there; history rebuilt from"
     with duckdb.connect(str(folder.root / "dw.db")) as con:  # as where its first merge was killed

@@ -96,6 +96,7 @@ def break_and_repair(pipeline):
     )
 
 
+@pytest.mark.slow
 def test_a_failed_audit_is_reported_once_and_its_recovery_once(pipeline, receiver):
     good = {"NETFLIX_CSV": pipeline.put(catalogue(*TITLES)), "NEWEST_TITLE_DAYS": "36500"}
     told = {"ALERT_URLS": receiver.url, **good}

@@ -80,6 +80,7 @@ def test_two_snapshots_are_named_by_id_or_by_day_and_the_first_has_nothing_befor
     )
 
 
+@pytest.mark.slow
 def test_the_catalogue_as_of_since_is_compared_with_that_as_of_until(nights):
     """As `changes_between` does it; without SINCE the snapshot before is meant."""
     settings, changed = settings_of(nights), "+13 new, 1 changed, 1 gone since "

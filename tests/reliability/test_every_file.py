@@ -266,6 +266,7 @@ def test_each_record_and_snapshot_stops_the_next_run(folder, driver, pattern, pa
     assert set(codes.values()) <= {0, 40}
 
 
+@pytest.mark.slow
 def test_a_record_a_decision_a_snapshot_and_its_rejects_stop_the_next_run(small, driver):
     for pattern, at, how in (
         ("data/decisions/*.json", 1, "removed"),

@@ -4,7 +4,7 @@ import re
 
 import duckdb
 import pytest
-from conftest import CHAIN, COLUMNS, LANDING, PROJECT, catalogue, title, without
+from conftest import CHAIN, COLUMNS, LANDING, PROJECT, catalogue, slow, title, without
 
 from contract import bind, load_contract
 from errors import SettingsError
@@ -147,6 +147,7 @@ def test_the_message_on_missing_columns_names_each_once_and_how_to_add_an_alias(
     assert "so NULL" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_type_that_the_contract_allows_passes_every_check(pipeline):
     in_force(pipeline, CONTRACT.replace('"TV Show"]', '"TV Show", "Short"]'))
     source = pipeline.put(catalogue(*TEN, title(11, type="Short")))
@@ -185,7 +186,7 @@ def test_unnamed_columns_are_noise_while_empty_and_drift_once_they_hold_somethin
     assert pipeline.query(CHANGES) == [("added", "unnamed_13")]
 
 
-@pytest.mark.parametrize("missing", ["listed_in", "title"])
+@pytest.mark.parametrize("missing", ["title", *slow("listed_in")])
 def test_a_renamed_column_is_recognised_by_its_values(pipeline, missing):
     assert pipeline.land(catalogue(*TEN)).returncode == 0
     changed = [row | {"listed_in": "News"} if row["show_id"] == "s1" else row for row in TEN]
@@ -215,6 +216,7 @@ def test_a_renamed_key_is_recognised_by_its_values_too(pipeline):
     assert "'number' looks like it, renamed (100.0 % of its values found)" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_removed_column_resembles_no_other(pipeline):
     assert pipeline.land(catalogue(*TEN)).returncode == 0
     other = [row | {"score": "7"} for row in without(TEN, "listed_in")]

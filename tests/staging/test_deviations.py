@@ -118,6 +118,7 @@ def test_an_entry_is_proposed_for_each_column_that_the_contract_does_not_name(pi
     assert tomllib.loads(shown.stdout), "they are comments: a person decides"
 
 
+@pytest.mark.slow
 def test_a_file_of_many_deviations_loads_by_the_proposed_contract(pipeline):
     """Each pass of inspect lets in what the next looks at: names, then types, then values."""
     theirs = {
