@@ -13,13 +13,14 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from conftest import CHAIN, PROJECT, RECORDS, Pipeline, catalogue, title
+from conftest import CHAIN, NUMBERED, PROJECT, RECORDS, Pipeline, catalogue, title
 from readers import holding, reading
 
 AREA = "at the same time"
 ALL = (*CHAIN, "08_build_analytics", "09_publish")
-VARIES = (  # times, and the folder's path
-    f"{RECORDS} ops_schema_changes ops_metrics raw_netflix_titles contract_netflix_titles"
+VARIES = (  # times, the folder's path, and the names of files
+    f"{RECORDS} {NUMBERED} ops_schema_changes ops_metrics raw_netflix_titles "
+    "contract_netflix_titles"
 )
 SETTINGS = {
     "NEWEST_TITLE_DAYS": "36500",
