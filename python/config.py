@@ -144,6 +144,8 @@ class Settings:
     warehouse: str = env(one_of(*WAREHOUSES), ", ".join(WAREHOUSES), default="duckdb")
     spark_remote: str | None = env(matching(r"sc://[^\s/]+(/\S*)?"), "sc://host:15002", secret=True)
     spark_location: str | None = env(source, "a folder or URL that the Spark cluster writes to")
+    spark_format: str = env(one_of("delta", "iceberg"), "delta or iceberg", default="delta")
+    spark_schema: str | None = env(matching(r"\w+(\.\w+)*"), "a schema, or catalog.schema")
     snowflake_url: str | None = env(
         matching(r"snowflake://[^\s/?#]+/[^\s/?#]+/[^\s/?#]+(\?\S*)?"),
         "a URL like snowflake://user@account/database/schema?warehouse=name",
@@ -159,9 +161,7 @@ class Settings:
     snapshot_at: datetime | None = env(instant, "an ISO date or time, like 2020-01-18T03:00Z")
     accept: str | None = env(digest_start, "the first 12 or more hex digits of the file's SHA-256")
     cdc_key: str = env(one_of("show_id", "title"), "show_id or title", default="show_id")
-    duckdb_memory_limit: int = env(
-        number(size, 128 * 10**6, inf), "a size of 128MB or more, like 2GB", default="4GB"
-    )
+    duckdb_memory_limit: int = env(number(size, 128 * 10**6, inf), "128MB or more", default="4GB")
     duckdb_threads: int | None = env(number(int, 1, 1024), "a whole number from 1 to 1024")
     max_file_size: int = env(number(size, 1, inf), "a size, like 500MB or 20GB", default="20GB")
     http_timeout_s: int = env(number(int, 1, 3600), "whole seconds from 1 to 3600", default="30")

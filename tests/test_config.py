@@ -28,6 +28,7 @@ GIVEN = {
     "NETFLIX_CSV": "https://user:password@example.com/a.csv",
     "SPARK_REMOTE": "sc://host/;token=password",
     "SPARK_LOCATION": "/mnt/a",
+    "SPARK_SCHEMA": "lake.titles",
     "SNOWFLAKE_URL": "snowflake://user:password@account/database/schema",
     "BIGQUERY_DATASET": "a.b",
     "BIGQUERY_KEY_FILE": "key.json",

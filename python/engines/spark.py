@@ -1,10 +1,11 @@
-"""Connect to Spark through Spark Connect, with Delta tables: Databricks, EMR, Spark, Sail."""
+"""Connect to Spark through Spark Connect, with Delta or Iceberg tables: Databricks, EMR, Sail."""
 
 import hashlib
 import socket
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 OBJECTS = "warehouse_objects"
 PORT, ANSWER_S = 15002, 10  # Spark Connect's port; how long the server may take to answer
 RETRIES = 6  # of a request, over a minute in all
+UNREADABLE = "Exception deserializing response!"  # the client's words
 PARTS = 4  # files of a table that a query creates
 BATCH_ROWS = 10_000  # converted to Python values at a time
 
@@ -36,13 +38,32 @@ def connect(settings: Settings) -> "Spark":
             "SPARK_REMOTE is not set: WAREHOUSE=spark needs the Spark Connect server, like "
             "SPARK_REMOTE=sc://host:15002"
         )
+    if settings.spark_format == "iceberg" and settings.spark_location:
+        raise SettingsError(
+            "SPARK_LOCATION is for Delta tables of a catalogue that forgets them. Iceberg's tables "
+            "are where their catalogue puts them: leave SPARK_LOCATION empty"
+        )
     require_answer(settings.spark_remote)
     from pyspark.sql import SparkSession
-    from pyspark.sql.connect.client.retries import DefaultPolicy
 
     session = SparkSession.builder.remote(settings.spark_remote).create()
-    session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES)])
-    return Spark(session, settings.spark_location)
+    session.client.set_retry_policies([retry_policy()])
+    return Spark(session, settings)
+
+
+def retry_policy() -> Any:
+    """Return when to send a request again: as Spark does, and if the answer was unreadable.
+
+    Protobuf's parser fails on one answer in some hundred thousand of Sail's. A statement is not run
+    twice by it: the client asks for the rest of its answer.
+    """
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    class Policy(DefaultPolicy):
+        def can_retry(self, e: BaseException) -> bool:
+            return super().can_retry(e) or UNREADABLE in str(e)
+
+    return Policy(max_retries=RETRIES)
 
 
 def require_answer(remote: str) -> None:
@@ -58,23 +79,26 @@ def require_answer(remote: str) -> None:
 
 
 class Spark(Adapter):
-    """A Spark session. With `location`, the tables there are registered in it first.
+    """A Spark session. With SPARK_LOCATION, the tables there are registered in it first.
 
     Functions that Spark lacks run in Python on the server: see server_functions.
     """
 
-    def __init__(self, session: Any, location: str | None):
+    def __init__(self, session: Any, settings: Settings):
         from pyspark.errors import PySparkException
         from pyspark.sql.types import StringType
 
-        super().__init__(Translator(DIALECT, rewrite))
-        self.session, self.location, self.errors = session, location, (PySparkException,)
+        self.format, self.location = settings.spark_format, settings.spark_location
+        super().__init__(Translator(DIALECT, partial(rewrite, table_format=self.format)))
+        self.session, self.errors = session, (PySparkException,)
         session.conf.set("spark.sql.session.timeZone", "UTC")
         for function in server_functions():
             session.udf.register(function.__name__, function, StringType())
         self.known: dict[str, tuple[int, str | None]] = {}
         self.temporary: dict[str, tuple[set[str], str]] = {}
-        if location:
+        if settings.spark_schema:
+            self.result(f"USE {settings.spark_schema}")
+        if self.location:
             self.register()
 
     def register(self) -> None:
@@ -84,7 +108,7 @@ class Spark(Adapter):
         """
         self.result(
             f"CREATE TABLE IF NOT EXISTS {OBJECTS} (place INT, name STRING, definition STRING) "
-            f"USING delta LOCATION {text(f'{self.location}/{OBJECTS}')}"
+            f"USING {self.format} LOCATION {text(f'{self.location}/{OBJECTS}')}"
         )
         rows = self.result(f"SELECT name, place, definition FROM {OBJECTS} ORDER BY place")[1]
         for name, place, definition in rows:
@@ -116,7 +140,9 @@ class Spark(Adapter):
             tree.args["properties"].append("expressions", location)
         super().run(tree)
         self.refresh(name)
-        definition = f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {text(folder)}"
+        definition = (
+            f"CREATE TABLE IF NOT EXISTS {name} USING {self.format} LOCATION {text(folder)}"
+        )
         self.remember(name, definition)
 
     def choose_folder(self, name: str, tree: exp.Create) -> str:
@@ -200,15 +226,27 @@ class Spark(Adapter):
         return table.column_names, chain.from_iterable(batches)
 
     def objects(self) -> Iterator[tuple[str, bool]]:
-        names, rows = self.result("SHOW VIEWS")
+        views, tables = (self.names(f"SHOW {kind}") for kind in ("VIEWS", "TABLES"))
+        for name in views | tables:  # TABLES has the views, too, but not in a catalogue of Iceberg
+            yield name, name in views
+
+    def names(self, show: str) -> set[str]:
+        names, rows = self.result(show)
         column = names.index("viewName" if "viewName" in names else "tableName")  # this in Sail
-        views = {row[column] for row in rows}
-        for _, name, is_temporary in self.result("SHOW TABLES")[1]:
-            if not is_temporary:
-                yield name, name in views
+        is_temporary = names.index("isTemporary")
+        return {row[column] for row in rows if not row[is_temporary]}
 
     def load_parquet(self, view: str, path: Path) -> None:
-        """Let the cluster read the file, which it must see under the same path."""
+        """Let the cluster read the file, which it must see under the same path.
+
+        A catalogue of Iceberg names no other files than its own: there the rows are copied.
+        """
+        if self.format == "iceberg":
+            rows = f"parquet.{exp.to_identifier(str(path), quoted=True).sql(dialect=DIALECT)}"
+            made = f"CREATE OR REPLACE TABLE {view} USING iceberg AS SELECT * FROM {rows}"
+            self.result(made)
+            self.refresh(view)
+            return
         made = f"CREATE TABLE IF NOT EXISTS {view} USING parquet LOCATION {text(str(path))}"
         self.result(f"DROP TABLE IF EXISTS {view}")
         self.result(made)

@@ -9,7 +9,7 @@ HASH_TYPE = "DECIMAL(38, 0)"  # a sum of 64-bit hashes fits
 MAX_CHR = 127  # Spark's chr() counts modulo 256
 
 
-def rewrite(tree: exp.Expression) -> exp.Expression:
+def rewrite(tree: exp.Expression, table_format: str = "delta") -> exp.Expression:
     """Rewrite a statement's tree for what Spark has under another name, or in another form."""
     for select in list(tree.find_all(exp.Select)):
         explode_lists(select)
@@ -17,7 +17,7 @@ def rewrite(tree: exp.Expression) -> exp.Expression:
     if isinstance(tree, exp.Update) and tree.args.get("from_"):
         return write_as_merge(tree)
     if isinstance(tree, exp.Create) and tree.kind == "TABLE":
-        return delta_table(tree)
+        return give_format(tree, table_format)
     return tree
 
 
@@ -81,10 +81,11 @@ def explode_lists(select: exp.Select) -> None:
         other.replace(call_function("element_at", other.this.copy(), number.copy()))
 
 
-def delta_table(tree: exp.Create) -> exp.Create:
-    """Give a table the Delta format; a temporary one is real, and replaced by the next run."""
-    name, value = exp.Literal.string("overwriteSchema"), exp.Literal.string("true")
-    delta = exp.FileFormatProperty(this=exp.var("delta"))
-    properties = [delta, exp.Property(this=name, value=value)]
+def give_format(tree: exp.Create, table_format: str) -> exp.Create:
+    """Give a table its format; a temporary one is real, and replaced by the next run."""
+    properties: list[exp.Expression] = [exp.FileFormatProperty(this=exp.var(table_format))]
+    if table_format == "delta":  # else it keeps the columns of the table that it replaces
+        name, value = exp.Literal.string("overwriteSchema"), exp.Literal.string("true")
+        properties.append(exp.Property(this=name, value=value))
     tree.set("properties", exp.Properties(expressions=properties))
     return tree

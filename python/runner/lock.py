@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from config import Settings
-from errors import LockedError, StepError
+from errors import LockedError, SettingsError, StepError
 from runner.log import utc_now
 
 if TYPE_CHECKING:
@@ -31,12 +31,23 @@ def hold_lock(settings: Settings, name: str = "") -> Iterator[None]:
         yield
         return
     home = settings.warehouse_path.resolve()
+    refuse_dead_link("DATA_DIR", settings.data_dir, settings.data_dir.resolve())
+    refuse_dead_link("WAREHOUSE_PATH", settings.warehouse_path, home.parent)
     with (
         lock_file(settings.data_dir / ".lock", settings.data_dir, name),
         lock_file(home.with_name(f"{home.name}.lock"), settings.warehouse_path, name),
         lock_row(settings),
     ):
         yield
+
+
+def refuse_dead_link(name: str, path: Path, folder: Path) -> None:
+    """Raise SettingsError for a link to a folder that is not there: what is new belongs there."""
+    if path.is_symlink() and not folder.exists():
+        raise SettingsError(
+            f"{name} is {path}, a link, and its folder {folder} is not there. "
+            "Mount its disk, or make the folder."
+        )
 
 
 @contextmanager

@@ -44,6 +44,12 @@ if __name__ == "__main__":
     sys.path.insert(0, str(script.parent))
     from warehouse import database
 
+    if "APACHE_SERVER" in os.environ:
+        import on_apache
+
+        import engines.spark
+
+        engines.spark.connect = on_apache.connect
     number = int(os.environ["KILL_BEFORE_WRITE"])
     database.open_warehouse = killing(database.open_warehouse, number)
     sys.argv = sys.argv[1:]

@@ -14,19 +14,22 @@ from pathlib import Path
 
 import pytest
 from both import STEPS, Both, Elsewhere, normalised, side_by_side
-from conftest import LANDING, PROJECT, catalogue, title
+from conftest import LANDING, PROJECT, catalogue, slow, title
 
 pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]  # of the clients
 ENGINES = sorted(path.stem.removeprefix("on_") for path in Path(__file__).parent.glob("on_*.py"))
+MINUTES = ("apache",)  # CI runs a ninth of their cases
 HISTORY = ("analytics_netflix_history", "ops_merges", "ops_ambiguous_matches")
-# A kill before each write takes too long where a statement takes half a second, as in the emulator.
-KILLED_EVERY = {"bigquery": 5}
+# A kill before each write takes too long where a session or a statement takes seconds.
+KILLED_EVERY = {"bigquery": 5, "iceberg": 5}
 # The writes of step 06 that are the second and the third statement of history/undo_partial.sql.
 TAKING_BACK = (12, 13)
 MANY = [title(number) for number in range(1, 61)]
 
 
-@pytest.fixture(scope="session", params=ENGINES)
+@pytest.fixture(
+    scope="session", params=[*(name for name in ENGINES if name not in MINUTES), *slow(*MINUTES)]
+)
 def engine(request: pytest.FixtureRequest) -> Iterator:
     """From a folder to the settings of a new warehouse on a running engine."""
     with import_module(f"on_{request.param}").started() as settings_in:
@@ -47,6 +50,7 @@ def test_the_real_pair_of_snapshots(both, real_data):
     assert (397, 631, 0, 5206) in merges
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cdc_key", ["show_id", "title"])
 def test_five_simulated_days(both, cdc_key, tmp_path):
     sample = import_module("00_make_sample_data")
@@ -195,6 +199,7 @@ def test_a_second_run_changes_nothing(both):
     assert both.other.content() == before
 
 
+@pytest.mark.slow
 def test_the_next_merge_repairs_one_killed_before_any_write(both):
     """Each run is killed one write later; it begins by taking back what the one before left."""
     both.run(catalogue(*MANY), "2021-01-01")
@@ -224,7 +229,9 @@ def killed_runs(pipeline: Elsewhere, step: str) -> Iterator[int]:
 
     Gives the number of the write that a run did not come to, while what it left is untouched.
     """
-    every = KILLED_EVERY.get(pipeline.settings["WAREHOUSE"], 1)
+    every = KILLED_EVERY.get(
+        pipeline.settings.get("SPARK_FORMAT") or pipeline.settings["WAREHOUSE"], 1
+    )
     for number in range(1, 1000, every):
         done = pipeline.killed(step, number)
         if done.returncode != -signal.SIGKILL:
@@ -241,6 +248,7 @@ def after_recovery(pipeline: Elsewhere) -> dict[str, list[tuple]]:
         return {name: normalised(con, name) for name in HISTORY}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["05_run_staging_sql", "08_build_analytics"])
 def test_the_next_run_repairs_a_step_killed_before_any_write(both, step):
     both.run(catalogue(*MANY), "2021-01-01")
@@ -267,6 +275,7 @@ def test_what_is_published_is_what_duckdb_publishes(both):
     assert published[0] == published[1]
 
 
+@pytest.mark.slow
 def test_a_warehouse_is_moved_with_its_history(both):
     """From DuckDB to the engine, whose next run goes on from there."""
     duckdb, other = both.duckdb, both.other

@@ -1,8 +1,11 @@
-"""A Delta mirror, read by an engine that shares no line with what wrote it: Sail."""
+"""A mirror, read by engines that share no line with what wrote it: Sail, Apache Spark."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import on_apache
 import on_spark
 import pytest
 from conftest import make_once
@@ -12,33 +15,48 @@ pytestmark = pytest.mark.engines
 
 
 @pytest.fixture(scope="module")
-def remote() -> str:
+def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_once(tmp_path_factory, "three_nights", live_three_nights)
+
+
+@pytest.fixture
+def in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spark's clients give times in the machine's zone."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+
+
+def test_sail_reads_each_night_of_a_delta_mirror_as_it_was_published(in_utc, tmp_path, nights):
     pytest.importorskip("deltalake", reason="`make setup-test` installs it")
     with on_spark.started() as server:
-        yield server(Path("/nowhere"))["SPARK_REMOTE"]
+        from pyspark.sql import SparkSession
+
+        spark = SparkSession.builder.remote(server(tmp_path)["SPARK_REMOTE"]).getOrCreate()
+        assert_reads_each_night(
+            Mirrored(tmp_path, nights, "delta"),
+            lambda path, version: (
+                spark.read.format("delta").option("versionAsOf", version).load(str(path))
+            ),
+        )
+        spark.stop()
 
 
-def test_sail_reads_each_night_of_a_delta_mirror_as_it_was_published(
-    remote, tmp_path, tmp_path_factory, monkeypatch
-):
-    from pyspark.sql import SparkSession
+@pytest.mark.slow
+def test_apache_spark_reads_each_night_of_an_iceberg_mirror(in_utc, tmp_path, nights):
+    pytest.importorskip("pyiceberg", reason="`make setup-test` installs it")
+    with on_apache.started():
+        spark = on_apache.attach()
+        assert_reads_each_night(
+            Mirrored(tmp_path, nights, "iceberg"),
+            lambda _, version: spark.read.format("iceberg").load(version),
+        )
 
-    monkeypatch.setenv("TZ", "UTC")  # the client gives times in the machine's zone
-    time.tzset()
-    nights = make_once(tmp_path_factory, "three_nights", live_three_nights)
-    mirror = Mirrored(tmp_path, nights, "delta")
-    spark = SparkSession.builder.remote(remote).getOrCreate()
+
+def assert_reads_each_night(mirror: Mirrored, read: Callable[[Path, Any], Any]) -> None:
     for night in range(3):
         assert mirror.run(night).returncode == 0
         found = {
-            name: sort(
-                tuple(row)
-                for row in spark.read.format("delta")
-                .option("versionAsOf", entry["version"])
-                .load(str(mirror.root / name))
-                .collect()
-            )
+            name: sort(tuple(row) for row in read(mirror.root / name, entry["version"]).collect())
             for name, entry in read_published(mirror.root)["tables"].items()
         }
         assert digests(found) == digests(mirror.published()), night
-    spark.stop()

@@ -15,6 +15,7 @@ from conftest import RECORDS, Pipeline, catalogue, title
 from faults import Driver, Trial
 
 from publish.versions import ENTRIES
+from warehouse.places import find_staging
 
 STEPS = (
     "02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql",
@@ -171,7 +172,7 @@ def warehouse(path: Path) -> dict[str, object] | None:
         known = sha(path.read_bytes())  # many a fault changes nothing at all
         found = SEEN[known] = SEEN.get(known) or warehouse_now(path)
     for name, digest in found["files of staging"]:
-        staged = path.with_name(f"{path.name}.staging") / name
+        staged = find_staging(path) / name
         assert hashlib.sha256(staged.read_bytes()).hexdigest() == digest, name
     return found
 

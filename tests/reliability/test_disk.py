@@ -12,6 +12,8 @@ from conftest import PROJECT, Pipeline
 from faults import Driver
 from scene import STEPS, Scene, difference, state, words
 
+from warehouse.places import find_staging
+
 AREA = "Disk and folders"
 HEADROOMS = (0, 64 << 10, 512 << 10, 2 << 20)
 DAC_OVERRIDE, DAC_READ_SEARCH, PR_CAPBSET_DROP = 1, 2, 24
@@ -120,7 +122,7 @@ def test_no_permission(scene, report, place):
     finally:
         path.chmod(before)
     if result.returncode:
-        assert_one_sentence(result, 1, 20)
+        assert_one_sentence(result, 1, 20, 40)
     after = scene.in_chain(result)
     fault = "read-only" if mode else "no permission to read"
     report(AREA, f"{fault}: {place.strip()}", "run_all", words_of(result), result.returncode, after)
@@ -164,12 +166,18 @@ def test_a_file_where_a_folder_should_be(scene, report, place):
     path.rename(aside)
     path.write_text("in the way")
     result = run_all(scene.work)
-    assert_one_sentence(result, 1, 2, 20)
+    assert_one_sentence(result, 1, 2, 20, 40)
     assert path.read_text() == "in the way"
     path.unlink()
     aside.rename(path)
     after = scene.in_chain(result)
     report(AREA, f"a file in the place of {place}", "run_all", words_of(result), 1, after)
+
+
+def without_places(found: dict) -> dict:
+    """A state without the views that name staging's files, which are next to the real dw.db."""
+    tables = found["warehouse"].items()
+    return found | {"warehouse": {n: digest for n, digest in tables if "staging" not in n}}
 
 
 @pytest.mark.slow
@@ -178,11 +186,13 @@ def test_a_link_is_followed_and_stays(scene, report, place):
     scene.put(STEPS[0])
     path, target = scene.work.root / place, scene.work.root / "elsewhere"
     path.rename(target)
+    if place == "dw.db":
+        find_staging(path).rename(find_staging(target))
     path.symlink_to(target)
     result = run_all(scene.work)
     assert result.returncode == 0, result
     assert path.is_symlink()
-    assert state(scene.work) == scene.final
+    assert without_places(state(scene.work)) == without_places(scene.final)
     rebuilt = run_all(scene.work, "10_rebuild_warehouse")
     assert rebuilt.returncode == 0, rebuilt
     assert path.is_symlink()

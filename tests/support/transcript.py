@@ -27,6 +27,7 @@ MAY_DIFFER = (
     (r"\b\d+\.\d\d\b", "<seconds>"),
     (r"\b[\d.]+ MB\b", "<size>"),
     (r"\brun [0-9a-f]{8,}\b", "run <id>"),
+    (r"\bdim_date +[\d,]+ live +[\d,]+", "dim_date <days to today>"),
     (r"Makefile:\d+", "Makefile:<line>"),
     (r"[-─━]{2,}", "--"),
     (r"\s+", " "),
