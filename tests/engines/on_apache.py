@@ -62,16 +62,19 @@ def attach() -> Any:
 
 
 def detach() -> None:
-    """Let go of a server that is about to end."""
+    """Let go of the server: there is one context in a process, and another server may come."""
     if attach.cache_info().currsize:
         from pyspark import SparkContext
+        from pyspark.sql import SparkSession
 
-        SparkContext._gateway.shutdown()
+        SparkContext._gateway.close()
+        SparkSession._instantiatedSession = None
         SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
         attach.cache_clear()
 
 
 def connect(settings: Settings) -> ClassicSpark:
+    os.environ.pop("SPARK_REMOTE", None)  # with it, the classic API goes to a server of Connect
     return ClassicSpark(attach().newSession(), settings)
 
 
@@ -108,6 +111,7 @@ def started() -> Iterator[Callable[[Path], dict[str, str]]]:
 @contextmanager
 def serving(folder: Path) -> Iterator[Callable[[Path], dict[str, str]]]:
     """As `started`, with the catalogue and the tables in this folder."""
+    detach()
     with server(folder) as address:
         given = {SERVER: address, "PYSPARK_PYTHON": sys.executable}
 
@@ -124,4 +128,4 @@ def serving(folder: Path) -> Iterator[Callable[[Path], dict[str, str]]]:
 
         with mock.patch.dict(os.environ, given), mock.patch("engines.spark.connect", connect):
             yield settings_in
-        detach()
+            detach()

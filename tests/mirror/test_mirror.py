@@ -4,12 +4,15 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
-from conftest import CHAIN, make_once, slow
+from conftest import CHAIN, PROJECT, make_once, slow
 from mirrors import (
     BUILD,
     SETTINGS,
@@ -305,6 +308,33 @@ def test_killed_before_a_write_readers_see_one_night_and_the_next_run_completes(
     else:
         assert number, "it never ends"
     assert number or place > 15
+
+
+@pytest.mark.slow
+def test_a_reader_who_polls_meanwhile_never_sees_two_nights(few):
+    """5,000 reads, while nights come and go and every second run is killed before a write."""
+    expected = {}
+    for night in (0, 1):
+        few.show(night)
+        expected[few.nights[night].name] = digests(published_few(few))
+    few.run(0)
+    dice, killed, runs = Random(few.format), 0, 0
+    with subprocess.Popen(
+        [sys.executable, PROJECT / "tests/support/poll_mirror.py", few.root, "5000"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as poller:
+        poller.stdin.write(json.dumps(expected))
+        poller.stdin.close()
+        while poller.poll() is None:
+            killed += run_until_write(few, 1 - runs % 2, dice.randint(1, 30))
+            assert few.run(1 - runs % 2).returncode == 0
+            runs += 1
+        assert (poller.returncode, poller.stdout.read()) == (0, "2\n"), poller.stderr.read()
+    assert killed > 3
 
 
 @pytest.mark.slow
