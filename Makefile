@@ -179,7 +179,7 @@ test-full: setup-test ## Run the slow tests, too (an hour or more); NINTH=0 to 8
 	@$(RUN) -m pytest -n auto --dist worksteal -m "not mutants and not engines"
 
 .PHONY: test-mutants
-test-mutants: setup-test ## Break the SQL on purpose, and see the tests fail (15 minutes)
+test-mutants: setup-test ## Break the SQL on purpose, and see the tests fail (50 minutes)
 	@$(RUN) -m pytest -n 0 -m mutants
 
 .PHONY: reliability

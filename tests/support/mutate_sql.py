@@ -3,7 +3,7 @@
 Each mutant is one small change of the SQL (or of the guard) in a copy of the project; the quick
 tests of the history must fail there. Prints who killed which mutant, and the share.
 
-    python tests/support/mutate_sql.py            all mutants (under 10 minutes on two cores)
+    python tests/support/mutate_sql.py            all mutants (50 minutes on two cores)
     python tests/support/mutate_sql.py staging    those with this text in their file or change
 """
 
