@@ -127,5 +127,7 @@ def serving(folder: Path) -> Iterator[Callable[[Path], dict[str, str]]]:
             }
 
         with mock.patch.dict(os.environ, given), mock.patch("engines.spark.connect", connect):
-            yield settings_in
-            detach()
+            try:
+                yield settings_in
+            finally:
+                detach()

@@ -32,6 +32,7 @@ COMMANDS = {
     "10_rebuild_warehouse": 0,
     "11_explain_title s1": 0,
     "11_explain_title nobody": 2,
+    "12_mirror": 2,  # no MIRROR_URL
     "operations/status": 0,
     "operations/status --open": 0,
     "operations/status --help": 0,
