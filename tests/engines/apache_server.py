@@ -20,7 +20,9 @@ iceberg = next(jars.glob("iceberg-spark-runtime-3.5_2.12-*.jar"))
 options = {
     "spark.master": "local[2]",
     "spark.driver.host": "127.0.0.1",
+    "spark.driver.memory": "2g",
     "spark.ui.enabled": "false",
+    "spark.sql.ui.retainedExecutions": "1",
     "spark.jars": f"{iceberg},{sqlite}",
     "spark.driver.extraLibraryPath": "/usr/lib/x86_64-linux-gnu/jni",  # SQLite's own part
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
@@ -43,7 +45,9 @@ conf = SparkConf()
 for name, value in options.items():
     conf.set(name, value)
 gateway = launch_gateway(conf)
-SparkSession(SparkContext(gateway=gateway, conf=conf))  # the context that all clients share
+context = SparkContext(gateway=gateway, conf=conf)  # all clients share it
+context.setLogLevel("ERROR")  # else each stage is written out
+SparkSession(context)
 print(gateway.gateway_parameters.port, gateway.gateway_parameters.auth_token, flush=True)
 sys.stdin.read()
 gateway.shutdown()

@@ -2,21 +2,32 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import on_apache
 import on_spark
 import pytest
-from conftest import make_once
-from mirrors import Mirrored, digests, live_three_nights, read_published, sort
+from conftest import make_once, slow
+from mirrors import (
+    Mirrored,
+    digests,
+    live_ten_nights,
+    live_the_real_pair,
+    live_three_nights,
+    read_published,
+    sort,
+)
 
 pytestmark = pytest.mark.engines
 
 
-@pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_once(tmp_path_factory, "three_nights", live_three_nights)
+@pytest.fixture(scope="module", params=["three_nights", *slow("ten_nights", "real_pair")])
+def nights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    make = {"three_nights": live_three_nights, "ten_nights": live_ten_nights}.get(request.param)
+    make = make or partial(live_the_real_pair, request.getfixturevalue("real_data"))
+    return make_once(tmp_path_factory, request.param, make)
 
 
 @pytest.fixture
@@ -53,7 +64,7 @@ def test_apache_spark_reads_each_night_of_an_iceberg_mirror(in_utc, tmp_path, ni
 
 
 def assert_reads_each_night(mirror: Mirrored, read: Callable[[Path, Any], Any]) -> None:
-    for night in range(3):
+    for night in range(len(mirror.nights)):
         assert mirror.run(night).returncode == 0
         found = {
             name: sort(tuple(row) for row in read(mirror.root / name, entry["version"]).collect())

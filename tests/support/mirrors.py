@@ -109,6 +109,14 @@ def live_ten_nights(folder: Path) -> None:
     nights.night(catalogue(*[row | {"score": "1"} for row in rows[:30]]))
 
 
+def live_the_real_pair(real_data: Path, folder: Path) -> None:
+    """The two real files of the same ids."""
+    nights = Nights(folder)
+    for month, at in (("2019-11", "2019-11-30"), ("2020-01", "2020-01-18")):
+        csv = str(real_data / f"netflix_titles_{month}.csv")
+        nights.run(*CHAIN, *BUILD, NETFLIX_CSV=csv, SNAPSHOT_AT=at)
+
+
 class Mirrored:
     """A pipeline whose published copy is that of one of the nights, and a mirror of it."""
 
