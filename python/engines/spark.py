@@ -54,8 +54,8 @@ def connect(settings: Settings) -> "Spark":
 def retry_policy() -> Any:
     """Return when to send a request again: as Spark does, and if the answer was unreadable.
 
-    Protobuf's parser fails on one answer in some hundred thousand of Sail's. A statement is not run
-    twice by it: the client asks for the rest of its answer.
+    Protobuf's parser failed on an answer of Sail's, two times in as many runs of all tests. The
+    client asks for the answer again, as it does when a connection breaks.
     """
     from pyspark.sql.connect.client.retries import DefaultPolicy
 

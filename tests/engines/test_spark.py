@@ -22,6 +22,14 @@ def test_a_missing_setting_is_named(pipeline: Pipeline):
     assert (done.returncode, "SPARK_REMOTE is not set" in done.stderr) == (2, True)
 
 
+def test_an_answer_that_could_not_be_read_is_asked_for_again():
+    pytest.importorskip("pyspark.sql.connect.client.retries", reason="no pyspark-client")
+    policy = import_module("engines.spark").retry_policy()
+    unreadable = 'status = StatusCode.INTERNAL\ndetails = "Exception deserializing response!"'
+    assert policy.can_retry(RuntimeError(unreadable))
+    assert not policy.can_retry(RuntimeError("the table is not there"))
+
+
 @pytest.mark.filterwarnings("ignore")  # of the client
 def test_two_days_on_a_cluster_of_two_workers(capsys):
     """It runs less than one process does: no function as rows are written, few files at a time."""
