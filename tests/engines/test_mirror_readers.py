@@ -20,7 +20,7 @@ from mirrors import (
     sort,
 )
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]  # of the clients
 
 
 @pytest.fixture(scope="module", params=["three_nights", *slow("ten_nights", "real_pair")])
