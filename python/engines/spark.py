@@ -108,7 +108,7 @@ class Spark(Adapter):
         """
         self.result(
             f"CREATE TABLE IF NOT EXISTS {OBJECTS} (place INT, name STRING, definition STRING) "
-            f"USING {self.format} LOCATION {text(f'{self.location}/{OBJECTS}')}"
+            f"USING delta LOCATION {text(f'{self.location}/{OBJECTS}')}"
         )
         rows = self.result(f"SELECT name, place, definition FROM {OBJECTS} ORDER BY place")[1]
         for name, place, definition in rows:
@@ -140,9 +140,7 @@ class Spark(Adapter):
             tree.args["properties"].append("expressions", location)
         super().run(tree)
         self.refresh(name)
-        definition = (
-            f"CREATE TABLE IF NOT EXISTS {name} USING {self.format} LOCATION {text(folder)}"
-        )
+        definition = f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {text(folder)}"
         self.remember(name, definition)
 
     def choose_folder(self, name: str, tree: exp.Create) -> str:
