@@ -122,7 +122,7 @@ def test_no_permission(scene, report, place):
     finally:
         path.chmod(before)
     if result.returncode:
-        assert_one_sentence(result, 1, 20, 40)
+        assert_one_sentence(result, *((40,) if place.strip() == "dw.db" else (1, 20)))
     after = scene.in_chain(result)
     fault = "read-only" if mode else "no permission to read"
     report(AREA, f"{fault}: {place.strip()}", "run_all", words_of(result), result.returncode, after)
@@ -166,7 +166,7 @@ def test_a_file_where_a_folder_should_be(scene, report, place):
     path.rename(aside)
     path.write_text("in the way")
     result = run_all(scene.work)
-    assert_one_sentence(result, 1, 2, 20, 40)
+    assert_one_sentence(result, *((40,) if place == "data/raw/snapshots" else (1, 2, 20)))
     assert path.read_text() == "in the way"
     path.unlink()
     aside.rename(path)
@@ -192,7 +192,10 @@ def test_a_link_is_followed_and_stays(scene, report, place):
     result = run_all(scene.work)
     assert result.returncode == 0, result
     assert path.is_symlink()
-    assert without_places(state(scene.work)) == without_places(scene.final)
+    found, final = state(scene.work), scene.final
+    if place == "dw.db":
+        found, final = without_places(found), without_places(final)
+    assert found == final
     rebuilt = run_all(scene.work, "10_rebuild_warehouse")
     assert rebuilt.returncode == 0, rebuilt
     assert path.is_symlink()
