@@ -241,8 +241,7 @@ class Spark(Adapter):
         """
         if self.format == "iceberg":
             rows = f"parquet.{exp.to_identifier(str(path), quoted=True).sql(dialect=DIALECT)}"
-            made = f"CREATE OR REPLACE TABLE {view} USING iceberg AS SELECT * FROM {rows}"
-            self.result(made)
+            self.result(f"CREATE OR REPLACE TABLE {view} USING iceberg AS SELECT * FROM {rows}")
             self.refresh(view)
             return
         made = f"CREATE TABLE IF NOT EXISTS {view} USING parquet LOCATION {text(str(path))}"

@@ -12,15 +12,15 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from conftest import CHAIN, PROJECT, make_once, slow
+from conftest import PROJECT, make_once, slow
 from mirrors import (
-    BUILD,
     SETTINGS,
     Mirrored,
     arrow_rows,
     data_files,
     digests,
     live_ten_nights,
+    live_the_real_pair,
     live_three_nights,
     live_two_nights,
     mirror_rows,
@@ -50,6 +50,11 @@ def two_nights(tmp_path_factory, published_once) -> Path:
 @pytest.fixture(scope="session")
 def ten_nights(tmp_path_factory) -> Path:
     return make_once(tmp_path_factory, "ten_nights", live_ten_nights)
+
+
+@pytest.fixture(scope="session")
+def real_pair(tmp_path_factory, real_data) -> Path:
+    return make_once(tmp_path_factory, "real_pair", partial(live_the_real_pair, real_data))
 
 
 @pytest.fixture(params=["delta", *slow("iceberg")])
@@ -130,9 +135,7 @@ def change_by_hand(mirror: Mirrored, table: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    "table", ["dim_rating", pytest.param("dim_person", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("table", ["dim_rating", *slow("dim_person")])
 def test_a_table_changed_by_hand_is_noticed_and_written_whole(few, table):
     few.run(1)
     change_by_hand(few, table)
@@ -230,20 +233,13 @@ def test_ten_nights_with_all_tables_are_equal_each_morning(format_name, tmp_path
 @pytest.mark.slow
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_the_real_pair_is_equal_and_its_second_night_writes_little(
-    format_name, tmp_path, real_data
+    format_name, tmp_path, real_pair
 ):
-    mirror = Mirrored(tmp_path, tmp_path, format_name)
-    mirror.pipeline.settings = SETTINGS
+    mirror = Mirrored(tmp_path, real_pair, format_name)
     written = []
-    for name, at in (
-        ("netflix_titles_2019-11", "2019-11-30"),
-        ("netflix_titles_2020-01", "2020-01-18"),
-    ):
-        csv = str(real_data / f"{name}.csv")
-        done = mirror.pipeline.steps(*CHAIN, *BUILD, NETFLIX_CSV=csv, SNAPSHOT_AT=at)
-        assert done.returncode == 0, done.stderr
+    for night in range(2):
         before = mirror.files()
-        done = mirror.pipeline.step("12_mirror", MIRROR_URL=mirror.url)
+        done = mirror.run(night)
         assert (done.returncode, done.stderr) == (0, "")
         assert digests(mirror_rows(mirror.root)) == digests(mirror.published())
         written.append(sum(n for name, n in mirror.files().items() if name not in before))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import PROJECT, catalogue, title
+from conftest import PROJECT, catalogue, slow, title
 
 from config import load_settings
 from operations import alerts
@@ -203,7 +203,7 @@ def test_a_warning_is_reported_once(pipeline, receiver):
     "mood",
     [
         "refuses",
-        *(pytest.param(m, marks=pytest.mark.slow) for m in ("500", "hangs", "no such host")),
+        *slow("500", "hangs", "no such host"),
     ],
 )
 def test_a_failing_receiver_costs_seconds_and_gets_the_alert_later_once(pipeline, receiver, mood):

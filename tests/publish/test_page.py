@@ -764,7 +764,7 @@ def assert_budgets(wide, phone) -> None:
     assert phone.evaluate("document.querySelector('#bar').offsetHeight") <= 0.12 * 844
 
 
-@pytest.mark.parametrize("state", ["third", pytest.param("first", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("state", ["third", *slow("first")])
 def test_the_page_is_short_on_paper_and_on_a_phone(look, state):
     assert_budgets(look(state), look(state, **PHONE))
 

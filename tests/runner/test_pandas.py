@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas
 import pytest
-from conftest import PROJECT, Pipeline
+from conftest import PROJECT, Pipeline, slow
 
 # Before pandas is there DuckDB has looked for it, in vain, unless it is imported first of all.
 STEP = """
@@ -44,7 +44,7 @@ def step(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "step",
-    ["first of all", pytest.param("after DuckDB was refused it", marks=pytest.mark.slow)],
+    ["first of all", *slow("after DuckDB was refused it")],
     indirect=True,
 )
 def test_a_step_can_import_pandas_alone_and_in_the_chain(pipeline: Pipeline, step: Path) -> None:
