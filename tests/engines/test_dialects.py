@@ -8,7 +8,7 @@ from importlib import import_module
 
 import duckdb
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, slow
 
 from column import FORMATS
 from config import SQL
@@ -89,7 +89,7 @@ def ready(engine: str):
     return session
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", [ENGINES[0], *slow(*ENGINES[1:])])
 def test_every_sql_file_after_raw_can_be_translated(engine):
     session = ready(engine)
     assert len(FILES) > 60

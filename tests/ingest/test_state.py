@@ -92,7 +92,7 @@ def test_another_data_folder_stops_the_run_until_one_command_accepts_it(folder):
     assert folder.step(MERGE).returncode == 40, "the first folder is the foreign one now"
 
 
-@pytest.mark.parametrize("damage", ["missing", *slow("damaged")])
+@pytest.mark.parametrize("damage", slow("missing", "damaged"))
 def test_a_lost_or_cut_old_snapshot_stops_the_next_run(folder, damage):
     batch = folder.batches()[0]
     path = folder.root / "data/raw/snapshots" / batch["parquet"]
