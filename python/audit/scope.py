@@ -29,10 +29,12 @@ from warehouse.database import (
     table_names,
 )
 
-SCOPE = re.compile(r"^-- scope: (begun|touched|snapshot)$", re.MULTILINE)
+SCOPE = re.compile(r"^-- scope: (begun|touched|version_ids|staged|staged_keys)$", re.MULTILINE)
 NARROWED = {  # scope: (what a check reads, what it reads instead)
     "begun": ("analytics_netflix_current", "begun_titles"),
     "touched": ("analytics_netflix_history", "touched_versions"),
+    "version_ids": ("analytics_netflix_history", "begun_ids"),
+    "staged_keys": ("staging_netflix_titles", "current_keys"),
 }
 RECORD = ("audited_at", "rules", "merges", "staged", "digest")
 
@@ -43,20 +45,24 @@ class Scope:
 
     `state` is what it records; `clean` has a fingerprint of each check that found nothing, by name.
     If `is_still`, nothing was merged since; if `is_changed`, the history is not as it was audited.
+    If `is_staged`, staging and current hold the same titles.
     """
 
     state: dict[str, Any]
     clean: dict[str, str] = field(default_factory=dict)
     is_still: bool = False
     is_changed: bool = False
+    is_staged: bool = False
 
     def narrow(self, path: Path, text: str) -> str:
         """Return the query for the rows that a check has to look at; "" if there are none."""
         match = SCOPE.search(text)
         if not match or self.clean.get(path.stem) != fingerprint([path]):
             return text
-        if self.is_still:
+        if self.is_still or (self.is_staged and match[1] == "staged"):
             return ""
+        if match[1] == "staged_keys" and not self.is_staged:
+            return text
         whole, part = NARROWED.get(match[1], ("", ""))
         return re.sub(rf"\b{whole}\b", part, text) if part else text
 
@@ -88,11 +94,14 @@ def compare_digests(
     con: Warehouse, scope: Scope, columns: Sequence[Column], record: dict[str, Any], can_tell: bool
 ) -> Scope:
     """Return the scope with the history's digest; it is all if that differs from the record."""
-    sums = fetch_file(con, "audit/digest.sql", columns)[0]
-    scope.state["digest"] = sums["digest"]
-    if record and sums["digest_then"] == record["digest"]:
+    run_file(con, "audit/digest.sql", columns=columns)
+    now, then = con.execute('SELECT "digest now", "digest then" FROM audit_sums').fetchone()
+    scope.state["digest"] = now
+    if record and then == record["digest"]:
         if scope.clean:
             run_file(con, "audit/scope.sql")
+            same = fetch_file(con, "audit/staged.sql", columns)[0]["is_staged"]
+            return replace(scope, is_staged=bool(same))
         return scope
     is_changed = bool(record) and can_tell
     set_variables(con, {"is_history_changed": is_changed})

@@ -1,7 +1,7 @@
 -- Measures the merged snapshot, for the checks that compare it with earlier runs.
 -- Grain: metrics_now one row per metric.
--- Inputs -> outputs: analytics_netflix_current, ops_merges, staging_netflix_quarantine -> the temp
---   table metrics_now (titles, new, changed, gone, quarantined, and null_pct:<column>).
+-- Inputs -> outputs: audit_sums, ops_merges, staging_netflix_quarantine -> the temp table
+--   metrics_now (titles, new, changed, gone, quarantined, and null_pct:<column>).
 -- Running it twice is safe: it replaces a temporary table.
 CREATE OR REPLACE TEMP TABLE metrics_now AS
 WITH last_merge AS (
@@ -26,13 +26,6 @@ volumes AS (
     WHERE previous_rows > 0
 ),
 
-counted AS (
-    SELECT
-        count("column") AS "column",  -- each column, not show_id
-        count(*) AS "all titles"
-    FROM analytics_netflix_current
-),
-
 shares AS (
     SELECT
         unnest([
@@ -44,7 +37,7 @@ shares AS (
             0
         ]) AS filled,
         "all titles" AS titles
-    FROM counted
+    FROM audit_sums
 ),
 
 measured AS (
@@ -61,8 +54,8 @@ measured AS (
     UNION ALL
     SELECT
         'titles' AS metric,
-        count(*) AS "value"
-    FROM analytics_netflix_current
+        "all titles" AS "value"
+    FROM audit_sums
     UNION ALL
     SELECT
         'quarantined' AS metric,

@@ -1,7 +1,7 @@
 -- Every staged title has a value where the contract says `nullable = false`.
 -- broken: A staged title lacks a value where the contract says `nullable = false`.
 -- severity: error
--- scope: snapshot
+-- scope: staged
 SELECT
     business_key,
     title,

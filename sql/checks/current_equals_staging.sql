@@ -1,7 +1,7 @@
 -- Current has the staged titles, and those carried forward over unreadable or ambiguous records.
 -- broken: Current and staged titles differ in more than those that were carried forward.
 -- severity: error
--- scope: snapshot
+-- scope: staged
 WITH live AS (
     SELECT
         business_key,

@@ -1,7 +1,7 @@
 -- Every staged title has a key, and no two have the same.
 -- broken: A staged title has no key, or the key of another one.
 -- severity: error
--- scope: snapshot
+-- scope: staged_keys
 SELECT
     business_key,
     count(*) AS row_count

@@ -1,7 +1,7 @@
 -- No title is carried forward because its record is unreadable or could be several titles.
 -- broken: A title is carried forward: its record is unreadable or could be several titles.
 -- severity: warn
--- scope: snapshot
+-- scope: staged
 -- way_out: see staging_netflix_quarantine and ops_ambiguous_matches; a good record ends it.
 WITH last_merge AS (
     SELECT

@@ -1,7 +1,7 @@
 -- Every raw record is staged, quarantined or an exact duplicate; raw and staging hold one batch.
 -- broken: A raw record is neither staged nor quarantined nor an exact duplicate.
 -- severity: error
--- scope: snapshot
+-- scope: staged_keys
 WITH counted AS (
     SELECT
         (SELECT count(*) FROM raw_netflix_titles) AS raw_rows,

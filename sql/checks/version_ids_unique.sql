@@ -1,7 +1,7 @@
 -- No two versions have the same id, and each has one.
 -- broken: Two versions have the same id, or one has none.
 -- severity: error
--- scope: snapshot
+-- scope: version_ids
 SELECT
     version_id,
     count(*) AS versions

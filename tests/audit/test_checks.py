@@ -97,6 +97,10 @@ FAULTS = {
         "version_ids_unique",
         DUPLICATE.format(HISTORY),
     ),
+    "a version without an id": (
+        "version_ids_unique",
+        f"UPDATE {HISTORY} SET version_id = NULL WHERE title_id = 's9'",
+    ),
     "a version that ends before it begins": (
         "versions_have_a_span",
         f"UPDATE {HISTORY} SET valid_to = valid_from - INTERVAL 1 DAY WHERE NOT is_current",

@@ -29,7 +29,7 @@ STAY_LOCAL += ("contents", "contents_changed", "contents_record")
 STAY_LOCAL += ("files", "lines", "match_none", "match_unchanged", "part", "records")
 STAY_LOCAL += ("records_to_stage", "unstage_lines")
 # How an audit looks at the newest merges alone: on other engines it looks at everything.
-STAY_LOCAL += ("digest", "merges", "record", "scope")
+STAY_LOCAL += ("digest", "merges", "record", "scope", "staged")
 FILES = sorted(
     path
     for path in SQL.rglob("*.sql")
