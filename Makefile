@@ -202,10 +202,10 @@ bench: setup-test ## Time all steps next to the bare minimum: ROWS="10000 100000
 	@$(RUN) tests/bench/bench.py docs $$ROUNDS $$ROWS
 
 .PHONY: bench-peers
-bench-peers: setup-peers ## Time a second night next to dbt-duckdb and dlt: FIRST=a.csv SECOND=b.csv
-	@first=$$(realpath "$$FIRST") && second=$$(realpath "$$SECOND") && $(IN) \
+bench-peers: setup-peers ## Time two nights next to dbt, SQLMesh and dlt: ROWS=1000000, FIRST= SECOND= files
+	@first=$${FIRST:+$$(realpath "$$FIRST")} second=$${SECOND:+$$(realpath "$$SECOND")} && $(IN) \
 		PIPELINE_PYTHON="$$VENV/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python \
-		tests/peers/day2.py "$$first" "$$second" $$ROUNDS
+		tests/peers/day2.py "$$first" "$$second" $$ROUNDS $$ROWS
 
 .PHONY: vendor
 vendor: ## Build the page's script from python/publish/page/src and the packages it locks (needs npm)
@@ -220,7 +220,7 @@ setup-test: setup ## Install what only the tests need
 	@$(IN) for lock in test mirror; do bash .ci/setup "$$PYTHON" "$$VENV" ".ci/locks/$$lock.lock"; done
 
 .PHONY: setup-peers
-setup-peers: setup ## Install dbt-duckdb and dlt, in an environment of their own
+setup-peers: setup ## Install dbt-duckdb, dlt and SQLMesh, in an environment of their own
 	@$(IN) "$$PYTHON" -m venv .venv-peers && \
 		.venv-peers/bin/python -m pip install -q -r tests/peers/requirements.txt
 
