@@ -31,8 +31,7 @@ def hold_lock(settings: Settings, name: str = "") -> Iterator[None]:
         yield
         return
     home = settings.warehouse_path.resolve()
-    refuse_dead_link("DATA_DIR", settings.data_dir, settings.data_dir.resolve())
-    refuse_dead_link("WAREHOUSE_PATH", settings.warehouse_path, home.parent)
+    refuse_dead_links(settings)
     with (
         lock_file(settings.data_dir / ".lock", settings.data_dir, name),
         lock_file(home.with_name(f"{home.name}.lock"), settings.warehouse_path, name),
@@ -41,13 +40,22 @@ def hold_lock(settings: Settings, name: str = "") -> Iterator[None]:
         yield
 
 
-def refuse_dead_link(name: str, path: Path, folder: Path) -> None:
-    """Raise SettingsError for a link to a folder that is not there: what is new belongs there."""
-    if path.is_symlink() and not folder.exists():
-        raise SettingsError(
-            f"{name} is {path}, a link, and its folder {folder} is not there. "
-            "Mount its disk, or make the folder."
-        )
+def refuse_dead_links(settings: Settings) -> None:
+    """Raise SettingsError for a link to a folder that is not there: what is new belongs there.
+
+    What is old is there, too: without its disk it must not count as lost.
+    """
+    data = settings.data_dir
+    folders = (data, settings.raw_dir, settings.snapshots, settings.decisions, settings.published,
+               settings.published / "versions", data / "alerts", settings.log_dir)  # fmt: skip
+    targets = {path: path.resolve() for path in folders}
+    targets[settings.warehouse_path] = settings.warehouse_path.resolve().parent
+    for path, folder in targets.items():
+        if path.is_symlink() and not folder.exists():
+            raise SettingsError(
+                f"{path} is a link, and its folder {folder} is not there. Nothing was changed. "
+                "Mount its disk, or make the folder."
+            )
 
 
 @contextmanager
