@@ -65,7 +65,7 @@ def compute_metrics(step: Step, columns: Sequence[Column], is_still: bool) -> No
     If `is_still`, they are those that the last audit recorded.
     """
     if has_tables(step.con, "ops_merges", "analytics_netflix_history"):
-        if "audit_sums" not in table_names(step.con):
+        if not is_still and "audit_sums" not in table_names(step.con):
             run_file(step.con, "audit/counts.sql", columns=columns)
         name = "metrics_kept" if is_still else "metrics"
         run_file(step.con, f"audit/{name}.sql", columns=columns)
