@@ -72,25 +72,26 @@ function add(columns, key, type, number) {
   column[type] += number;
 }
 
-function emptyCounts() {
-  const zeros = (key) => new Float64Array(namesOf(key).length);
-  const lists = () => ({
-    type: zeros("type"), rating: zeros("rating"), country: zeros("country"),
-    genre: zeros("genre"), cast: zeros("person"), director: zeros("person"),
-  });
+const zeros = (key) => new Float64Array(namesOf(key).length);
+const noTitles = () => ({
+  type: zeros("type"), rating: zeros("rating"), country: zeros("country"),
+  genre: zeros("genre"), cast: zeros("person"), director: zeros("person"),
+});
+
+function emptyCounts(whole) {
   return {
     total: 0, // titles that fit all filters
     hits: [], // their rows
-    all: 0, // titles of the snapshot, whatever the filters
-    ...lists(), // titles by name, each chart under the filters of the others
-    whole: { ...lists(), year: new Map(), month: new Map() }, // the same without any filter
+    whole, // counts of the snapshot without any filter
+    all: whole.all, // its titles
+    ...noTitles(), // titles by name, each chart under the filters of the others
     fitting: { country: 0, genre: 0 }, // titles under the filters of the other charts
     typeBefore: zeros("type"),
     year: new Map(), month: new Map(), // by type
     withoutYear: 0, withoutMonth: 0,
     genreYears: page.names.genre.map(() => new Map()), // year added -> titles
     typeYears: new Map(), // year added -> titles by type, of the chart of types
-    lastMonth: 0, // in which a title of the snapshot was added
+    lastMonth: whole.lastMonth, // in which a title of the snapshot was added
     minutes: [], seasons: new Map(), // of movies, of all others
   };
 }
@@ -99,8 +100,8 @@ function emptyCounts() {
 export function countAll() {
   search();
   const { rows } = page;
-  const counts = emptyCounts();
   const { snapshot } = state;
+  const counts = emptyCounts(countWhole(snapshot));
   for (let row = 0; row < rows.size; row += 1) {
     const before = snapshot > 0 ? weight(row, snapshot - 1) : 0;
     const number = weight(row, snapshot);
@@ -112,29 +113,49 @@ export function countAll() {
   return counts;
 }
 
-function countRow(counts, row, number, failed) {
+let whole = null, wholeOf = -1;
+
+/** Count the titles of a snapshot without any filter: once, until another one is looked at. */
+function countWhole(snapshot) {
+  if (snapshot === wholeOf) return whole;
   const { rows } = page;
-  const type = rows.type[row], rating = rows.rating[row];
-  const year = rows.year[row], month = rows.month[row];
-  const countries = page.countrySets[rows.countries[row]];
-  const genres = page.genreSets[rows.genres[row]];
-  const cast = isCube ? [] : rows.cast[row];
-  const directors = isCube ? [] : (page.directorPeople[rows.directors[row]] ?? []);
+  whole = { ...noTitles(), year: new Map(), month: new Map(), all: 0, lastMonth: 0 };
+  for (let row = 0; row < rows.size; row += 1) {
+    const number = weight(row, snapshot);
+    if (!number) continue;
+    const { type, rating, year, month, countries, genres, cast, directors } = read(row);
+    whole.all += number;
+    if (month > whole.lastMonth) whole.lastMonth = month;
+    whole.type[type] += number;
+    whole.rating[rating] += number;
+    for (const code of countries) whole.country[code] += number;
+    for (const code of genres) whole.genre[code] += number;
+    for (const code of cast) whole.cast[code] += number;
+    for (const code of directors) whole.director[code] += number;
+    if (year !== null) add(whole.year, year, type, number);
+    if (month >= 0) add(whole.month, month, type, number);
+  }
+  wholeOf = snapshot;
+  return whole;
+}
+
+/** The values of a row that the charts count. */
+function read(row) {
+  const { rows } = page;
+  return {
+    type: rows.type[row], rating: rows.rating[row], year: rows.year[row], month: rows.month[row],
+    countries: page.countrySets[rows.countries[row]], genres: page.genreSets[rows.genres[row]],
+    cast: isCube ? [] : rows.cast[row],
+    directors: isCube ? [] : (page.directorPeople[rows.directors[row]] ?? []),
+  };
+}
+
+function countRow(counts, row, number, failed) {
+  if (failed & (failed - 1)) return; // in two dimensions: no chart shows it
+  const { type, rating, year, month, countries, genres, cast, directors } = read(row);
   const yearAdded = month < 0 ? -1 : Math.floor(month / 12);
   // A chart ignores its own choice, but for "all of these", which each further value narrows.
   const fits = (dimension) => !(state.all.has(dimension) ? failed : failed & ~BIT[dimension]);
-  const { whole } = counts;
-
-  counts.all += number;
-  if (month > counts.lastMonth) counts.lastMonth = month;
-  whole.type[type] += number;
-  whole.rating[rating] += number;
-  for (const code of countries) whole.country[code] += number;
-  for (const code of genres) whole.genre[code] += number;
-  for (const code of cast) whole.cast[code] += number;
-  for (const code of directors) whole.director[code] += number;
-  if (year !== null) add(whole.year, year, type, number);
-  if (month >= 0) add(whole.month, month, type, number);
 
   if (fits("type")) {
     counts.type[type] += number;
@@ -169,7 +190,7 @@ function countRow(counts, row, number, failed) {
   counts.total += number;
   if (isCube) return;
   counts.hits.push(row);
-  const length = rows.length[row];
+  const length = page.rows.length[row];
   if (length === null) return;
   if (isMovie(row)) counts.minutes.push(length);
   else counts.seasons.set(length, (counts.seasons.get(length) ?? 0) + 1);
