@@ -202,7 +202,7 @@ bench: setup-test ## Time all steps next to the bare minimum: ROWS="10000 100000
 	@$(RUN) tests/bench/bench.py docs $$ROUNDS $$ROWS
 
 .PHONY: bench-peers
-bench-peers: setup-peers ## Time two nights next to dbt, SQLMesh and dlt: ROWS=1000000, FIRST= SECOND= files
+bench-peers: setup-peers ## Time two nights next to dbt, SQLMesh and dlt: ROWS=10000, FIRST= SECOND= files
 	@first=$${FIRST:+$$(realpath "$$FIRST")} second=$${SECOND:+$$(realpath "$$SECOND")} && $(IN) \
 		PIPELINE_PYTHON="$$VENV/bin/python" PYTHONPATH=tests/support .venv-peers/bin/python \
 		tests/peers/day2.py "$$first" "$$second" $$ROUNDS $$ROWS

@@ -1,6 +1,6 @@
 """How long two nights take: this pipeline, every step, next to dbt build, SQLMesh and dlt.
 
-    make bench-peers FIRST=<first.csv> SECOND=<second.csv> ROWS=1000000 ROUNDS=3
+    make bench-peers FIRST=<first.csv> SECOND=<second.csv> ROWS=10000 ROUNDS=3
 
 Set up as in compare.py; SQLMesh as its guide does: a model over read_csv with audits of the key,
 and one of the kind SCD_TYPE_2_BY_COLUMN. Two pairs of files: FIRST and SECOND, if they are given,
