@@ -72,7 +72,7 @@ def run(step: Step) -> None:
     tolerated = count_tolerated(con, contract.odd_titles_pct)
 
     def run_checks(scope: Scope) -> list[Result]:
-        compute_metrics(step, columns, scope.is_still)
+        compute_metrics(step, columns, scope)
         return [run_check(con, path, tolerated, columns, scope) for path in paths]
 
     scope = find_scope(con, contract, columns, full=not lock.inherited)

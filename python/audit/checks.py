@@ -59,15 +59,15 @@ class Result:
         return f"{self.outcome}: {self.name}, {self.count:,} row(s): {self.description}{rows}"
 
 
-def compute_metrics(step: Step, columns: Sequence[Column], is_still: bool) -> None:
+def compute_metrics(step: Step, columns: Sequence[Column], scope: Scope) -> None:
     """Create metrics_now and set step.batch_id to its batch; do nothing before the first merge.
 
-    If `is_still`, they are those that the last audit recorded.
+    If nothing was merged since, they are those that the last audit recorded.
     """
     if has_tables(step.con, "ops_merges", "analytics_netflix_history"):
-        if not is_still and "audit_sums" not in table_names(step.con):
+        if not scope.state:  # else the digest counted them
             run_file(step.con, "audit/counts.sql", columns=columns)
-        name = "metrics_kept" if is_still else "metrics"
+        name = "metrics_kept" if scope.is_still else "metrics"
         run_file(step.con, f"audit/{name}.sql", columns=columns)
         run_file(step.con, "audit/metrics_usual.sql")
         batch = step.con.execute("SELECT max(batch_id) FROM metrics_now").fetchone()
