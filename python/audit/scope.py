@@ -100,12 +100,19 @@ def compare_digests(
     if record and then == record["digest"]:
         if scope.clean:
             run_file(con, "audit/scope.sql")
-            same = fetch_file(con, "audit/staged.sql", columns)[0]["is_staged"]
-            return replace(scope, is_staged=bool(same))
+            return replace(scope, is_staged=is_staged(con, columns))
         return scope
     is_changed = bool(record) and can_tell
     set_variables(con, {"is_history_changed": is_changed})
     return replace(scope, clean={}, is_changed=is_changed)
+
+
+def is_staged(con: Warehouse, columns: Sequence[Column]) -> bool:
+    """Return whether staging holds what current holds; not if it cannot be read: checks say so."""
+    try:
+        return bool(fetch_file(con, "audit/staged.sql", columns)[0]["is_staged"])
+    except duckdb.Error:
+        return False
 
 
 def read_record(con: Warehouse) -> dict[str, Any]:

@@ -177,6 +177,18 @@ def test_a_check_that_found_something_looks_at_all(night):
     assert verdicts(night)["accepted_ratings"] == "pass", "s9 has a new version"
 
 
+def test_a_file_of_staging_that_cannot_be_read_is_told_by_the_checks_that_read_it(night):
+    """In a chain only its size is looked at before; the proof must not be what fails."""
+    (path, *_) = sorted(night.root.glob("dw.db.staging/*.staging_parts.parquet"))
+    content = path.read_bytes()
+    footer = 8 + int.from_bytes(content[-8:-4], "little")
+    path.write_bytes(content[:4] + bytes(len(content) - 4 - footer) + content[-footer:])
+    done = night.step(MONITOR)
+    assert (done.returncode, "crashed" in done.stderr) == (30, False), done.stderr
+    assert verdicts(night)["current_equals_staging"] == "fail"
+    assert verdicts(night)["accepted_types"] == "pass"
+
+
 def test_staging_that_is_lost_is_found_though_the_history_is_as_before(night):
     night.hold_staging()
     assert night.step(MONITOR).returncode == 0
