@@ -69,7 +69,7 @@ CONTENDERS = {
     "this pipeline, 02 to 07": by_chain,
     "by hand, `bare_minimum.py`": by_hand,
     "dbt-duckdb, `dbt build`": by_dbt,
-    "SQLMesh, `SCD_TYPE_2_BY_COLUMN`": by_sqlmesh,
+    "SQLMesh, SCD type 2 by column": by_sqlmesh,
     "dlt, `scd2`": by_dlt,
 }
 Took = dict[str, list[tuple[float, float]]]  # contender -> seconds of both nights, by round
