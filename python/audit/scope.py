@@ -111,6 +111,8 @@ def is_staged(con: Warehouse, columns: Sequence[Column]) -> bool:
     """Return whether staging holds what current holds; not if it cannot be read: checks say so."""
     try:
         return bool(fetch_file(con, "audit/staged.sql", columns)[0]["is_staged"])
+    except duckdb.IOException:  # the warehouse itself is damaged
+        raise
     except duckdb.Error:
         return False
 
