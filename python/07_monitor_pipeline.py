@@ -80,10 +80,10 @@ def run(step: Step) -> None:
     if scope.is_still and find_verdicts(con) != {r.name: r.outcome for r in results}:
         scope = find_scope(con, contract, columns, full=True)  # it will be published
         results = run_checks(scope)
-    found = zip(paths, results, strict=True)
-    record_scope(step, scope, [p for p, r in found if r.outcome == "pass" and not r.count])
     failed = [result.name for result in results if result.outcome == "fail"]
     record_results(step, results, checked_at, is_good=not failed)
+    found = zip(paths, results, strict=True)  # last: what is not recorded is looked at again
+    record_scope(step, scope, [p for p, r in found if r.outcome == "pass" and not r.count])
     report_results(step, results)
     alerts.save_audit_state(
         step.settings,
