@@ -59,12 +59,15 @@ class Scope:
         match = SCOPE.search(text)
         if not match or self.clean.get(path.stem) != fingerprint([path]):
             return text
-        if self.is_still or (self.is_staged and match[1] == "staged"):
+        scope = match[1]
+        if self.is_still:
             return ""
-        if match[1] == "staged_keys" and not self.is_staged:
+        if scope in ("staged", "staged_keys") and not self.is_staged:
             return text
-        whole, part = NARROWED.get(match[1], ("", ""))
-        return re.sub(rf"\b{whole}\b", part, text) if part else text
+        if scope == "staged":
+            return ""
+        whole, part = NARROWED[scope]
+        return re.sub(rf"\b{whole}\b", part, text)
 
 
 def find_scope(con: Warehouse, contract: Contract, columns: Sequence[Column], full: bool) -> Scope:
