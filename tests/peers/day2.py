@@ -23,6 +23,10 @@ from statistics import median
 from compare import HERE, PIPELINE_PYTHON, PROJECT, Command, by_dbt, by_dlt, by_this_pipeline
 
 BENCH = PROJECT / "tests" / "bench"
+sys.path.append(str(BENCH))
+
+from bench import sample  # noqa: E402
+
 DAYS = ("2022-01-01T00:00:00+00:00", "2022-01-02T00:00:00+00:00")
 TO_MONITOR = (
     "02_create_raw_layer",
@@ -77,7 +81,7 @@ Took = dict[str, list[tuple[float, float]]]  # contender -> seconds of both nigh
 
 def main(first: str, second: str, rounds: int, rows: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        made_up = [make_sample(rows, day, Path(folder)) for day in (1, 2)]
+        made_up = [Path(sample(rows, day, Path(folder))[1]) for day in (1, 2)]
         pairs = {f"{rows:,} made-up titles": made_up}
         if first and second:
             pair = [Path(first).resolve(), Path(second).resolve()]
@@ -87,18 +91,6 @@ def main(first: str, second: str, rounds: int, rows: int) -> int:
     (PROJECT / "docs" / "bench-peers.md").write_text(text, encoding="utf-8")
     print(text)
     return 0
-
-
-def make_sample(rows: int, day: int, folder: Path) -> Path:
-    """Make up a catalogue, without the bytes that are no UTF-8: the others refuse these."""
-    odd, clean = folder / f"odd-{day}.csv", folder / f"{day}.csv"
-    script = PROJECT / "python" / "00_make_sample_data.py"
-    options = ["--rows", str(rows), "--day", str(day), "--out", str(odd)]
-    subprocess.run([str(PIPELINE_PYTHON), str(script), *options], check=True, capture_output=True)
-    with clean.open("wb") as out:
-        subprocess.run(["iconv", "-c", "-f", "UTF-8", "-t", "UTF-8", odd], stdout=out)
-    odd.unlink()
-    return clean
 
 
 def time_nights(files: list[Path], rounds: int) -> Took:
