@@ -14,6 +14,7 @@ from random import Random
 import pytest
 from conftest import PROJECT, make_once, slow
 from mirrors import (
+    CLEAN,
     SETTINGS,
     Mirrored,
     arrow_rows,
@@ -24,6 +25,7 @@ from mirrors import (
     live_three_nights,
     live_two_nights,
     mirror_rows,
+    mirror_until_write,
     read_published,
 )
 
@@ -246,41 +248,19 @@ def test_the_real_pair_is_equal_and_its_second_night_writes_little(
     assert written[1] < written[0] * 0.4, "631 changed and 397 new of 6,234"
 
 
-class Killer:
-    """Ends the process, as SIGKILL does, before its write of this number."""
-
-    def __init__(self, number: int) -> None:
-        self.left = number
-
-    def __call__(self, _: str) -> None:
-        self.left -= 1
-        if not self.left:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 NEVER = 10**9
 
 
 def run_until_write(mirror: Mirrored, night: int, number: int) -> bool:
     """Mirror a night in a process that dies before a write; whether it came to that one."""
-    from mirror import run
-
-    real = run.bring_level
-    if not (pid := os.fork()):
-        code = 1
-        try:
-
-            def bring_level(settings, version, store, scheme):
-                store.on_write = Killer(number)
-                return real(settings, version, store, scheme)
-
-            run.bring_level = bring_level
-            code = mirror.run(night).returncode
-        finally:
-            os._exit(code)
-    status = os.waitpid(pid, 0)[1]
-    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0
-    return os.WIFSIGNALED(status)
+    mirror.show(night)
+    writer = CLEAN.Process(
+        target=mirror_until_write, args=(mirror.pipeline, mirror.url, number, FEW)
+    )
+    writer.start()
+    writer.join()
+    assert writer.exitcode in (0, -signal.SIGKILL)
+    return writer.exitcode != 0
 
 
 @pytest.mark.parametrize("number", [9, pytest.param(0, marks=pytest.mark.slow)])
@@ -316,7 +296,7 @@ def test_a_reader_who_polls_meanwhile_never_sees_two_nights(few):
     for night in (0, 1):
         few.show(night)
         expected[few.nights[night].name] = digests(published_few(few))
-    assert not run_until_write(few, 0, NEVER)  # a fork: delta-rs does not outlive one in its parent
+    assert not run_until_write(few, 0, NEVER)
     dice, killed, runs = Random(few.format), 0, 0
     with subprocess.Popen(
         [sys.executable, PROJECT / "tests/support/poll_mirror.py", few.root, "5000"],

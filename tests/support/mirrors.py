@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
+import signal
+import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -145,6 +148,36 @@ class Mirrored:
         """Size of each file of the mirror."""
         paths = [path for path in self.root.rglob("*") if path.is_file()]
         return {str(path.relative_to(self.root)): path.stat().st_size for path in paths}
+
+
+# Each writer is a process of its own that never used delta-rs: its threads do not outlive a fork.
+CLEAN = multiprocessing.get_context("forkserver")
+CLEAN.set_forkserver_preload(
+    ["pytest", "duckdb", "pyarrow.dataset", "deltalake", "pyiceberg.table"]
+)
+
+
+def mirror_until_write(pipeline: Pipeline, url: str, number: int, names: set[str]) -> None:
+    """Mirror some tables of what is published; die before a write, as SIGKILL does."""
+    from mirror import difference, run
+
+    list_tables, bring_level, left = difference.list_tables, run.bring_level, number
+
+    def count_down(_: str) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def bring_level_until_write(settings, version, store, scheme):
+        store.on_write = count_down
+        return bring_level(settings, version, store, scheme)
+
+    difference.list_tables = lambda con: [t for t in list_tables(con) if t.name in names]
+    run.bring_level = bring_level_until_write
+    done = pipeline.step("12_mirror", MIRROR_URL=url)
+    print(done.stderr, file=sys.stderr, end="")
+    raise SystemExit(done.returncode)
 
 
 def published_rows(path: Path) -> dict[str, Rows]:
