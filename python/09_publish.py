@@ -14,7 +14,7 @@ Example: python python/09_publish.py    or    make publish
 """
 
 import sys
-from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from errors import QualityError
@@ -31,7 +31,7 @@ from publish.versions import (
     update_links,
 )
 from runner.step import Step, run_step
-from warehouse.database import connect, has_tables
+from warehouse.database import has_tables
 
 
 def run(step: Step) -> None:
@@ -51,10 +51,6 @@ def publish(step: Step, origins: Origins) -> Path:
     """Return the version of the newest merge: the one that is there, else a new one."""
     settings, place = step.settings, step.settings.published
 
-    def build_page(path: Path) -> str:
-        with closing(connect(path, settings, read_only=True)) as con:
-            return build_dashboard(con, list_published_tables(con), settings, origins)
-
     with open_for_publishing(settings) as (warehouse, con):
         step.batch_id, name = require_passed_audit(con, settings, origins)
         version, damaged = find_version(place / "versions" / name)
@@ -65,6 +61,7 @@ def publish(step: Step, origins: Origins) -> Path:
             tables = list_published_tables(con)
             is_clean = settings.warehouse == "duckdb" and has_tables(con, "publishable_file")
             file = settings.warehouse_path if is_clean else None
+            build_page = partial(build_dashboard, con, tables, settings, origins)
             write_version(con, tables, version, step.batch_id, build_page, file)
             step.message = f"{len(tables)} tables of {step.batch_id} in {place}"
         else:

@@ -47,12 +47,12 @@ def write_version(
     tables: dict,
     version: Path,
     batch: str,
-    build_page: Callable[[Path], str],
+    build_page: Callable[[], str],
     file: Path | None = None,
 ) -> None:
     """Write the version to a temporary folder, which gets its name once all of it is on disk.
 
-    `build_page` builds the page from the database copy at a path.
+    `build_page` builds the page; meanwhile all names mean the tables of the copy.
     """
     temporary = version.with_name(f".{version.name}.{os.getpid()}.tmp")
     try:
@@ -68,10 +68,11 @@ def write_version(
                     export_kpi(con, name, temporary / "kpi")
             failures = (SQL / "publish/check_failures.sql").read_text(encoding="utf-8")
             write_spreadsheet(con, failures, temporary / "check_failures.csv")
+            with default_database(con, "copy"):
+                html = build_page()
         samples = con.execute("SELECT count(*) FROM ops_origin WHERE is_sample").fetchone()[0]
         dictionary = write_dictionary(tables, batch, bool(samples))
         (temporary / "dictionary.md").write_text(dictionary, encoding="utf-8")
-        html = build_page(temporary / "netflix.duckdb")
         (temporary / PAGE).write_text(html, encoding="utf-8")
         view = temporary / "lookml" / "netflix_titles.view.lkml"
         view.write_text(write_looker_view(tables["analytics_netflix_current"]), encoding="utf-8")
@@ -91,12 +92,20 @@ def attach_copy(con: Warehouse, path: Path) -> Iterator[None]:
     path.chmod(path.stat().st_mode & 0o444)
 
 
+@contextmanager
+def default_database(con: Warehouse, name: str) -> Iterator[None]:
+    """Let names mean the tables of an attached database."""
+    home = identifier(con.execute("SELECT current_database()").fetchone()[0])
+    con.execute(f"USE {name}")
+    yield
+    con.execute(f"USE {home}")
+
+
 def copy_database(con: Warehouse, tables: dict) -> None:
     """Copy all tables, KPIs as tables, other views and the history's macros, with comments.
 
     Afterwards a KPI's name means its table in the copy, so that it is computed only once.
     """
-    home = identifier(con.execute("SELECT current_database()").fetchone()[0])
     views = dict(
         con.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal").fetchall()
     )
@@ -105,13 +114,12 @@ def copy_database(con: Warehouse, tables: dict) -> None:
         for name in [name for name in tables if name not in views]:
             source = identifier(name)
             con.execute(f"CREATE TABLE copy.{source} AS SELECT * FROM {source}")
-        con.execute("USE copy")
-        for definition in views.values():
-            con.execute(definition)
-        for name, entry in tables.items():
-            comment_on(con, identifier(name), "VIEW" if name in views else "TABLE", entry)
-        run_file(con, "history/time_travel.sql", columns=stored_columns(con))
-        con.execute(f"USE {home}")
+        with default_database(con, "copy"):
+            for definition in views.values():
+                con.execute(definition)
+            for name, entry in tables.items():
+                comment_on(con, identifier(name), "VIEW" if name in views else "TABLE", entry)
+            run_file(con, "history/time_travel.sql", columns=stored_columns(con))
 
 
 def copy_file(source: Path, target: Path) -> None:
