@@ -181,8 +181,9 @@ def verify_merge(con: Warehouse, batch: Batch, diff: Diff) -> None:
     broken = [name for name, value in differences.items() if value]
     if broken or carried != diff.counts["carry"]:
         raise StepError(
-            f"the merge of {batch.batch_id} breaks an invariant ({', '.join(broken)}). "
-            "This is a defect: please report it with this line."
+            f"the merge of {batch.batch_id} breaks an invariant ({', '.join(broken)}): a value was "
+            "changed outside the pipeline (`make rebuild` replays the snapshots), or this is a "
+            "defect: then please report this line."
         )
 
 

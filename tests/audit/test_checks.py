@@ -127,6 +127,11 @@ FAULTS = {
         "merges_add_up",
         "UPDATE ops_merges SET inserted = inserted + 1",
     ),
+    "a merge that counts what the history does not have": (
+        "merges_add_up",
+        "UPDATE ops_merges SET updated = updated + 1, unchanged = unchanged - 1 "
+        "WHERE previous_rows > 0",
+    ),
     "an empty entry in a list": (
         "lists_have_no_empty_entry",
         f"UPDATE {HISTORY} SET country = ', Norway' WHERE title_id = 's9'",

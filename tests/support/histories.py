@@ -131,12 +131,15 @@ class History:
     def merge(self, keep: bool = True, **settings: str) -> Step:
         """What step 06 does, in one transaction; it stages what it merges from the snapshots.
 
-        Without `keep` all is rolled back once `step.message` and its like are known.
+        Afterwards the numbers of all merges are those of the history. Without `keep` all is rolled
+        back once `step.message` and its like are known.
         """
         log = logging.Logger("test")
         step = Step("merge", load_settings(self.given | settings), "test", log, self.con)
         with suppress(RolledBack), database.transaction(self.con):
             import_module("06_merge_cdc").run(step)
+            wrong = self.con.execute(database.read_sql("checks/merges_add_up.sql")).fetchall()
+            assert not wrong, wrong
             if not keep:
                 raise RolledBack
         return step
