@@ -12,7 +12,10 @@ Example: python python/07_monitor_pipeline.py    or    make monitor
 
 import sys
 
+import duckdb
+
 from audit.checks import (
+    CANNOT_RUN,
     COLOURS,
     Result,
     choose_current_columns,
@@ -55,9 +58,12 @@ VARIABLES = ("freshness_days", "max_run_age_hours", "same_bytes_days", "newest_t
 def run(step: Step) -> None:
     check_state(step)
     con, checked_at = step.con, utc_now()
-    if damaged := con.has_transactions and find_damaged_file(con, read=not lock.inherited):
-        raise NotReady(f"{damaged}; `make staging` builds it again from the raw snapshot")
-    point_views(con)
+    require_whole_staging(con, read=not lock.inherited)
+    try:
+        point_views(con)
+    except duckdb.Error:
+        require_whole_staging(con, read=True)
+        raise
     limits = {name: getattr(step.settings, name) for name in VARIABLES}
     set_variables(
         con, limits | fetch_file(con, "audit/last_run.sql")[0] | {"checked_at": checked_at}
@@ -80,6 +86,8 @@ def run(step: Step) -> None:
     if scope.is_still and find_verdicts(con) != {r.name: r.outcome for r in results}:
         scope = find_scope(con, contract, columns, full=True)  # it will be published
         results = run_checks(scope)
+    if any(result.description == CANNOT_RUN for result in results):
+        require_whole_staging(con, read=True)
     failed = [result.name for result in results if result.outcome == "fail"]
     record_results(step, results, checked_at, is_good=not failed)
     found = zip(paths, results, strict=True)  # last: what is not recorded is looked at again
@@ -101,6 +109,12 @@ def run(step: Step) -> None:
             "published, readers keep the last version. The rows are in ops_check_failures and "
             f"{step.settings.log_dir / 'monitor.log'}, run {step.run_id}"
         )
+
+
+def require_whole_staging(con: Warehouse, read: bool) -> None:
+    """Raise NotReady if a file of staging is not as it was written; without `read`, by its size."""
+    if damaged := con.has_transactions and find_damaged_file(con, read):
+        raise NotReady(f"{damaged}; `make staging` builds it again from the raw snapshot")
 
 
 def find_not_null_columns(con: Warehouse, contract: Contract, batches: list[Batch]) -> list[str]:

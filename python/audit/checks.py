@@ -35,6 +35,7 @@ SHOWN_ROWS, KEPT_ROWS = 3, 20  # offending rows of a check on the terminal, and 
 OF_HISTORY = re.compile("analytics_netflix_history|ops_merges|ops_ambiguous_matches|metrics_now")
 LEVELS = {"pass": logging.INFO, "warn": logging.WARNING, "fail": logging.ERROR}
 WAY_OUT = "the pipeline did this, not the publisher: `make rebuild` replays the snapshots."
+CANNOT_RUN = "it cannot run"
 TOLERATED_TITLES = 20
 COLOURS = {"pass": GREEN, "warn": YELLOW, "fail": RED}
 
@@ -122,7 +123,7 @@ def run_check(
     except Exception as error:
         rows = [f"{type(error).__name__}: {error}".splitlines()[0]]
         way_out = f"the message says why {path} cannot run: fix that, or the check"
-        return Result(path.stem, "it cannot run", "error", "fail", 0, rows, way_out)
+        return Result(path.stem, CANNOT_RUN, "error", "fail", 0, rows, way_out)
 
 
 def evaluate_check(
