@@ -340,8 +340,35 @@ COMMENT ON COLUMN kpi_duration_by_type.median IS 'Half of the titles are no long
 COMMENT ON COLUMN kpi_duration_by_type.mean IS 'Arithmetic mean, 2 digits.';
 COMMENT ON COLUMN kpi_duration_by_type.maximum IS 'The longest.';
 
+-- Only who has as many titles as the hundredth person is sorted by name.
 CREATE OR REPLACE VIEW kpi_top_people AS
-WITH ranked AS (
+WITH counted AS (
+    SELECT
+        role,
+        titles,
+        count(*) AS people
+    FROM sums_title_person
+    GROUP BY role, titles
+),
+
+reached AS (
+    SELECT
+        role,
+        titles,
+        sum(people) OVER (PARTITION BY role ORDER BY titles DESC) - people AS people_before
+    FROM counted
+),
+
+fewest AS (
+    SELECT
+        role,
+        min(titles) AS titles
+    FROM reached
+    WHERE people_before < 100
+    GROUP BY role
+),
+
+ranked AS (
     SELECT
         people.person,
         sums.role,
@@ -350,6 +377,7 @@ WITH ranked AS (
             PARTITION BY sums.role ORDER BY sums.titles DESC, people.person
         ) AS place
     FROM sums_title_person AS sums
+    INNER JOIN fewest ON sums.role = fewest.role AND sums.titles >= fewest.titles
     INNER JOIN dim_person AS people ON sums.person_key = people.person_key
 )
 
