@@ -41,7 +41,10 @@ country_check AS (
     SELECT
         count(*) FILTER (WHERE "position" = 1) AS versions,
         sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE "position" = 1) AS keys,
-        coalesce(sum(weight), 0) AS weight,
+        abs(
+            coalesce(sum(CAST(round(weight * 1e9) AS BIGINT)), 0)
+            - 1000000000 * count(*) FILTER (WHERE "position" = 1)
+        ) > count(*) / 2 AS has_wrong_weights,
         count(*) - count(country_key) AS without_key,
         coalesce(min(country_key), 1) AS first_key,
         coalesce(max(country_key), 0) AS last_key
@@ -52,7 +55,10 @@ genre_check AS (
     SELECT
         count(*) FILTER (WHERE "position" = 1) AS versions,
         sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE "position" = 1) AS keys,
-        coalesce(sum(weight), 0) AS weight,
+        abs(
+            coalesce(sum(CAST(round(weight * 1e9) AS BIGINT)), 0)
+            - 1000000000 * count(*) FILTER (WHERE "position" = 1)
+        ) > count(*) / 2 AS has_wrong_weights,
         count(*) - count(genre_key) AS without_key,
         coalesce(min(genre_key), 1) AS first_key,
         coalesce(max(genre_key), 0) AS last_key
@@ -63,7 +69,10 @@ cast_check AS (
     SELECT
         count(*) FILTER (WHERE "position" = 1) AS versions,
         sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE "position" = 1) AS keys,
-        coalesce(sum(weight), 0) AS weight,
+        abs(
+            coalesce(sum(CAST(round(weight * 1e9) AS BIGINT)), 0)
+            - 1000000000 * count(*) FILTER (WHERE "position" = 1)
+        ) > count(*) / 2 AS has_wrong_weights,
         count(*) - count(person_key) AS without_key,
         coalesce(min(person_key), 1) AS first_key,
         coalesce(max(person_key), 0) AS last_key
@@ -74,7 +83,10 @@ director_check AS (
     SELECT
         count(*) FILTER (WHERE "position" = 1) AS versions,
         sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE "position" = 1) AS keys,
-        coalesce(sum(weight), 0) AS weight,
+        abs(
+            coalesce(sum(CAST(round(weight * 1e9) AS BIGINT)), 0)
+            - 1000000000 * count(*) FILTER (WHERE "position" = 1)
+        ) > count(*) / 2 AS has_wrong_weights,
         count(*) - count(person_key) AS without_key,
         coalesce(min(person_key), 1) AS first_key,
         coalesce(max(person_key), 0) AS last_key
@@ -88,31 +100,19 @@ SELECT
         facts.keys IS DISTINCT FROM history.keys OR facts.keys IS DISTINCT FROM titles.keys
         AS INTEGER
     ) AS every_fact_finds_its_title,
-    CAST(
-        abs(country_check.weight - country_check.versions) > 1e-6 + 1e-9 * country_check.versions
-        AS INTEGER
-    )
+    CAST(country_check.has_wrong_weights AS INTEGER)
         + abs(country_check.versions - history.country_versions)
         + CAST(country_check.keys IS DISTINCT FROM history.country_keys AS INTEGER)
         AS country_weights_sum_to_1,
-    CAST(
-        abs(genre_check.weight - genre_check.versions) > 1e-6 + 1e-9 * genre_check.versions
-        AS INTEGER
-    )
+    CAST(genre_check.has_wrong_weights AS INTEGER)
         + abs(genre_check.versions - history.genre_versions)
         + CAST(genre_check.keys IS DISTINCT FROM history.genre_keys AS INTEGER)
         AS genre_weights_sum_to_1,
-    CAST(
-        abs(cast_check.weight - cast_check.versions) > 1e-6 + 1e-9 * cast_check.versions
-        AS INTEGER
-    )
+    CAST(cast_check.has_wrong_weights AS INTEGER)
         + abs(cast_check.versions - history.cast_versions)
         + CAST(cast_check.keys IS DISTINCT FROM history.cast_keys AS INTEGER)
         AS cast_weights_sum_to_1,
-    CAST(
-        abs(director_check.weight - director_check.versions) > 1e-6 + 1e-9 * director_check.versions
-        AS INTEGER
-    )
+    CAST(director_check.has_wrong_weights AS INTEGER)
         + abs(director_check.versions - history.director_versions)
         + CAST(director_check.keys IS DISTINCT FROM history.director_keys AS INTEGER)
         AS director_weights_sum_to_1,

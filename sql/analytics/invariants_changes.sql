@@ -53,11 +53,15 @@ begun AS (
     WHERE is_begun
 ),
 
+-- Weights are added up as whole billionths: a sum of a million fractions drifts.
 country_check AS (
     SELECT
         count(*) FILTER (WHERE "position" = 1) AS versions,
         coalesce(sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE "position" = 1), 0) AS keys,
-        coalesce(sum(weight), 0) AS weight,
+        abs(
+            coalesce(sum(CAST(round(weight * 1e9) AS BIGINT)), 0)
+            - 1000000000 * count(*) FILTER (WHERE "position" = 1)
+        ) > count(*) / 2 AS has_wrong_weights,
         count(*) - count(country_key) AS without_key
     FROM bridge_title_country
     WHERE rowid >= getvariable('rows_bridge_title_country')
@@ -67,7 +71,10 @@ genre_check AS (
     SELECT
         count(*) FILTER (WHERE "position" = 1) AS versions,
         coalesce(sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE "position" = 1), 0) AS keys,
-        coalesce(sum(weight), 0) AS weight,
+        abs(
+            coalesce(sum(CAST(round(weight * 1e9) AS BIGINT)), 0)
+            - 1000000000 * count(*) FILTER (WHERE "position" = 1)
+        ) > count(*) / 2 AS has_wrong_weights,
         count(*) - count(genre_key) AS without_key
     FROM bridge_title_genre
     WHERE rowid >= getvariable('rows_bridge_title_genre')
@@ -77,7 +84,10 @@ cast_check AS (
     SELECT
         count(*) FILTER (WHERE "position" = 1) AS versions,
         coalesce(sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE "position" = 1), 0) AS keys,
-        coalesce(sum(weight), 0) AS weight,
+        abs(
+            coalesce(sum(CAST(round(weight * 1e9) AS BIGINT)), 0)
+            - 1000000000 * count(*) FILTER (WHERE "position" = 1)
+        ) > count(*) / 2 AS has_wrong_weights,
         count(*) - count(person_key) AS without_key
     FROM bridge_title_cast
     WHERE rowid >= getvariable('rows_bridge_title_cast')
@@ -87,7 +97,10 @@ director_check AS (
     SELECT
         count(*) FILTER (WHERE "position" = 1) AS versions,
         coalesce(sum(CAST(hash(title_key) AS HUGEINT)) FILTER (WHERE "position" = 1), 0) AS keys,
-        coalesce(sum(weight), 0) AS weight,
+        abs(
+            coalesce(sum(CAST(round(weight * 1e9) AS BIGINT)), 0)
+            - 1000000000 * count(*) FILTER (WHERE "position" = 1)
+        ) > count(*) / 2 AS has_wrong_weights,
         count(*) - count(person_key) AS without_key
     FROM bridge_title_director
     WHERE rowid >= getvariable('rows_bridge_title_director')
@@ -99,22 +112,22 @@ SELECT
     country_check.without_key
         + abs(country_check.versions - begun.country_versions)
         + CAST(country_check.keys <> begun.country_keys AS INTEGER)
-        + CAST(abs(country_check.weight - begun.country_versions) > 1e-6 AS INTEGER)
+        + CAST(country_check.has_wrong_weights AS INTEGER)
         AS country_weights_sum_to_1,
     genre_check.without_key
         + abs(genre_check.versions - begun.genre_versions)
         + CAST(genre_check.keys <> begun.genre_keys AS INTEGER)
-        + CAST(abs(genre_check.weight - begun.genre_versions) > 1e-6 AS INTEGER)
+        + CAST(genre_check.has_wrong_weights AS INTEGER)
         AS genre_weights_sum_to_1,
     cast_check.without_key
         + abs(cast_check.versions - begun.cast_versions)
         + CAST(cast_check.keys <> begun.cast_keys AS INTEGER)
-        + CAST(abs(cast_check.weight - begun.cast_versions) > 1e-6 AS INTEGER)
+        + CAST(cast_check.has_wrong_weights AS INTEGER)
         AS cast_weights_sum_to_1,
     director_check.without_key
         + abs(director_check.versions - begun.director_versions)
         + CAST(director_check.keys <> begun.director_keys AS INTEGER)
-        + CAST(abs(director_check.weight - begun.director_versions) > 1e-6 AS INTEGER)
+        + CAST(director_check.has_wrong_weights AS INTEGER)
         AS director_weights_sum_to_1
 FROM history
 CROSS JOIN facts
