@@ -29,16 +29,7 @@ from audit.checks import (
 from audit.scope import Scope, find_scope, find_verdicts, record_scope
 from config import load_settings
 from contract import Contract, bind, load_contract
-from errors import (
-    DONE,
-    LOCKED,
-    QUALITY,
-    NotReady,
-    QualityError,
-    SettingsError,
-    StepError,
-    exit_code,
-)
+from errors import DONE, LOCKED, QUALITY, QualityError, SettingsError, StepError, exit_code
 from ingest.decisions import find_refused
 from ingest.manifest import Batch, read_batches
 from ingest.state import check_state
@@ -49,7 +40,7 @@ from runner.console import say_error, say_warning
 from runner.log import redirect_to_cron_log, utc_now
 from runner.options import read_flags
 from runner.step import Step, run_step
-from staging.files import find_damaged_file, point_views
+from staging.files import point_views, require_whole_staging
 from warehouse.database import Warehouse, fetch_file, has_tables, set_variables
 
 VARIABLES = ("freshness_days", "max_run_age_hours", "same_bytes_days", "newest_title_days")
@@ -109,12 +100,6 @@ def run(step: Step) -> None:
             "published, readers keep the last version. The rows are in ops_check_failures and "
             f"{step.settings.log_dir / 'monitor.log'}, run {step.run_id}"
         )
-
-
-def require_whole_staging(con: Warehouse, read: bool) -> None:
-    """Raise NotReady if a file of staging is not as it was written; without `read`, by its size."""
-    if damaged := con.has_transactions and find_damaged_file(con, read):
-        raise NotReady(f"{damaged}; `make staging` builds it again from the raw snapshot")
 
 
 def find_not_null_columns(con: Warehouse, contract: Contract, batches: list[Batch]) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from config import Limit, Settings, share
 from contract import Contract, bind, tracked_columns
 from ingest.manifest import Batch
-from staging.build import declare
+from staging.macros import declare
 from warehouse.columns import KNOWN
 from warehouse.database import Warehouse, fetch_file, read_sql, run_file, set_variables
 

@@ -3,7 +3,6 @@
 Each function works in the caller's transaction, on the batch it is given.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 import duckdb
@@ -21,14 +20,14 @@ from staging.files import (
     run_staging_file,
     stage_part,
 )
-from staging.propose import propose_line
+from staging.macros import create_cleaning_macros, declare
+from staging.propose import propose_lines
 from warehouse.columns import column_names
 from warehouse.database import (
     Warehouse,
     fetch_file,
     has_tables,
     identifier,
-    literal,
     read_sql,
     run_file,
     set_variables,
@@ -211,59 +210,6 @@ def staging_fingerprint(contract: Contract, batch: Batch) -> str:
     bound = [name for name, source in bind(contract, batch.columns).items() if source]
     names = f"{' '.join(bound)} {' '.join(tracked_columns(contract, batch.columns))}"
     return fingerprint(files, f"{contract.sha256} {batch.snapshot_at.year} {names}")
-
-
-def create_cleaning_macros(con: Warehouse, contract: Contract) -> None:
-    """Create the cleaning macros, and set the contract's variables that they read."""
-    set_contract_variables(con, contract)
-    adapt = read_sql("staging/adapt.sql") if contract.is_adapted else ""
-    declare(con, "cleaning", read_sql("macros.sql") + adapt)
-
-
-def set_contract_variables(con: Warehouse, contract: Contract) -> None:
-    """Set the contract's variables, unless this session has them."""
-    variables = contract.variables
-    values = fingerprint([], repr(variables))
-    if con.has_transactions:  # a roll-back leaves variables as they are
-        known = con.execute("SELECT getvariable('contract_variables')").fetchone()
-        if known == (values,):
-            return
-    set_variables(con, variables | {"contract_variables": values})
-
-
-def declare(con: Warehouse, name: str, sql: str, stays: bool = True) -> None:
-    """Run SQL that creates only temporary macros and views, unless this session has them.
-
-    To bind them costs a third of staging a few records. A macro says what the session has: a
-    roll-back undoes both; in DuckDB 2, calling one that is not there does, too, so a variable says
-    where to look. Without `stays`, the caller replaces some of it, so the next call runs.
-    """
-    if not con.has_transactions:  # there, a view keeps what it was created over
-        con.execute(sql)
-        return
-    mark, now = f"declared_{name}", fingerprint([], sql) if stays else ""
-    known = con.execute("SELECT getvariable(?)", [mark]).fetchone()
-    if stays and known == (now,):
-        with suppress(duckdb.CatalogException):  # rolled back
-            if con.execute(f"SELECT {identifier(mark)}()").fetchone() == (now,):
-                return
-    con.execute(sql)
-    con.execute(f"CREATE OR REPLACE TEMP MACRO {identifier(mark)}() AS {literal(now)}")
-    set_variables(con, {mark: now})
-
-
-def propose_lines(con: Warehouse, contract: Contract) -> str:
-    """Return the contract lines that would let quarantined and lost values load."""
-    proposed = {}
-    for row in fetch_file(con, "staging/findings.sql"):
-        if row["column_name"] != "business_key":
-            values = [value for value in row["value_list"] if value is not None]
-            proposed[row["column_name"]] = propose_line(contract[row["column_name"]], values)
-    return "".join(
-        f"\n  The contract may say, in [columns.{name}]: {line}"
-        for name, line in proposed.items()
-        if line
-    )
 
 
 def check_staging_limits(

@@ -73,6 +73,12 @@ def find_damaged_file(con: Warehouse, read: bool) -> str:
     return ""
 
 
+def require_whole_staging(con: Warehouse, read: bool) -> None:
+    """Raise NotReady if a file of staging is not as it was written; without `read`, by its size."""
+    if damaged := con.has_transactions and find_damaged_file(con, read):
+        raise NotReady(f"{damaged}; `make staging` builds it again from the raw snapshot")
+
+
 def show_staging(step: Step, con: Warehouse, read: bool) -> None:
     """Let the views show the files where they are now; forget them all if one is damaged.
 

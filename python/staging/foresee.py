@@ -14,7 +14,8 @@ from errors import Refused
 from ingest.manifest import Batch
 from ingest.snapshot import name_raw_columns
 from runner.log import utc_now
-from staging.build import bind_columns, build_staging, create_cleaning_macros
+from staging.build import bind_columns, build_staging
+from staging.macros import create_cleaning_macros
 from staging.propose import propose_alias, propose_line
 from staging.schema_drift import find_unparsable_columns
 from warehouse.database import Warehouse, fetch_file, identifier, run_file, set_variables

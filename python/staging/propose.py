@@ -7,6 +7,8 @@ from contextlib import suppress
 from datetime import datetime
 
 from column import Column, normalise
+from contract import Contract
+from warehouse.database import Warehouse, fetch_file
 
 # Formats beyond the default ones; if two fit equally many values, both are named.
 FORMATS = (
@@ -86,3 +88,17 @@ def is_day(value: str, form: str) -> bool:
     with suppress(ValueError):
         return datetime.strptime(value.strip(), form).year >= 1900
     return False
+
+
+def propose_lines(con: Warehouse, contract: Contract) -> str:
+    """Return the contract lines that would let quarantined and lost values load."""
+    proposed = {}
+    for row in fetch_file(con, "staging/findings.sql"):
+        if row["column_name"] != "business_key":
+            values = [value for value in row["value_list"] if value is not None]
+            proposed[row["column_name"]] = propose_line(contract[row["column_name"]], values)
+    return "".join(
+        f"\n  The contract may say, in [columns.{name}]: {line}"
+        for name, line in proposed.items()
+        if line
+    )

@@ -11,11 +11,11 @@ from runner.console import printable
 from runner.step import Step
 from staging.build import (
     bind_columns,
-    create_cleaning_macros,
     find_staged,
     is_loaded,
     is_schema_checked,
 )
+from staging.macros import create_cleaning_macros
 from staging.propose import propose_line
 from warehouse.columns import column_names
 from warehouse.database import Warehouse, identifier, literal

@@ -21,7 +21,7 @@ sys.path[:0] = [str(PROJECT / "python"), str(BENCH)]
 import bare_merge  # noqa: E402
 
 from contract import load_contract, tracked_columns  # noqa: E402
-from staging.build import create_cleaning_macros  # noqa: E402
+from staging.macros import create_cleaning_macros  # noqa: E402
 from warehouse.database import DuckDBWarehouse, run_file, set_variables  # noqa: E402
 
 
