@@ -9,12 +9,7 @@ from ingest.decisions import find_baseline, is_accepted, record_acceptance
 from ingest.manifest import Batch, verify_snapshot
 from runner.console import printable
 from runner.step import Step
-from staging.build import (
-    bind_columns,
-    find_staged,
-    is_loaded,
-    is_schema_checked,
-)
+from staging.build import bind_columns, find_staged, is_loaded, is_schema_checked
 from staging.macros import create_cleaning_macros
 from staging.propose import propose_line
 from warehouse.columns import column_names

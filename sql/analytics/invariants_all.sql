@@ -37,6 +37,7 @@ names AS (
         (SELECT count(*) FROM dim_person) AS people
 ),
 
+-- Weights are added up as whole billionths: a sum of a million fractions drifts.
 country_check AS (
     SELECT
         count(*) FILTER (WHERE "position" = 1) AS versions,

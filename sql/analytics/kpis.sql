@@ -340,7 +340,7 @@ COMMENT ON COLUMN kpi_duration_by_type.median IS 'Half of the titles are no long
 COMMENT ON COLUMN kpi_duration_by_type.mean IS 'Arithmetic mean, 2 digits.';
 COMMENT ON COLUMN kpi_duration_by_type.maximum IS 'The longest.';
 
--- Only who has as many titles as the hundredth person is sorted by name.
+-- Only people with at least as many titles as the hundredth are sorted.
 CREATE OR REPLACE VIEW kpi_top_people AS
 WITH counted AS (
     SELECT
