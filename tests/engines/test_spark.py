@@ -1,6 +1,7 @@
 """What is Spark's own: how a server is found, how one that is not there is told, and clusters."""
 
 from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 from conftest import Pipeline
@@ -28,6 +29,45 @@ def test_an_answer_that_could_not_be_read_is_asked_for_again():
     unreadable = 'status = StatusCode.INTERNAL\ndetails = "Exception deserializing response!"'
     assert policy.can_retry(RuntimeError(unreadable))
     assert not policy.can_retry(RuntimeError("the table is not there"))
+
+
+class Forgetful:
+    """A session whose n-th answer, from 0, is lost: of a statement, or of what it returned."""
+
+    def __init__(self, lost: int):
+        self.lost, self.asked = lost, []
+
+    def answer(self, what: str) -> None:
+        self.asked.append(what)
+        if len(self.asked) == self.lost + 1:
+            raise RuntimeError("internal error: task context not found for operation")
+
+    def sql(self, statement: str) -> "Forgetful":
+        self.answer(statement)
+        return self
+
+    def toArrow(self) -> str:  # noqa: N802 - the client's name
+        self.answer("rows")
+        return "rows"
+
+
+@pytest.mark.parametrize(
+    ("statement", "lost", "asked"),
+    [
+        ("SELECT 1", 0, ["SELECT 1", "SELECT 1", "rows"]),
+        ("SELECT 1", 1, ["SELECT 1", "rows", "SELECT 1", "rows"]),
+        ("INSERT INTO t VALUES (1)", 0, ["INSERT INTO t VALUES (1)"]),
+        ("INSERT INTO t VALUES (1)", 1, ["INSERT INTO t VALUES (1)", "rows", "rows"]),
+    ],
+)
+def test_where_sail_forgot_an_answer_it_reads_again_and_never_writes_twice(statement, lost, asked):
+    pytest.importorskip("pyspark", reason="no pyspark-client")
+    spark = import_module("engines.spark").Spark
+    session = Forgetful(lost)
+    self = SimpleNamespace(session=session, errors=(RuntimeError,))
+    rows = spark.arrow(self, statement)
+    assert session.asked == asked
+    assert rows == "rows" or (rows.num_rows == 0 and session.asked == [statement])
 
 
 @pytest.mark.filterwarnings("ignore")  # of the client
