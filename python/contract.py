@@ -77,8 +77,9 @@ class Contract:
             "years_ahead": year.years_ahead,
         }
         for column in columns:
-            variables[f"separator_{column.name}"] = column.separator
-            variables[f"dropped_{column.name}"] = FIELD if column.separator == "," else ","
+            if column.type == "list":
+                variables[f"separator_{column.name}"] = column.separator
+                variables[f"dropped_{column.name}"] = FIELD if column.separator == "," else ","
             if column.type == "date":
                 short = [form for form in column.formats if "%y" in form]
                 variables[f"formats_{column.name}"] = list(column.formats)
