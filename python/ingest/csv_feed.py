@@ -25,12 +25,13 @@ import duckdb
 
 from config import Settings
 from ingest.csv_scan import Scan
-from runner.files import replace_atomically
+from runner.files import parquet_options, replace_atomically
 from warehouse.database import connect, identifier, literal
 
 PIPES = 2  # DuckDB reads each with one thread; the scan keeps two busy
 POLL_S = 0.001  # how often a writer looks for its reader
 AHEAD = 256  # pieces, mostly of 1 MB, that may wait for a pipe while the digest is computed
+RECORD_BYTES = 400  # of a usual record
 SPARE_RECORD_BYTES = 2 << 20  # DuckDB's own limit on a record; raised for longer ones
 
 
@@ -135,9 +136,9 @@ def skip_line(scan: Scan, text: bytes) -> bytes:
 
 
 def write_snapshot(
-    scan: Scan, columns: list[str], target: Path, lineage: list, settings: Settings
+    scan: Scan, columns: list[str], target: Path, lineage: list, settings: Settings, size: int
 ) -> int | None:
-    """Write the parts as Parquet with DuckDB's strict CSV parser.
+    """Write the parts of a file of `size` bytes as Parquet with DuckDB's strict CSV parser.
 
     Columns: the file's as text, then ingestion_ts, source_file, source_line, batch_id, and
     record_hash: 63 bits over header and values. The next run uses record_hash to skip unchanged
@@ -154,7 +155,7 @@ def write_snapshot(
             f"COPY (SELECT {renamed}, ?::TIMESTAMP AS ingestion_ts, ? AS source_file, "
             f"source_line, ? AS batch_id, CAST(hash(?, {values}) >> 1 AS BIGINT) AS record_hash "
             f"FROM ({read_csv_query(scan, len(columns))})) "
-            f"TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)",
+            f"TO {literal(target)} ({parquet_options(size // RECORD_BYTES)})",
             [*lineage, "\n".join(columns)],
         ).fetchone()[0]
     except (duckdb.InvalidInputException, duckdb.ConversionException):

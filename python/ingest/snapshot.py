@@ -74,14 +74,16 @@ def land_snapshot(step: Step, delivery: SourceFile, batches: list[Batch], folder
         with scan_source(delivery, names, folder, settings) as scan:
             snapshot = files.enter_context(begin_snapshot(step, delivery, batches))
             columns = name_raw_columns(scan.header)
-            rows = write_snapshot(scan, columns, snapshot.temporary, snapshot.lineage, settings)
+            size = delivery.path.stat().st_size
+            write_to = snapshot.temporary, snapshot.lineage, settings, size
+            rows = write_snapshot(scan, columns, *write_to)
         previous = find_baseline(settings, batches, snapshot.snapshot_at)
         check_scan(step, scan, previous, snapshot.digest)
         if needs_repair(scan, rows):
             step.event("careful", parsed=rows, counted=scan.records)
             scan = repair_source(delivery, names, folder, settings)
             check_scan(step, scan, previous, snapshot.digest)
-            rows = write_snapshot(scan, columns, snapshot.temporary, snapshot.lineage, settings)
+            rows = write_snapshot(scan, columns, *write_to)
         raw_rows = check_counts(delivery, scan, rows)
     return register_snapshot(step, delivery, snapshot, scan, columns, raw_rows)
 

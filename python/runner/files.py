@@ -66,3 +66,11 @@ def replace_atomically(target: Path) -> Iterator[Path]:
             sync(target.parent)
         finally:
             remove()
+
+
+def parquet_options(rows: int) -> str:
+    """Return DuckDB's options for a Parquet file of about so many rows.
+
+    A group of rows is read by one thread, so that even a small file has some, of 2,048 and more.
+    """
+    return f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {max(2_048, min(rows // 4, 122_880))}"

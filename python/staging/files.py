@@ -16,7 +16,7 @@ import duckdb
 
 from column import Column
 from errors import NotReady
-from runner.files import sha256, sync
+from runner.files import parquet_options, sha256, sync
 from runner.signals import at_interrupt
 from runner.step import Step
 from warehouse.database import (
@@ -41,7 +41,6 @@ OF_FILES = re.compile(
 )
 ANY = "[0-9]*.staging_*.parquet"
 LINE_BITS = 40  # of a record_id; the others are the number of its part
-CODEC = "zstd"
 MOST_PARTS = 30  # each read opens all of them
 
 
@@ -139,7 +138,7 @@ def show_files(con: Warehouse, view: str, paths: list[Path], temporary: bool) ->
     )
 
 
-def stage_part(con: Warehouse, columns: Sequence[Column], reuse: bool) -> None:
+def stage_part(con: Warehouse, columns: Sequence[Column], reuse: bool, about: int) -> None:
     """Write the rows of the records to stage to a file; with `reuse` it is added to the others.
 
     Until keep_staging(), the file has a temporary name, and its view and staging_lines are those
@@ -156,15 +155,16 @@ def stage_part(con: Warehouse, columns: Sequence[Column], reuse: bool) -> None:
     set_variables(con, {"reused_parts": named})
     path = temporary_file(con, number, PARTS)
     paths = [folder / name for name in named]
-    if write_rows(con, read_sql("staging/part.sql", columns), path) or not paths:
+    if write_rows(con, read_sql("staging/part.sql", columns), path, about) or not paths:
         paths.append(path)
     else:
         path.unlink()
     show_files(con, PARTS, paths, temporary=True)
 
 
-def write_rows(con: Warehouse, query: str, path: Path) -> int:
-    options = f"FORMAT parquet, COMPRESSION {CODEC}"
+def write_rows(con: Warehouse, query: str, path: Path, about: int = 1 << 20) -> int:
+    """Write the rows of a query, about so many, as Parquet; return how many they are."""
+    options = parquet_options(about)
     return con.execute(f"COPY ({query}) TO {literal(path)} ({options})").fetchone()[0]
 
 
