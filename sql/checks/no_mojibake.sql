@@ -8,7 +8,14 @@ SELECT
     title_id,
     title
 FROM analytics_netflix_current
-WHERE regexp_matches(
+WHERE (  -- few texts have one of these signs, and only they need the longer look
+    contains("column", 'Ã') OR  -- each text or list column, not show_id or type or rating
+    contains("column", 'Å') OR  -- each text or list column, not show_id or type or rating
+    contains("column", 'Â') OR  -- each text or list column, not show_id or type or rating
+    contains("column", 'â') OR  -- each text or list column, not show_id or type or rating
+    false
+)
+AND regexp_matches(
     concat_ws(
         ' ',
         "column",  -- each text or list column, not show_id or type or rating
