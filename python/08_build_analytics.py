@@ -22,6 +22,7 @@ from analytics.star_schema import (
     count_facts,
     count_star_objects,
     find_built,
+    has_comments,
     read_history_state,
     report_unknown_countries,
 )
@@ -38,7 +39,8 @@ def run(step: Step, full: bool = False) -> None:
     state = read_history_state(con, contract)
     columns = choose_columns(con, "analytics_netflix_history", contract.columns)
     step.batch_id, step.rows_in = state["batch_id"], state["history_rows"]
-    run_file(con, "analytics/comments.sql", columns=columns)
+    for name in ("view_comments",) if has_comments(con, state) else ("comments", "view_comments"):
+        run_file(con, f"analytics/{name}.sql", columns=columns)
     if not full and (known := find_built(con, state)):
         step.rows_out = known
         step.message = f"star schema of {state['current_rows']:,} titles, as before"

@@ -99,6 +99,7 @@ TABLES = (  # without the views over them
     "fact_title_catalog", "bridge_title_country", "bridge_title_genre", "bridge_title_cast",
     "bridge_title_director", "sums_title_country", "sums_title_genre", "sums_title_person",
 )  # fmt: skip
+HISTORY = "analytics_netflix_history"
 BUILT_FROM = ("batch_id", "merges", "rules", "history_rows", "current_rows")
 
 
@@ -131,6 +132,14 @@ def find_built(con: Warehouse, state: dict[str, Any]) -> int:
         return 0
     now = {name: state[name] for name in BUILT_FROM} | count_star_objects(con)
     return count_facts(con) if read_built_state(con, now) == now else 0
+
+
+def has_comments(con: Warehouse, state: dict[str, Any]) -> bool:
+    """Return whether the tables have their comments by these rules; step 06 may make some anew."""
+    if not con.has_transactions or not has_tables(con, "analytics_build"):
+        return False
+    con.execute(f"SELECT count(comment) FROM duckdb_tables() WHERE table_name = '{HISTORY}'")
+    return con.fetchone() == (1,) and read_built_state(con, ["rules"]) == {"rules": state["rules"]}
 
 
 def read_built_state(con: Warehouse, names: Iterable[str]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Forgetful:
         self.answer(statement)
         return self
 
-    def toArrow(self) -> str:  # noqa: N802 - the client's name
+    def toArrow(self) -> str:
         self.answer("rows")
         return "rows"
 
