@@ -135,7 +135,7 @@ def find_built(con: Warehouse, state: dict[str, Any]) -> int:
 
 
 def has_comments(con: Warehouse, state: dict[str, Any]) -> bool:
-    """Return whether the tables have their comments by these rules; step 06 may make some anew."""
+    """Return whether tables have their comments, by these rules; 06 may recreate the history."""
     if not con.has_transactions or not has_tables(con, "analytics_build"):
         return False
     con.execute(f"SELECT count(comment) FROM duckdb_tables() WHERE table_name = '{HISTORY}'")

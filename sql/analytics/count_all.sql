@@ -1,7 +1,7 @@
 -- Counts the current titles of each country, genre and person in the star schema.
 -- Grain: one row per member (NULL: titles without one), length of the list, and when added.
--- Inputs -> outputs: star_changes (of take_all.sql), country_members, genre_members,
---   fact_title_catalog, two bridges -> temp tables counted_countries, counted_genres, counted_people.
+-- Inputs -> outputs: star_changes, country_members, genre_members, fact_title_catalog, bridges ->
+--   temp tables counted_countries, counted_genres and counted_people.
 -- Running it twice is safe: temporary, replaced each time.
 CREATE OR REPLACE TEMP TABLE counted_countries AS
 SELECT

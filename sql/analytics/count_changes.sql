@@ -1,7 +1,7 @@
 -- Lists the sums as they are, what the newest merge began (1 each) and what it ended (-1 each).
 -- Grain: as in count_all.sql, which counts the same in full; here not added up yet.
--- Inputs -> outputs: star_changes (of take_changes.sql), country_members, genre_members, dim_person,
---   the sums_ tables -> temp tables counted_countries, counted_genres and counted_people.
+-- Inputs -> outputs: star_changes, country_members, genre_members, dim_person, the sums_ tables ->
+--   temp tables counted_countries, counted_genres and counted_people.
 -- Running it twice is safe: temporary, replaced each time.
 CREATE OR REPLACE TEMP TABLE counted_countries AS
 SELECT

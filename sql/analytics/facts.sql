@@ -1,8 +1,8 @@
 -- Builds the fact table, and its bridges to dimensions of which a title has several members.
 -- Grain: fact_title_catalog one row per title version; each bridge one row per title version and
 --   member of its list. A version without a list has no row in the bridge.
--- Inputs -> outputs: star_changes (of take_all.sql or take_changes.sql), the dimensions, temp macros
---   list_members and date_key -> the five tables, temp tables country_members and genre_members.
+-- Inputs -> outputs: star_changes, the dimensions, temp macros list_members and date_key -> the
+--   five tables, temp tables country_members and genre_members.
 -- Running it twice is safe: the caller adds a version once, and in one transaction.
 
 -- Each list of countries or genres is taken apart once, even if many versions have it.
