@@ -99,7 +99,6 @@ TABLES = (  # without the views over them
     "fact_title_catalog", "bridge_title_country", "bridge_title_genre", "bridge_title_cast",
     "bridge_title_director", "sums_title_country", "sums_title_genre", "sums_title_person",
 )  # fmt: skip
-HISTORY = "analytics_netflix_history"
 BUILT_FROM = ("batch_id", "merges", "rules", "history_rows", "current_rows")
 
 
@@ -138,7 +137,9 @@ def has_comments(con: Warehouse, state: dict[str, Any]) -> bool:
     """Return whether tables have their comments, by these rules; 06 may recreate the history."""
     if not con.has_transactions or not has_tables(con, "analytics_build"):
         return False
-    con.execute(f"SELECT count(comment) FROM duckdb_tables() WHERE table_name = '{HISTORY}'")
+    con.execute(
+        "SELECT count(comment) FROM duckdb_tables() WHERE table_name = 'analytics_netflix_history'"
+    )
     return con.fetchone() == (1,) and read_built_state(con, ["rules"]) == {"rules": state["rules"]}
 
 

@@ -74,8 +74,7 @@ def land_snapshot(step: Step, delivery: SourceFile, batches: list[Batch], folder
         with scan_source(delivery, names, folder, settings) as scan:
             snapshot = files.enter_context(begin_snapshot(step, delivery, batches))
             columns = name_raw_columns(scan.header)
-            size = delivery.path.stat().st_size
-            write_to = snapshot.temporary, snapshot.lineage, settings, size
+            write_to = snapshot.temporary, snapshot.lineage, settings, delivery.path.stat().st_size
             rows = write_snapshot(scan, columns, *write_to)
         previous = find_baseline(settings, batches, snapshot.snapshot_at)
         check_scan(step, scan, previous, snapshot.digest)

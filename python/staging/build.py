@@ -137,7 +137,7 @@ def build_staging(
     if con.has_transactions:
         load = "records_to_stage" if reuse else "match_none"
         run_file(con, f"staging/{load}.sql", columns=columns)
-        stage_part(con, columns, reuse, batch.raw_rows)
+        stage_part(con, columns, reuse)
         files = ["lines", "records", "titles", "shared_keys", "unstage_lines"]
     else:
         files = ["load_all", "titles", "shared_keys", "unstage_records"]

@@ -138,7 +138,7 @@ def show_files(con: Warehouse, view: str, paths: list[Path], temporary: bool) ->
     )
 
 
-def stage_part(con: Warehouse, columns: Sequence[Column], reuse: bool, about: int) -> None:
+def stage_part(con: Warehouse, columns: Sequence[Column], reuse: bool) -> None:
     """Write the rows of the records to stage to a file; with `reuse` it is added to the others.
 
     Until keep_staging(), the file has a temporary name, and its view and staging_lines are those
@@ -153,6 +153,7 @@ def stage_part(con: Warehouse, columns: Sequence[Column], reuse: bool, about: in
     named = [name for name, *_ in list_files(con) if reuse and f".{PARTS}." in name]
     set_variables(con, {"staging_number": number, "first_record_id": number << LINE_BITS})
     set_variables(con, {"reused_parts": named})
+    (about,) = con.execute("SELECT count(*) FROM raw_netflix_titles").fetchone()
     path = temporary_file(con, number, PARTS)
     paths = [folder / name for name in named]
     if write_rows(con, read_sql("staging/part.sql", columns), path, about) or not paths:

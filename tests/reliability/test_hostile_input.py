@@ -547,7 +547,7 @@ PUT_INTO_SQL = {
         *("name", "FORMULA_START", "query", "options", "kind", "target"),
     },
     "runner/lock.py": {"other", "since", "age"},  # a message
-    "staging/files.py": {"view", "name", "query", "CODEC"},  # own names, own SQL, a constant
+    "staging/files.py": {"view", "name", "query"},  # own names, own SQL
     "staging/foresee.py": {"place"},  # a number
     "staging/schema_drift.py": {  # quoted by identifier() and literal()
         "table",
@@ -566,7 +566,10 @@ SQL = re.compile(
 )
 # Methods of a service of the mirror: how it quotes names and values.
 SELF_QUOTING = ("name", "text", "table", "columns", "number")
-QUOTING = ("identifier", "literal", "read_csv_query", "escape_formula", "max", "len", "text")
+QUOTING = (
+    "identifier", "literal", "read_csv_query", "escape_formula", "max", "len", "text",
+    "parquet_options",
+)  # fmt: skip
 
 
 def is_quoted(node: ast.AST, names: dict[str, list[ast.AST]], known: dict[str, bool]) -> bool:
