@@ -81,10 +81,7 @@ def require_answer(remote: str) -> None:
 
 
 def read_again(read: Callable[[], Any]) -> Any:
-    """Return what a call that changes nothing returns; call it twice if Sail forgot the answer.
-
-    Sail 0.7 forgets an answer when all of it is sent, though the client could not read it.
-    """
+    """Call what changes nothing; again if Sail 0.7 forgot the answer, as it does once all is sent."""
     try:
         return read()
     except Exception as error:
