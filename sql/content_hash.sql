@@ -8,7 +8,7 @@
 CREATE OR REPLACE TEMP MACRO hash_part(value, column_name, hashed_columns) AS
     CASE
         WHEN list_contains(hashed_columns, column_name) AND value IS NOT NULL
-            THEN concat(column_name, '=', length(value), ':', value, ';')
+            THEN concat(column_name, '=', CAST(length(value) AS VARCHAR), ':', value, ';')
     END;
 
 -- A number as all engines write it: 7.5, and 7 for 7.0. Any other text stays as it is.

@@ -81,7 +81,7 @@ def require_answer(remote: str) -> None:
 
 
 def read_again(read: Callable[[], Any]) -> Any:
-    """Call what changes nothing; again if Sail 0.7 forgot the answer, as it does once all is sent."""
+    """Call what changes nothing; twice where Sail 0.7 forgot the answer, once all was sent."""
     try:
         return read()
     except Exception as error:

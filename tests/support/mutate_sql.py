@@ -237,7 +237,7 @@ MUTANTS = [
             "coalesce(CAST(titles.\"column\" AS VARCHAR), ''),  -- each column, not director",
         ),
         (RECORDS, "release_year < getvariable('earliest", "release_year > getvariable('earliest"),
-        (HASH, "length(value), ':', value", "value"),
+        (HASH, "CAST(length(value) AS VARCHAR), ':', value", "value"),
         (
             MACROS,
             "WHEN value IS NULL AND list_contains(getvariable('not_null",
