@@ -85,7 +85,7 @@ def main(target: Path, rounds: int, sizes: list[int]) -> int:
                     low[rows] = low_peaks(rows, place)
             # After each round: what was measured in hours is not lost with the next one.
             found = {rows: medians(loads) for rows, loads in every.items()}
-            text = report(found, shares, grown, number + 1, low)
+            text = report(found, every, shares, grown, number + 1, low)
             (target / "bench.md").write_text(text, encoding="utf-8")
             draw(found, shares, target)
     print(text)
@@ -240,6 +240,7 @@ def medians(rounds: Iterable[Loads]) -> Loads:
 
 def report(
     found: dict[int, Loads],
+    every: dict[int, list[Loads]],
     shares: tuple[int, Loads],
     grown: tuple[int, float, float],
     rounds: int,
@@ -249,7 +250,7 @@ def report(
         "# How fast it is",
         "",
         f'Made by `make bench ROWS="{" ".join(map(str, found))}" ROUNDS={rounds}`: medians of '
-        f"{rounds} interleaved round(s), on {os.cpu_count()} cores, {platform.system()}, Python "
+        f"{rounds} interleaved round(s), ratios of each round's, on {os.cpu_count()} cores, {platform.system()}, Python "
         f"{platform.python_version()}, DuckDB {duckdb.__version__}. The steps run as in `make "
         "run-all`, a process each, on a file that was just read once; *02 to 06* begins with the "
         "start of Python. *bare* is "
@@ -283,8 +284,8 @@ def report(
             )
             limit = f"DUCKDB_MEMORY_LIMIT={LOW_LIMIT}"
             lines += ["", f"Peak MB of all steps with {limit}, one round: {peaks}."]
-    lines += against_bare("02 to 06 against bare, wall", found, TO_MERGE, "wall")
-    lines += against_bare("The whole chain against bare, CPU", found, "run-all", "cpu")
+    lines += against_bare("02 to 06 against bare, wall", every, TO_MERGE, "wall")
+    lines += against_bare("The whole chain against bare, CPU", every, "run-all", "cpu")
     lines += twice_the_rows(found)
     lines += ["", f"## Day 2 by what changed, {shares[0]:,} rows, one round", ""]
     lines += ["| changed | steps | wall s | CPU s | peak MB |", "|---:|---|---:|---:|---:|"]
@@ -300,15 +301,22 @@ def report(
 
 
 def against_bare(
-    heading: str, found: dict[int, Loads], step: str, measure: Literal["wall", "cpu"]
+    heading: str, every: dict[int, list[Loads]], step: str, measure: Literal["wall", "cpu"]
 ) -> list[str]:
-    """What a step takes for each second of bare, by rows and load."""
+    """What a step takes for each second of bare, by rows and load: the median of the rounds.
+
+    Of each round, as a shared machine's speed drifts between them by more than what is looked for.
+    """
     lines = ["", f"## {heading}", ""]
     lines += ["| rows | " + " | ".join(LOADS) + " |", "|---:|" + "---:|" * len(LOADS)]
-    for rows, loads in found.items():
+    for rows, rounds in every.items():
         ratios = [
-            getattr(steps[step], measure) / getattr(steps["bare"], measure)
-            for steps in loads.values()
+            median(
+                getattr(one[load][step], measure) / getattr(one[load]["bare"], measure)
+                for one in rounds
+                if step in one[load]
+            )
+            for load in LOADS
         ]
         lines.append(f"| {rows:,} | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |")
     return lines
