@@ -250,8 +250,9 @@ def report(
         "# How fast it is",
         "",
         f'Made by `make bench ROWS="{" ".join(map(str, found))}" ROUNDS={rounds}`: medians of '
-        f"{rounds} interleaved round(s), ratios of each round's, on {os.cpu_count()} cores, {platform.system()}, Python "
-        f"{platform.python_version()}, DuckDB {duckdb.__version__}. The steps run as in `make "
+        f"{rounds} interleaved round(s) (a ratio is that of its round), on {os.cpu_count()} cores, "
+        f"{platform.system()}, Python {platform.python_version()}, DuckDB {duckdb.__version__}. "
+        "The steps run as in `make "
         "run-all`, a process each, on a file that was just read once; *02 to 06* begins with the "
         "start of Python. *bare* is "
         "`tests/bench/bare_minimum.py`: the same rows in the same history by hand, in one "
