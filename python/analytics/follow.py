@@ -25,6 +25,7 @@ GROWING = (
     "bridge_title_cast", "bridge_title_country", "bridge_title_director", "bridge_title_genre",
     "dim_person",
 )  # fmt: skip
+MOST_FOLLOWED, MOST_SHARE = 100_000, 0.2  # versions begun; beyond both, all is built faster
 
 
 def can_follow(con: Warehouse, state: dict[str, Any]) -> bool:
@@ -43,8 +44,9 @@ def can_follow(con: Warehouse, state: dict[str, Any]) -> bool:
         "current_rows": state["current_rows"] - state["gained"],
         **count_star_objects(con),
     }
+    is_little = state["begun"] <= max(MOST_FOLLOWED, MOST_SHARE * state["history_rows"])
     has_same_values = not state["filled"] and {*COPIED} <= {*state["tracked_columns"].split(" ")}
-    return has_same_values and read_built_state(con, before) == before
+    return is_little and has_same_values and read_built_state(con, before) == before
 
 
 def follow_history(con: Warehouse, audiences: str, snapshot_at: Any) -> bool:

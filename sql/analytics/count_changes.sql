@@ -48,14 +48,24 @@ WITH members AS (
         unnest(list_members(director)) AS person,
         is_begun
     FROM star_changes
+),
+
+-- Added up before the join, which DuckDB plans as if star_changes had no row.
+changed AS (
+    SELECT
+        role,
+        person,
+        sum(CASE WHEN is_begun THEN 1 ELSE -1 END) AS titles
+    FROM members
+    GROUP BY role, person
 )
 
 SELECT
-    members.role,
+    changed.role,
     people.person_key,
-    CASE WHEN members.is_begun THEN 1 ELSE -1 END AS titles
-FROM members
-INNER JOIN dim_person AS people ON members.person = people.person
+    CAST(changed.titles AS BIGINT) AS titles
+FROM changed
+INNER JOIN dim_person AS people ON changed.person = people.person
 UNION ALL
 SELECT
     role,

@@ -17,6 +17,7 @@ from conftest import CHAIN, PROJECT, Pipeline, catalogue, title
 from histories import History, RolledBack
 from scd2_model import Day, made_up
 
+from analytics import follow
 from analytics.star_schema import STAR, build_star_schema, find_broken
 from ingest.decisions import find_verdict, record_decision
 from ingest.manifest import list_batches
@@ -133,6 +134,20 @@ def test_following_the_history_equals_a_full_build(tmp_path, key, seed):
     drawn = Counter()
     play(tmp_path, seed, 3, key, drawn)
     assert drawn["followed"] == 2, drawn
+
+
+@pytest.mark.parametrize(("most", "is_built"), [(7, True), (8, False)])
+def test_a_merge_that_begins_much_of_a_large_history_is_built_in_full(
+    tmp_path, monkeypatch, most, is_built
+):
+    monkeypatch.setattr(follow, "MOST_FOLLOWED", most)
+    history = History(tmp_path, **LOOSE)
+    for day, rating in enumerate(("PG", "R")):
+        history.land([title(number, rating=rating) for number in range(8)], day + 1)
+        history.merge()
+        built = analyse(history)
+    assert built == is_built
+    history.con.close()
 
 
 @pytest.mark.slow
