@@ -1,32 +1,36 @@
 -- Counts the current titles of each country, genre and person in the star schema.
 -- Grain: one row per member (NULL: titles without one), length of the list, and when added.
--- Inputs -> outputs: star_changes, country_members, genre_members, fact_title_catalog, bridges ->
---   temp tables counted_countries, counted_genres and counted_people.
+-- Inputs -> outputs: fact_title_catalog, the bridges -> temp tables counted_countries,
+--   counted_genres and counted_people.
 -- Running it twice is safe: temporary, replaced each time.
 CREATE OR REPLACE TEMP TABLE counted_countries AS
 SELECT
-    members.country_key,
-    coalesce(members.member_count, 1) AS member_count,
-    date_key(changes.date_added) AS date_added_key,
+    bridge.country_key,
+    CAST(coalesce(round(1 / bridge.weight), 1) AS INTEGER) AS member_count,
+    facts.date_added_key,
     count(*) AS titles
-FROM star_changes AS changes
-LEFT JOIN country_members AS members ON changes.country = members.country
-WHERE changes.is_current
-GROUP BY members.country_key, coalesce(members.member_count, 1), date_key(changes.date_added);
+FROM fact_title_catalog AS facts
+LEFT JOIN bridge_title_country AS bridge ON facts.title_key = bridge.title_key
+WHERE facts.is_current
+GROUP BY
+    bridge.country_key,
+    CAST(coalesce(round(1 / bridge.weight), 1) AS INTEGER),
+    facts.date_added_key;
 
 CREATE OR REPLACE TEMP TABLE counted_genres AS
 SELECT
-    members.genre_key,
-    coalesce(members.member_count, 1) AS member_count,
-    CAST(year(changes.date_added) AS INTEGER) AS year_added,
+    bridge.genre_key,
+    CAST(coalesce(round(1 / bridge.weight), 1) AS INTEGER) AS member_count,
+    dates."year" AS year_added,
     count(*) AS titles
-FROM star_changes AS changes
-LEFT JOIN genre_members AS members ON changes.listed_in = members.listed_in
-WHERE changes.is_current
+FROM fact_title_catalog AS facts
+INNER JOIN dim_date AS dates ON facts.date_added_key = dates.date_key
+LEFT JOIN bridge_title_genre AS bridge ON facts.title_key = bridge.title_key
+WHERE facts.is_current
 GROUP BY
-    members.genre_key,
-    coalesce(members.member_count, 1),
-    CAST(year(changes.date_added) AS INTEGER);
+    bridge.genre_key,
+    CAST(coalesce(round(1 / bridge.weight), 1) AS INTEGER),
+    dates."year";
 
 CREATE OR REPLACE TEMP TABLE counted_people AS
 WITH credits AS (
