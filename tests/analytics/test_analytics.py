@@ -279,7 +279,7 @@ def test_every_table_view_and_column_has_a_comment_and_the_promised_names(built_
 @pytest.mark.parametrize(
     "lost",
     [
-        "COMMENT ON TABLE analytics_netflix_history IS NULL",  # 06 made it anew
+        "COMMENT ON TABLE analytics_netflix_history IS NULL",  # 06 created it again
         "COMMENT ON VIEW analytics_netflix_current IS NULL",
         "UPDATE analytics_build SET rules = 'older'; COMMENT ON TABLE ops_runs IS 'as it was'",
     ],

@@ -62,10 +62,9 @@ class Forgetful:
 )
 def test_where_sail_forgot_an_answer_it_reads_again_and_never_writes_twice(statement, lost, asked):
     pytest.importorskip("pyspark", reason="no pyspark-client")
-    spark = import_module("engines.spark").Spark
     session = Forgetful(lost)
-    self = SimpleNamespace(session=session, errors=(RuntimeError,))
-    rows = spark.arrow(self, statement)
+    engine = SimpleNamespace(session=session, errors=(RuntimeError,))
+    rows = import_module("engines.spark").Spark.arrow(engine, statement)
     assert session.asked == asked
     assert rows == "rows" or (rows.num_rows == 0 and session.asked == [statement])
 

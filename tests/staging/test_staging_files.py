@@ -39,18 +39,6 @@ def staged(pipeline: Pipeline) -> dict[str, list[tuple]]:
     return {name: sorted(pipeline.query(query), key=repr) for name, query in queries.items()}
 
 
-def test_even_a_small_file_and_what_is_staged_of_it_is_for_several_threads(pipeline):
-    """A thread reads a group of rows."""
-    titles = [title(number) for number in range(6_000)]
-    done = pipeline.land(catalogue(*titles), MAX_INSERTED_ROWS="10000")
-    assert done.returncode == 0, done.stderr
-    (raw,) = (pipeline.root / "data/raw/snapshots").glob("*.parquet")
-    (part,) = (pipeline.root / "dw.db.staging").glob("*.staging_parts.parquet")
-    for path in (raw, part):
-        rows = duckdb.sql(f"SELECT num_rows, num_row_groups FROM parquet_file_metadata('{path}')")
-        assert rows.fetchall() in ([(6_000, groups)] for groups in (2, 3)), path
-
-
 def listed(pipeline: Pipeline) -> list[str]:
     return sorted(path.name for path in (pipeline.root / "dw.db.staging").iterdir())
 
@@ -65,6 +53,18 @@ def damage(path: Path, how: str) -> None:
     else:
         bit = good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :]
         path.write_bytes({"emptied": b"", "cut": good[:-1], "bit": bit}[how])
+
+
+def test_even_a_small_file_and_what_is_staged_of_it_is_for_several_threads(pipeline):
+    """A thread reads a group of rows."""
+    titles = [title(number) for number in range(6_000)]
+    done = pipeline.land(catalogue(*titles), MAX_INSERTED_ROWS="10000")
+    assert done.returncode == 0, done.stderr
+    (raw,) = (pipeline.root / "data/raw/snapshots").glob("*.parquet")
+    (part,) = (pipeline.root / "dw.db.staging").glob("*.staging_parts.parquet")
+    for path in (raw, part):
+        rows = duckdb.sql(f"SELECT num_rows, num_row_groups FROM parquet_file_metadata('{path}')")
+        assert rows.fetchall() in ([(6_000, groups)] for groups in (2, 3)), path
 
 
 def test_each_night_adds_the_rows_that_are_new(pipeline):
