@@ -33,7 +33,6 @@ def run(step: Step) -> None:
         delivery = fetch_source(settings, folder, whole[-1] if whole else None)
         if batch := find_landed(delivery, whole, settings):
             step.batch_id, step.rows_in, step.rows_out = batch.batch_id, 0, batch.raw_rows
-            step.unchanged = True
             step.message = f"unchanged since {batch.snapshot_at:%Y-%m-%d %H:%M:%S} UTC"
             decision = state.find_decision(batch.batch_id)
             if decision and is_left_out(state, batch):

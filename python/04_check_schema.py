@@ -26,7 +26,6 @@ def run(step: Step) -> None:
     bound = bind(contract, batch.columns)
     if is_settled(step.con, batch, contract):
         set_summary(step, batch, bound, "as before")
-        step.unchanged = True
         return
     with record_refusal(step.settings, batch):
         changes = check_columns(step, batches, contract)

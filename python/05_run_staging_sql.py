@@ -39,7 +39,6 @@ def run(step: Step, full: bool = False) -> None:
         counts = as_before or build_staging(step.con, batch, contract, full=full)
         step.rows_in, step.rows_out = counts.raw, counts.staged
         check_staging_limits(step.con, batch, counts, settings)
-    step.unchanged = bool(as_before)
     step.message = (
         f"{counts.raw:,} raw = {counts.staged:,} staged + {counts.quarantined:,} quarantined "
         f"+ {counts.duplicates:,} exact duplicates" + (", as before" if as_before else "")

@@ -45,7 +45,6 @@ def run(step: Step) -> None:
     step.rows_out = con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()[0]
     if not merges:
         step.message = f"{batch.batch_id} is merged already"
-        step.unchanged = not pending.is_replay
     elif pending.is_replay or was_lost:
         step.message = f"history rebuilt from {plural(len(merges), 'snapshot')}"
         if was_lost:

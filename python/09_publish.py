@@ -67,7 +67,6 @@ def publish(step: Step, origins: Origins) -> Path:
         else:
             tables = list_published_tables(con)
             step.message = f"{step.batch_id}, as before"
-            step.unchanged = True
         step.rows_out = len(tables)
     return version
 

@@ -35,7 +35,7 @@ def run(step: Step) -> None:
     for name in result.foreign:
         step.warn(f"{name} in the mirror was changed by somebody else; it was written whole")
     if not result.tables:
-        step.message, step.unchanged = f"{step.batch_id} is there, as before", True
+        step.message = f"{step.batch_id} is there, as before"
         return
     whole = f", {len(result.whole)} of them whole" if result.whole else ""
     step.message = (

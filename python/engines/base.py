@@ -107,9 +107,8 @@ class Adapter:
 
     # what is the same for all
 
-    def show_parquet(self, view: str, path: Path, temporary: bool = False) -> bool:
+    def show_parquet(self, view: str, path: Path, temporary: bool = False) -> None:
         self.load_parquet(view, path)
-        return True
 
     def as_duckdb(self, *prefixes: str) -> DuckDBWarehouse:
         """Copy tables and views with these prefixes into DuckDB, as tables with their comments.

@@ -181,8 +181,8 @@ def show_copied_kpis(con: Warehouse, tables: dict) -> None:
 
 
 def export_kpi(con: Warehouse, name: str, folder: Path) -> None:
-    """Write <name>.parquet, <name>.csv (exact) and <name>.spreadsheet.csv."""
-    ordered = f"SELECT * FROM copy.{identifier(name)} ORDER BY ALL"
+    """Write <name>.parquet, <name>.csv (exact) and <name>.spreadsheet.csv, in the KPI's order."""
+    ordered = f"SELECT * FROM copy.{identifier(name)}"
     for suffix, options in (
         ("parquet", "FORMAT parquet, COMPRESSION zstd"),
         ("csv", "FORMAT csv, HEADER"),

@@ -46,7 +46,6 @@ class Step:
     rows_in: int | None = None
     rows_out: int | None = None
     message: str = ""
-    unchanged: bool = False  # the step wrote nothing but its record
     rest: str = "Nothing was changed."  # what a step without a warehouse leaves if it is stopped
     started_at: datetime = field(default_factory=utc_now)
     ops_rows: list[tuple[str, list]] = field(default_factory=list)
@@ -191,11 +190,7 @@ def run_in_transaction(step: Step, run: Callable[[Step], None], warehouse: bool)
 
 @contextmanager
 def open_with_ops_tables(step: Step) -> "Iterator[Warehouse]":
-    """Open the warehouse with its ops tables; close it with a checkpoint at the end.
-
-    The record of a step that found its work done may stay in DuckDB's write-ahead log until the
-    next checkpoint: one takes 20 ms, a third of such a step.
-    """
+    """Open the warehouse with its ops tables, and close it at the end."""
     from warehouse.database import has_warehouse, open_warehouse
 
     if step.requires_warehouse and not has_warehouse(step.settings):
@@ -207,8 +202,6 @@ def open_with_ops_tables(step: Step) -> "Iterator[Warehouse]":
     try:
         make_ops_tables(con)
         yield con
-        if not step.unchanged:
-            con.execute("CHECKPOINT")
     finally:
         con.close()
 

@@ -35,19 +35,19 @@ from warehouse.database import (
 )
 
 
-def load_raw(con: Warehouse, batch: Batch, settings: Settings) -> tuple[int, bool]:
-    """Make raw_netflix_titles the batch's snapshot; return (rows, whether it is newly loaded).
+def load_raw(con: Warehouse, batch: Batch, settings: Settings) -> int:
+    """Make raw_netflix_titles the batch's snapshot; return its rows.
 
     Raises StateError if the number of rows is not that of the record.
     """
-    is_new = con.show_parquet("raw_netflix_titles", verify_snapshot(settings.snapshots, batch))
+    con.show_parquet("raw_netflix_titles", verify_snapshot(settings.snapshots, batch))
     rows = con.execute("SELECT count(*) FROM raw_netflix_titles").fetchone()[0]
     if rows != batch.raw_rows or batch.raw_rows + batch.rejected != batch.records:
         raise StateError(
             f"raw_netflix_titles has {rows:,} rows, its record says {batch.raw_rows:,} "
             f"(of {batch.records:,} records, {batch.rejected:,} rejected)"
         )
-    return rows, is_new
+    return rows
 
 
 def is_loaded(con: Warehouse, batch: Batch) -> bool:

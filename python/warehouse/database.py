@@ -34,10 +34,14 @@ def literal(text: str | Path) -> str:
 STORAGE_VERSION = "v1.0.0"  # of the file: every DuckDB 1.x opens it, and so do today's BI tools
 # Of DUCKDB_MEMORY_LIMIT: a join of 10,000,000 rows, limited to 2 or 4 GB, took up to 0.75 GB more.
 MEMORY_SHARE = 0.7
+CHECKPOINT_SIZE = "100kB"  # of the write-ahead log; a checkpoint takes 10 ms of a step of 50
 THREAD_BYTES = 32_000_000  # what a thread needs to read CSV and write Parquet
 CHANGED_BY_STEPS = ("preserve_insertion_order", "force_compression")  # all others are locked
 READER_WAIT_S, POLL_S = 10.0, 0.02  # how long a step waits for a reader of the file
-SMALL_BYTES = 4_000_000  # of the newest snapshot: some 70,000 titles
+# Of the newest snapshot. Below the first, some 15,000 titles, one thread is as fast as two and
+# takes a fifth less CPU. Below the second, text is stored with a dictionary, else by FSST: DuckDB,
+# which tries all codecs on each column, takes a fifth longer for 5 % less, and reads no faster.
+ONE_THREAD_BYTES, DICTIONARY_BYTES = 2_000_000, 4_000_000
 
 
 class PandasForImportsOnly:
@@ -76,15 +80,14 @@ class DuckDBWarehouse:
             "UNION ALL SELECT view_name, true FROM duckdb_views() WHERE NOT internal"
         ).fetchall()
 
-    def show_parquet(self, view: str, path: Path, temporary: bool = False) -> bool:
+    def show_parquet(self, view: str, path: Path, temporary: bool = False) -> None:
         row = self.con.execute("SELECT sql FROM duckdb_views() WHERE view_name = ?", [view])
         if (definition := row.fetchone()) and literal(path) in definition[0]:
-            return False
+            return
         self.con.execute(
             f"CREATE OR REPLACE {'TEMP ' if temporary else ''}VIEW {view} AS "
             f"SELECT * FROM read_parquet({literal(path)}, hive_partitioning = false)"
         )
-        return True
 
     def as_duckdb(self, *prefixes: str) -> "DuckDBWarehouse":
         return self
@@ -112,9 +115,12 @@ def connect(
     }
     if not read_only:
         config["storage_compatibility_version"] = STORAGE_VERSION
+        config["checkpoint_threshold"] = CHECKPOINT_SIZE
+    landed = settings.latest.stat().st_size if settings.latest.exists() else 0
+    is_tiny = path != ":memory:" and 0 < landed < ONE_THREAD_BYTES  # in memory a file is landed
     most = max(settings.duckdb_memory_limit // THREAD_BYTES, 1)
-    threads = settings.duckdb_threads or os.cpu_count() or 1
-    if settings.duckdb_threads or threads > most:  # else DuckDB takes one per core
+    threads = settings.duckdb_threads or (1 if is_tiny else os.cpu_count() or 1)
+    if settings.duckdb_threads or is_tiny or threads > most:  # else DuckDB takes one per core
         config["threads"] = min(threads, most)
     if path != ":memory:" and not read_only:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -136,8 +142,9 @@ def connect(
                 ) from None
         time.sleep(POLL_S)
     if path != ":memory:" and not read_only:
-        con.execute("PRAGMA disable_checkpoint_on_shutdown")  # a step does it if it wrote much
-    con.execute(f"SET force_compression = {literal(text_codec(settings))}")
+        con.execute("PRAGMA disable_checkpoint_on_shutdown")
+    codec = "dictionary" if landed < DICTIONARY_BYTES else "fsst"
+    con.execute(f"SET force_compression = {literal(codec)}")
     staging = find_staging(settings.warehouse_path if path == ":memory:" else Path(path))
     folders = [*reads, *(folder.resolve() for folder in reads), staging]  # DuckDB compares these
     con.execute(f"SET allowed_directories = [{', '.join(map(literal, folders))}]")
@@ -150,19 +157,6 @@ def connect(
     con.execute(f"SET allowed_configs = [{', '.join(map(literal, CHANGED_BY_STEPS))}]")
     con.execute("SET lock_configuration = true")
     return DuckDBWarehouse(con, staging)
-
-
-def text_codec(settings: Settings) -> str:
-    """Return the codec for all text; else DuckDB tries all codecs on each column.
-
-    FSST writes a fifth faster than that, 5 % larger, and reads as fast. For a small catalogue, a
-    dictionary saves another tenth of a night.
-    """
-    try:
-        small = settings.latest.stat().st_size < SMALL_BYTES
-    except OSError:  # nothing was landed yet
-        small = True
-    return "dictionary" if small else "fsst"
 
 
 def describe_lock(path: Path | str, error: duckdb.Error) -> LockedError | None:
@@ -207,10 +201,10 @@ class Warehouse(Protocol):
     def objects(self) -> Iterable[tuple[str, bool]]:
         """List (name, whether it is a view) of all tables and views."""
 
-    def show_parquet(self, view: str, path: Path, temporary: bool = False) -> bool:
+    def show_parquet(self, view: str, path: Path, temporary: bool = False) -> None:
         """Create a view of a Parquet file's rows (a table, if the engine copies files in).
 
-        A view that shows this file already stays. Return whether it was created.
+        A view that shows this file already stays.
         """
 
     def as_duckdb(self, *prefixes: str) -> DuckDBWarehouse:

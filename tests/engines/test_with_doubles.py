@@ -27,9 +27,8 @@ class Double(DuckDBWarehouse):
 
     has_transactions = False
 
-    def show_parquet(self, view: str, path: Path, temporary: bool = False) -> bool:
+    def show_parquet(self, view: str, path: Path, temporary: bool = False) -> None:
         self.con.execute(f"CREATE OR REPLACE TABLE {view} AS FROM read_parquet({literal(path)})")
-        return True
 
 
 @pytest.fixture(scope="session")
