@@ -5,7 +5,7 @@ sqlglot does most of it. What only DuckDB has is replaced here, for all engines:
 - macros: expanded at each call. Those of sql/engines/portable.sql replace the macros of the same
   name that only DuckDB can run; table macros (catalog_as_of) do not exist there.
 - getvariable('x') and `?`: become literals; conditions on them (list_contains, CASE) are folded.
-- SET, BEGIN, COMMIT (DuckDB's settings and transactions) and COMMENT (the published
+- SET, CHECKPOINT, BEGIN, COMMIT (DuckDB's settings and transactions) and COMMENT (the published
   copy has them): left out.
 - rowid: the time in the row. DuckDB's rowid is safe if the clock is set back.
 
@@ -51,7 +51,7 @@ class Translator:
                 self.remember(tree)
             elif is_variable(tree):
                 self.set_variable(tree, values)
-            elif not isinstance(tree, LEFT_OUT):
+            elif not isinstance(tree, LEFT_OUT) and tree.name.upper() != "CHECKPOINT":
                 yield self.rewrite(self.fill_in_values(tree, values))
 
     def text(self, tree: exp.Expression) -> str:

@@ -136,7 +136,7 @@ def translated(sql: str, *values, **variables) -> list[str]:
             ["SELECT (((a * b) + (a * b)) * 2) FROM t"],
         ),
         ("CREATE MACRO as_of(x) AS TABLE SELECT x", []),
-        ("SET force_compression = 'fsst'; BEGIN; COMMIT", []),
+        ("SET force_compression = 'fsst'; BEGIN; COMMIT; CHECKPOINT", []),
         ("COMMENT ON TABLE t IS 'x'", []),
         ("SELECT rowid FROM ops_runs", ["SELECT finished_at FROM ops_runs"]),
         # what constants decide is decided
