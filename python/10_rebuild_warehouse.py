@@ -41,7 +41,7 @@ from warehouse.database import (
     require_duckdb,
     transaction,
 )
-from warehouse.places import find_staging, remove_warehouse
+from warehouse.places import find_log, find_staging, remove_warehouse
 
 OPS_TABLES = ("ops_runs", "ops_schema_changes")
 COMPARED = (
@@ -61,8 +61,8 @@ def rebuild(step: Step) -> None:
     fresh = home.with_name(f".{home.name}.rebuild.tmp")
     try:
         count = replay_into(step, fresh, keep_records=True)
-        for leftover in (f"{live}.wal", f"{fresh}.wal"):
-            Path(leftover).unlink(missing_ok=True)
+        for leftover in (find_log(live), find_log(fresh)):
+            leftover.unlink(missing_ok=True)
         sync(fresh)
         fresh.replace(home)
         sync(home.parent)

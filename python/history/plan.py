@@ -38,7 +38,7 @@ from warehouse.database import (
     set_variables,
     transaction,
 )
-from warehouse.places import find_staging
+from warehouse.places import find_log, find_staging
 
 STEPS = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 
@@ -91,7 +91,7 @@ def copy_state(settings: Settings, scratch: Path) -> None:
         (settings.manifest, data / "raw" / settings.manifest.name),
         (settings.data_dir / "decisions.jsonl", data / "decisions.jsonl"),
         (settings.warehouse_path, scratch / "plan.db"),
-        (Path(f"{settings.warehouse_path}.wal"), scratch / "plan.db.wal"),
+        (find_log(settings.warehouse_path), find_log(scratch / "plan.db")),
     ):
         if source.exists():
             shutil.copyfile(source, target)

@@ -21,6 +21,7 @@ from warehouse.database import (
     run_file,
     transaction,
 )
+from warehouse.places import find_log
 
 COPIED = ("dim_", "fact_", "bridge_", "kpi_", "analytics_netflix_", "cdc_", "ops_")
 COPIED_BYTES = 1 << 30  # at most, by one call
@@ -127,8 +128,7 @@ def copy_file(source: Path, target: Path) -> None:
 
     Its caller has the database open, so nobody writes to it.
     """
-    for suffix in ("", ".wal"):
-        path, copy = Path(f"{source}{suffix}"), Path(f"{target}{suffix}")
+    for path, copy in ((source, target), (find_log(source), find_log(target))):
         if not path.exists():
             continue
         try:

@@ -9,8 +9,13 @@ def find_staging(warehouse: Path) -> Path:
     return Path(f"{warehouse.resolve()}.staging")
 
 
+def find_log(warehouse: Path) -> Path:
+    """Return DuckDB's write-ahead log, which is next to the file, not to a link to it."""
+    return Path(f"{warehouse.resolve()}.wal")
+
+
 def remove_warehouse(warehouse: Path) -> None:
     """Remove the file, its write-ahead log, and the files of its staging."""
-    for path in (warehouse, Path(f"{warehouse}.wal")):
+    for path in (find_log(warehouse), warehouse):
         path.unlink(missing_ok=True)
     shutil.rmtree(find_staging(warehouse), ignore_errors=True)
