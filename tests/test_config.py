@@ -1,12 +1,14 @@
 """Settings: checked at start, from the environment before .env, relative to the project."""
 
+import os
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
+import duckdb
 import pytest
 from titles import catalogue, title
 
@@ -14,6 +16,7 @@ import config
 from config import PROJECT, Settings, load_settings
 from errors import SettingsError
 from runner.redact import complete_command
+from warehouse.database import connect
 
 
 def test_defaults_are_valid_and_relative_to_the_project():
@@ -256,6 +259,34 @@ def test_a_step_with_a_wrong_setting_exits_2_and_touches_nothing(pipeline):
     assert "DUCKDB_THREADS is 'many'; allowed is" in result.stderr
     assert "Traceback" not in result.stderr
     assert list(pipeline.root.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("landed", "path", "given", "threads", "codec"),
+    [
+        (None, "dw.db", "", None, "dictionary"),
+        (1_999_999, "dw.db", "", 1, "dictionary"),
+        (1_999_999, "dw.db", "3", 3, "dictionary"),
+        (1_999_999, ":memory:", "", None, "dictionary"),  # a file is landed: it may be larger
+        (2_000_000, "dw.db", "", None, "dictionary"),
+        (4_000_000, "dw.db", "", None, "fsst"),
+    ],
+)
+def test_the_size_of_the_newest_snapshot_decides(tmp_path, landed, path, given, threads, codec):
+    """On the threads, which are else one per core, and on how text is stored."""
+    settings = load_settings({"DATA_DIR": str(tmp_path), "DUCKDB_THREADS": given})
+    if landed:
+        settings.latest.parent.mkdir()
+        settings.latest.touch()
+        os.truncate(settings.latest, landed)
+    with duckdb.connect() as con:
+        cores = con.execute("SELECT current_setting('threads')").fetchone()[0]
+    place = path if path == ":memory:" else tmp_path / path
+    with closing(connect(place, settings)) as con:
+        row = con.execute(
+            "SELECT current_setting('threads'), current_setting('force_compression')"
+        ).fetchone()
+    assert (row[0], row[1].lower()) == (threads or cores, codec)
 
 
 @pytest.mark.slow
