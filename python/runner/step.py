@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from warehouse.database import Warehouse
 DAMAGED = ("Corrupt database file", "Could not read enough bytes")  # words of DuckDB's errors
 UNDONE = (CRASH, STOPPED, STATE)  # codes of a step that began, and of which nothing stays
-LAST = ("publish", "mirror")  # steps of a chain, after which the file is complete without a log
+# Steps of a chain after which the file is complete without a log: what is published from it is not
+# newer, even if the power fails and the log's name was not on the disk yet.
+COMPLETE_AFTER = ("analytics", "publish", "mirror")
 GOES_ON = "; run it again: it goes on where it stopped"
 last_error = ""  # why the last step of this process failed, for the chain and the alerts
 
@@ -172,7 +174,7 @@ def run_and_report(step: Step, run: Callable[[Step], None], warehouse: bool) -> 
 
 
 def run_in_transaction(step: Step, run: Callable[[Step], None], warehouse: bool) -> None:
-    leaves_log = lock.inherited and step.name not in LAST
+    leaves_log = lock.inherited and step.name not in COMPLETE_AFTER
     if not warehouse:
         run(step)
         with open_with_ops_tables(step, leaves_log) as con:
