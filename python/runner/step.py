@@ -200,7 +200,7 @@ def open_with_ops_tables(step: Step, leaves_log: bool = False) -> "Iterator[Ware
     the chain: a checkpoint takes 10 ms. After the chain none is left: who copies or moves the file
     may not know that the log belongs to it, and DuckDB replays it into an older copy.
     """
-    from warehouse.database import has_warehouse, open_warehouse
+    from warehouse.database import has_warehouse, open_warehouse, transaction
 
     if step.requires_warehouse and not has_warehouse(step.settings):
         raise NotReady(
@@ -209,7 +209,8 @@ def open_with_ops_tables(step: Step, leaves_log: bool = False) -> "Iterator[Ware
         )
     con = open_warehouse(step.settings, step.reads)
     try:
-        make_ops_tables(con)
+        with transaction(con):  # if the process is killed here, a new file is still new
+            make_ops_tables(con)
         yield con
         if not leaves_log:
             con.execute("CHECKPOINT")

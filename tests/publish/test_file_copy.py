@@ -8,6 +8,7 @@ import pytest
 from conftest import CHAIN, PROJECT, Pipeline, catalogue, title
 
 from runner import lock
+from warehouse import database
 
 STAR = ("08_build_analytics", "09_publish")
 LOAD = "03_load_raw_to_duckdb"
@@ -80,6 +81,21 @@ def test_a_copy_of_the_file_is_what_a_copy_of_each_table_is(pipeline, published_
     assert {name for name in of_file if of_file[name] != of_tables.get(name)} <= {"ops_runs"}
     assert of_file.keys() == of_tables.keys()
     assert pipeline.digests("data/published/kpi") == files
+
+
+def test_a_new_file_that_was_begun_in_vain_is_marked_by_the_next_step(pipeline, monkeypatch):
+    def fail(con: object, name: str, *arguments: object, **options: object) -> None:
+        if name == "new_file.sql":
+            raise RuntimeError("killed")
+        run_file(con, name, *arguments, **options)
+
+    run_file, csv = database.run_file, catalogue(title(1))
+    with monkeypatch.context() as begun:
+        begun.setattr(database, "run_file", fail)
+        assert pipeline.land(csv).returncode == 1
+    assert (pipeline.root / "dw.db").exists()
+    assert pipeline.land(csv).returncode == 0
+    assert is_marked(pipeline)
 
 
 def test_a_file_that_held_other_rows_is_copied_table_by_table(pipeline, published_once):
