@@ -42,7 +42,7 @@ LONGEST_SCRIPT = dict.fromkeys(("02", "03", "04", "05", "06", "09", "11", "12"),
 LONGEST_SCRIPT |= dict.fromkeys(("01", "07", "08", "10"), 199) | {"00": 299}
 # The ratchet: what there may be at most. A number goes down with the code; a commit that raises one
 # says why.
-MOST_LINES, MOST_TARGETS, MOST_SETTINGS = 20_622, 43, 47
+MOST_LINES, MOST_TARGETS, MOST_SETTINGS = 20_619, 43, 47
 
 FILES = sorted(PYTHON.rglob("*.py"))
 
