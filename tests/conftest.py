@@ -28,6 +28,8 @@ os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # no test sees the .env of this chec
 PROJECT = Path(__file__).resolve().parent.parent
 LANDING = ("02_create_raw_layer", "03_load_raw_to_duckdb", "04_check_schema", "05_run_staging_sql")
 CHAIN = (*LANDING, "06_merge_cdc", "07_monitor_pipeline")
+# `python -c` runs the scripts that follow as run_all runs its own.
+CHAIN_OF = "import run_all, sys; run_all.CHAIN = sys.argv[1:]; sys.exit(run_all.main())"
 # What each run adds to, also a run in vain.
 RECORDS = (
     "ops_runs ops_checks ops_check_failures ops_state ops_proven_files "

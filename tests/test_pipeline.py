@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import CHAIN, PROJECT, catalogue, title
+from conftest import CHAIN, CHAIN_OF, PROJECT, catalogue, title
 from documents import read_documents
 
 from config import __version__
@@ -74,9 +74,8 @@ def test_the_file_is_complete_without_its_log_after_a_step_and_after_a_chain(pip
             titles += con.execute("SELECT count(*) FROM analytics_netflix_current").fetchone()
     assert titles == [3, 3, 3, 3, 4]
 
-    chain = "import run_all, sys; run_all.CHAIN = sys.argv[1:]; sys.exit(run_all.main())"
     scripts = [f"{step}.py" for step in CHAIN]
-    first_part = pipeline.python("-c", chain, *scripts[:3], NETFLIX_CSV=files[2])
+    first_part = pipeline.python("-c", CHAIN_OF, *scripts[:3], NETFLIX_CSV=files[2])
     assert (first_part.returncode, log.exists()) == (0, True)
     for settings in ({}, {}, {"NETFLIX_CSV": pipeline.put("no catalogue", "bad.csv")}):
         whole = pipeline.process("run_all", **{"NETFLIX_CSV": files[2]} | settings)

@@ -182,13 +182,13 @@ def show_copied_kpis(con: Warehouse, tables: dict) -> None:
 
 def export_kpi(con: Warehouse, name: str, folder: Path) -> None:
     """Write <name>.parquet, <name>.csv (exact) and <name>.spreadsheet.csv, in the KPI's order."""
-    ordered = f"SELECT * FROM copy.{identifier(name)}"
+    rows = f"SELECT * FROM copy.{identifier(name)}"
     for suffix, options in (
         ("parquet", "FORMAT parquet, COMPRESSION zstd"),
         ("csv", "FORMAT csv, HEADER"),
     ):
-        con.execute(f"COPY ({ordered}) TO {literal(folder / f'{name}.{suffix}')} ({options})")
-    write_spreadsheet(con, ordered, folder / f"{name}.spreadsheet.csv")
+        con.execute(f"COPY ({rows}) TO {literal(folder / f'{name}.{suffix}')} ({options})")
+    write_spreadsheet(con, rows, folder / f"{name}.spreadsheet.csv")
 
 
 def write_spreadsheet(con: Warehouse, query: str, path: Path) -> None:

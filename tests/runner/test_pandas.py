@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas
 import pytest
-from conftest import PROJECT, Pipeline, slow
+from conftest import CHAIN_OF, PROJECT, Pipeline, slow
 
 # Before pandas is there DuckDB has looked for it, in vain, unless it is imported first of all.
 STEP = """
@@ -27,7 +27,6 @@ assert con.execute("SELECT ? IS NULL", [pandas.NaT]).fetchone() == (True,)
 assert duckdb.sql("SELECT sum(a) FROM frame").fetchone() == (42,)
 print("it has pandas", pandas.__version__)
 """
-CHAIN = "import run_all, sys; run_all.CHAIN = sys.argv[1:]; sys.exit(run_all.main())"
 
 
 @pytest.fixture
@@ -53,5 +52,5 @@ def test_a_step_can_import_pandas_alone_and_in_the_chain(pipeline: Pipeline, ste
     said = f"it has pandas {pandas.__version__}\n"
     alone = pipeline.python(str(step), **environment)
     assert (alone.returncode, alone.stdout) == (0, said), alone.stderr
-    chain = pipeline.python("-c", CHAIN, step.name, step.name, **environment)
+    chain = pipeline.python("-c", CHAIN_OF, step.name, step.name, **environment)
     assert (chain.returncode, chain.stdout) == (0, 2 * said), chain.stderr

@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from conftest import CHAIN, NUMBERED, RECORDS, Pipeline
+from conftest import CHAIN, CHAIN_OF, NUMBERED, RECORDS, Pipeline
 from titles import catalogue, title
 
 from ingest.source_file import SourceFile, open_source
@@ -66,7 +66,6 @@ for line in sys.stdin:
     print(pid, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
-CHAIN_OF_ONE = "import sys, run_all; run_all.CHAIN = sys.argv[1:]; sys.exit(run_all.main())"
 
 
 @contextmanager
@@ -194,7 +193,7 @@ def test_a_signal_during_a_duckdb_statement_ends_the_step(pipeline, how):
     script = pipeline.root / "02_demo.py"
     script.write_text(STEP.format(BUSY))
     titles_file(pipeline, 2)
-    command = [str(script)] if how == "alone" else ["-c", CHAIN_OF_ONE, str(script)]
+    command = [str(script)] if how == "alone" else ["-c", CHAIN_OF, str(script)]
     with program(pipeline, *command) as step:
         code, err = interrupt(pipeline, step, kind, group=how == "group")
     name = "demo" if how == "alone" else "run-all"
@@ -209,7 +208,7 @@ def test_a_step_that_does_not_end_is_killed(pipeline):
     script = pipeline.root / "02_demo.py"
     script.write_text(STEP.format(DEAF))
     titles_file(pipeline, 2)
-    with program(pipeline, "-c", CHAIN_OF_ONE, str(script)) as chain:
+    with program(pipeline, "-c", CHAIN_OF, str(script)) as chain:
         code, err = interrupt(pipeline, chain, signal.SIGTERM)
     assert_says_interrupted(pipeline, "run-all", signal.SIGTERM, code, err, 0)
 
@@ -233,7 +232,7 @@ def test_an_interrupted_cron_job_says_so_in_its_mail(pipeline):
     script = pipeline.root / "02_demo.py"
     script.write_text(STEP.format(BUSY))
     titles_file(pipeline, 2)
-    quiet = CHAIN_OF_ONE.replace("main()", "main(quiet=True)")
+    quiet = CHAIN_OF.replace("main()", "main(quiet=True)")
     with program(pipeline, "-c", quiet, str(script)) as chain:
         code, err = interrupt(pipeline, chain, signal.SIGTERM)
     assert_says_interrupted(pipeline, "run-all", signal.SIGTERM, code, err, 0)
